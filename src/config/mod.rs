@@ -1,0 +1,3 @@
+//! What the operator asked of us: `greenlight.yaml` as written and as meant.
+
+pub mod meant;

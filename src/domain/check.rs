@@ -1,0 +1,51 @@
+//! Seen against planned: Pass, Fail or Unknown for each check, and the one fault that speaks.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::fault::Fault;
+
+/// One thing that must be proven before the light turns green.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    Hostname,
+    Serial,
+    Software,
+    Running,
+    Saved,
+    Neighbours,
+}
+
+/// The outcome of one check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Proven.
+    Pass,
+    /// Disproven.
+    Fail(Problem),
+    /// Neither: never green, never an accusation.
+    Unknown {
+        /// What could not be read, for the log and the network team.
+        why: String,
+    },
+    /// The plan asks for nothing here, so nothing is claimed.
+    NotPlanned,
+}
+
+/// What is wrong, with the words' fillings. Text from devices in here is raw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub fault: Fault,
+    /// Placeholders of the notice's words: `port`, `far_device`, `far_port`, `found`, `planned`, ...
+    pub fill: std::collections::BTreeMap<String, String>,
+}
+
+/// All checks of one visit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Findings {
+    /// In the order of [`Check`]; the plan decides which are there.
+    pub verdicts: Vec<(Check, Verdict)>,
+    /// Remarks for the journal: differing lines with secrets masked, lines that could not be read.
+    pub remarks: Vec<String>,
+}

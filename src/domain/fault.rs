@@ -1,0 +1,154 @@
+//! Everything Greenlight can find wrong, as codes, and which of two speaks first.
+
+use serde::{Deserialize, Serialize};
+
+/// A fault. The codes are stable: they stand in chat's context line, in hooks and in `docs/errors/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// G1: it never asked for an address.
+    Silent,
+    /// G1b: our side of DHCP cannot serve it.
+    DhcpSide,
+    /// G2: it has an address and asks for no file.
+    NoFileAsked,
+    /// G3: it asks for a file of another model.
+    UnexpectedFile,
+    /// G3b: nobody planned this device.
+    UnknownDevice,
+    /// G4: the transfer broke more than once.
+    TransferBroken,
+    /// G5: it took its configuration and did not come back.
+    NotBack,
+    /// G6: SSH answers and refuses our login.
+    LoginRefused,
+    /// G6b: the host key changed within one run.
+    HostKeyChanged,
+    /// G7: serial or host name are another box's.
+    OtherBox,
+    /// G8: lines of the configuration are missing, or it is not saved.
+    ConfigurationDiffers,
+    /// G9: an expected neighbour's port has no link.
+    NeighbourDown,
+    /// G9 mute: the link is up and nobody is heard on it.
+    NeighbourMute,
+    /// G10: the right device on the wrong port.
+    WrongPort,
+    /// G11: another device than planned.
+    WrongDevice,
+    /// G12: two cables exchanged.
+    SwappedPair,
+    /// G14: the software is not the planned one.
+    OtherSoftware,
+    /// G15: two devices claim one identity.
+    Duplicate,
+    /// G20: something of ours is down.
+    OurSide,
+    /// The device answers, and something it says cannot be read: not green, and for the network team.
+    Unreadable,
+}
+
+/// Who has to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    Installer,
+    NetworkTeam,
+}
+
+impl Fault {
+    pub const ALL: [Fault; 20] = [
+        Fault::Silent,
+        Fault::DhcpSide,
+        Fault::NoFileAsked,
+        Fault::UnexpectedFile,
+        Fault::UnknownDevice,
+        Fault::TransferBroken,
+        Fault::NotBack,
+        Fault::LoginRefused,
+        Fault::HostKeyChanged,
+        Fault::OtherBox,
+        Fault::ConfigurationDiffers,
+        Fault::NeighbourDown,
+        Fault::NeighbourMute,
+        Fault::WrongPort,
+        Fault::WrongDevice,
+        Fault::SwappedPair,
+        Fault::OtherSoftware,
+        Fault::Duplicate,
+        Fault::OurSide,
+        Fault::Unreadable,
+    ];
+
+    /// The code as people quote it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Fault::Silent => "G1",
+            Fault::DhcpSide => "G1b",
+            Fault::NoFileAsked => "G2",
+            Fault::UnexpectedFile => "G3",
+            Fault::UnknownDevice => "G3b",
+            Fault::TransferBroken => "G4",
+            Fault::NotBack => "G5",
+            Fault::LoginRefused => "G6",
+            Fault::HostKeyChanged => "G6b",
+            Fault::OtherBox => "G7",
+            Fault::ConfigurationDiffers => "G8",
+            Fault::NeighbourDown => "G9",
+            Fault::NeighbourMute => "G9m",
+            Fault::WrongPort => "G10",
+            Fault::WrongDevice => "G11",
+            Fault::SwappedPair => "G12",
+            Fault::OtherSoftware => "G14",
+            Fault::Duplicate => "G15",
+            Fault::OurSide => "G20",
+            Fault::Unreadable => "G21",
+        }
+    }
+
+    /// How deep in the stack the fault sits: the lowest open layer speaks, later ones are silent.
+    pub fn layer(self) -> u8 {
+        match self {
+            Fault::OurSide => 0,
+            Fault::Silent | Fault::DhcpSide => 1,
+            Fault::UnknownDevice | Fault::Duplicate => 2,
+            Fault::NoFileAsked | Fault::UnexpectedFile => 3,
+            Fault::TransferBroken => 4,
+            Fault::NotBack => 5,
+            Fault::LoginRefused | Fault::HostKeyChanged => 6,
+            Fault::OtherBox => 7,
+            Fault::ConfigurationDiffers => 8,
+            Fault::SwappedPair => 9,
+            Fault::NeighbourDown => 10,
+            Fault::WrongPort | Fault::WrongDevice => 11,
+            Fault::NeighbourMute => 12,
+            Fault::OtherSoftware => 13,
+            Fault::Unreadable => 14,
+        }
+    }
+
+    pub fn actor(self) -> Actor {
+        match self {
+            Fault::Silent
+            | Fault::NoFileAsked
+            | Fault::UnexpectedFile
+            | Fault::UnknownDevice
+            | Fault::TransferBroken
+            | Fault::NotBack
+            | Fault::OtherBox
+            | Fault::NeighbourDown
+            | Fault::WrongPort
+            | Fault::WrongDevice
+            | Fault::SwappedPair => Actor::Installer,
+            Fault::DhcpSide
+            | Fault::LoginRefused
+            | Fault::HostKeyChanged
+            | Fault::ConfigurationDiffers
+            | Fault::NeighbourMute
+            | Fault::OtherSoftware
+            | Fault::Duplicate
+            | Fault::OurSide
+            | Fault::Unreadable => Actor::NetworkTeam,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The inventory as meant: nothing left to guess, every reference resolved, one index per way to be known.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use crate::address::Mac;
+
+/// Everything that is planned. Immutable: a reload makes a new one.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// In the order written.
+    pub devices: Vec<Arc<Device>>,
+    pub sites: BTreeMap<String, Arc<Site>>,
+    pub by_name: HashMap<String, usize>,
+    /// Serials in upper case.
+    pub by_serial: HashMap<String, usize>,
+    pub by_mac: HashMap<Mac, usize>,
+    pub by_position: HashMap<Position, usize>,
+    pub by_address: HashMap<Ipv4Addr, usize>,
+}
+
+impl Inventory {
+    pub fn device(&self, name: &str) -> Option<&Arc<Device>> {
+        self.by_name.get(name).map(|index| &self.devices[*index])
+    }
+
+    pub fn with_serial(&self, serial: &str) -> Option<&Arc<Device>> {
+        self.by_serial.get(&serial.to_ascii_uppercase()).map(|index| &self.devices[*index])
+    }
+
+    pub fn with_mac(&self, mac: Mac) -> Option<&Arc<Device>> {
+        self.by_mac.get(&mac).map(|index| &self.devices[*index])
+    }
+
+    pub fn at_position(&self, position: &Position) -> Option<&Arc<Device>> {
+        self.by_position.get(position).map(|index| &self.devices[*index])
+    }
+
+    pub fn with_address(&self, address: Ipv4Addr) -> Option<&Arc<Device>> {
+        self.by_address.get(&address).map(|index| &self.devices[*index])
+    }
+}
+
+/// A place where devices stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    pub name: String,
+    /// What people call it; the name if nothing else was written.
+    pub title: String,
+    /// The chat channel of this site, if it has its own.
+    pub channel: Option<String>,
+}
+
+/// Where a device is plugged in, as its DHCP relay tells it (RFC 3046).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Position {
+    /// Option 82 sub-option 1, as text; binary circuit ids as lower-case hex after `0x`.
+    pub circuit_id: String,
+    /// Option 82 sub-option 2, likewise; `None` matches any.
+    pub remote_id: Option<String>,
+}
+
+/// One planned device.
+#[derive(Debug, Clone)]
+pub struct Device {
+    pub name: String,
+    pub site: String,
+    /// The id of a platform file, such as `cisco_ios`.
+    pub platform: String,
+    /// As written; compared without case.
+    pub serial: Option<String>,
+    pub macs: Vec<Mac>,
+    pub position: Option<Position>,
+    /// The management address: reserved for it in DHCP and used for SSH.
+    pub address: Option<Ipv4Addr>,
+    /// TCP port of SSH, 22 unless written.
+    pub ssh_port: u16,
+    /// False for what is in service already: a neighbour to be seen, never served.
+    pub managed: bool,
+    /// The template's file name below the template directory; `None` for an unmanaged device.
+    pub template: Option<String>,
+    /// Defaults, group, site and device variables merged, the nearest last.
+    pub variables: serde_json::Map<String, serde_json::Value>,
+    /// The software version planned, compared exactly.
+    pub software: Option<String>,
+    pub neighbours: Vec<PlannedNeighbour>,
+    /// In the order to be tried.
+    pub credentials: Vec<CredentialReference>,
+    /// Where it stands, in words for the installer: `Building 2, rack 4`. May be empty.
+    pub location: String,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// A line and column of a file, both from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    pub line: u32,
+    pub column: u32,
+}
+
+/// One cable of the plan, seen from one end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedNeighbour {
+    /// As printed on our box.
+    pub local_port: String,
+    pub device: String,
+    /// As printed on the other box.
+    pub port: String,
+}
+
+/// Where a login stands; never the login itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialReference {
+    pub username: String,
+    pub password: SecretSource,
+    /// The enable password, where the platform asks for one.
+    pub enable: Option<SecretSource>,
+}
+
+/// Where a secret is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// The name of an environment variable.
+    Environment(String),
+    /// The path of a file; a final line end is not part of the secret.
+    File(String),
+}

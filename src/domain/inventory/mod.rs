@@ -1,0 +1,3 @@
+//! The plan: which devices, where, with what, next to whom.
+
+pub mod meant;

@@ -1,0 +1,243 @@
+//! One device on its way to green: the phases, what may happen, what follows.
+//!
+//! [`step`] is the only maker of a phase. It is pure and total: run, event and time in; run, note and
+//! effects out. No socket, store or clock is here, and no words: those are `domain/notice`.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::domain::check::{Check, Findings, Problem};
+use crate::domain::notice;
+
+/// A run of one device. A row in the store, moved by [`step`] alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    pub id: String,
+    pub device: String,
+    pub site: String,
+    pub platform: String,
+    pub location: String,
+    pub opened: Timestamp,
+    /// When the device or a person was last heard in this run; the de-duplication window counts from here.
+    pub last_heard: Timestamp,
+    /// Counts every stored change of this run, from 1.
+    pub rev: u64,
+    /// Counts every journal line and effect of this run: with `id` the key of each.
+    pub seq: u64,
+    pub phase: Phase,
+    pub timing: Timing,
+    /// Who asked for this run, if a person did.
+    pub actor: Option<String>,
+    /// The address the device was last given or seen at.
+    pub address: Option<Ipv4Addr>,
+    /// Requests beyond the first of their kind, joined instead of opening a run of their own.
+    pub repeats: u32,
+    /// Completed transfers of its configuration, aborted ones.
+    pub transfers: Transfers,
+    /// SHA-256 of the configuration it was served, in hex.
+    pub served_sha256: Option<String>,
+    /// `SHA256:...` of the SSH host key first seen in this run.
+    pub host_key: Option<String>,
+    /// The number of the visit or hand-off under way; answers with another number are late and dropped.
+    pub attempt: u64,
+    /// When the device first let us in: neighbours get their patience from here.
+    pub first_visit: Option<Timestamp>,
+    /// The steps done so far, for the checklist.
+    pub milestones: BTreeMap<Milestone, Timestamp>,
+    /// Hooks that have accepted, with what they answered.
+    pub handed: BTreeMap<String, String>,
+    /// The newest outcome of each check.
+    pub findings: Option<Findings>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfers {
+    pub complete: u32,
+    pub aborted: u32,
+}
+
+/// The steps an installer sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Milestone {
+    Asked,
+    Addressed,
+    Downloaded,
+    Back,
+    Checked,
+    HandedOver,
+}
+
+/// How long what may take. Fixed when the run opens, from configuration and platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    pub file_patience: Duration,
+    pub settle: Duration,
+    pub back_deadline: Duration,
+    pub recheck: Duration,
+    pub neighbour_patience: Duration,
+    pub login_patience: Duration,
+    pub still_waiting: Duration,
+    /// The platform merges what it is served and has to be told to save.
+    pub save: bool,
+    /// Hooks that must accept before green, and those that need not.
+    pub hooks_required: Vec<String>,
+    pub hooks_optional: Vec<String>,
+}
+
+/// Where a run is. Each variant holds what is true only there, its own deadline included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum Phase {
+    /// Opened by a person or the plan; nothing was heard yet.
+    Expected,
+    /// It holds a lease. It should ask for its file by `fetch_by`.
+    Addressed { fetch_by: Timestamp },
+    /// It is reading its file.
+    Fetching { since: Timestamp },
+    /// It has its file and is applying it or rebooting. The first visit is at `visit_at`.
+    Settling { visit_at: Timestamp, back_by: Timestamp },
+    /// We try to log in. `refused_since` is set from the first refused login on.
+    Connecting { back_by: Timestamp, refused_since: Option<Timestamp> },
+    /// It let us in at least once; its answers are compared with the plan.
+    Verifying { since: Timestamp },
+    /// Everything is proven; the hooks named here have not accepted yet.
+    HandingOff { since: Timestamp, waiting_for: Vec<String> },
+    /// Green.
+    Ready { at: Timestamp },
+    /// Something is wrong, was said once, and is checked again by itself.
+    ActionNeeded { problem: Problem, since: Timestamp, still_waiting_said: bool, reachable: bool },
+    /// Given up, with the reason.
+    Failed { at: Timestamp, why: String },
+    /// Ended by a person.
+    Cancelled { at: Timestamp, by: String },
+}
+
+/// What may happen to a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum Event {
+    /// A DHCP exchange began (DISCOVER, or REQUEST without lease).
+    Asked,
+    /// A lease was granted or renewed.
+    LeaseBound { address: Ipv4Addr },
+    /// Our DHCP side cannot serve it.
+    LeaseImpossible { why: String },
+    /// It asked for a file and is being served its configuration.
+    FileAsked { transport: String, name: String, address: Ipv4Addr },
+    /// It asked for a file that its platform does not know.
+    StrangeFileAsked { name: String },
+    /// A transfer of its configuration ended.
+    TransferEnded { complete: bool, bytes: u64, sha256: String, repeats: u32, why: String },
+    /// A timer of this run went off.
+    Due { timer: Timer },
+    /// A visit came back.
+    Visited { attempt: u64, visit: Visit },
+    /// A hook gave its last answer.
+    HookAnswered { hook: String, accepted: bool, answer: String },
+    /// Two askers claim this device.
+    Conflict { detail: String },
+    /// Something of ours failed while serving this device.
+    OurSideFailed { why: String },
+    /// A person wants it looked at now.
+    Recheck { by: String },
+    /// A person ends the run.
+    Cancel { by: String },
+}
+
+/// What a visit brought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum Visit {
+    Unreachable { why: String },
+    LoginRefused { why: String },
+    HostKeyChanged { found: String },
+    Broken { why: String },
+    Judged { host_key: Option<String>, findings: Findings },
+}
+
+/// A run's timers. One of each at most; setting one replaces it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Timer {
+    /// The phase's own deadline.
+    Deadline,
+    /// The next visit.
+    Visit,
+    /// "Still waiting" is due.
+    StillWaiting,
+}
+
+/// What follows from a step. Performed after the step is stored; each has `run` and its `seq` as key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    Wake {
+        timer: Timer,
+        at: Timestamp,
+    },
+    Sleep {
+        timer: Timer,
+    },
+    /// Visit the device; the answer carries this attempt.
+    Visit {
+        attempt: u64,
+        address: Ipv4Addr,
+        save: bool,
+    },
+    /// Tell people. The words are made of the run and this.
+    Tell {
+        kind: notice::Kind,
+        problem: Option<Problem>,
+    },
+    /// Hand the device over to this hook, once per run.
+    HandOff {
+        hook: String,
+    },
+}
+
+/// What [`step`] returns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stepped {
+    pub run: Run,
+    /// For the journal: topic and text.
+    pub notes: Vec<(String, String)>,
+    pub effects: Vec<Effect>,
+}
+
+impl Run {
+    pub fn is_open(&self) -> bool {
+        !matches!(self.phase, Phase::Ready { .. } | Phase::Failed { .. } | Phase::Cancelled { .. })
+    }
+
+    /// How many of the checks are proven, and how many there are.
+    pub fn score(&self) -> (usize, usize) {
+        use crate::domain::check::Verdict;
+        let Some(findings) = &self.findings else { return (0, 0) };
+        let planned: Vec<&(Check, Verdict)> =
+            findings.verdicts.iter().filter(|(_, v)| *v != Verdict::NotPlanned).collect();
+        (planned.iter().filter(|(_, v)| *v == Verdict::Pass).count(), planned.len())
+    }
+}
+
+impl Phase {
+    /// The name as people and the store say it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Phase::Expected => "expected",
+            Phase::Addressed { .. } => "addressed",
+            Phase::Fetching { .. } => "fetching",
+            Phase::Settling { .. } => "settling",
+            Phase::Connecting { .. } => "connecting",
+            Phase::Verifying { .. } => "verifying",
+            Phase::HandingOff { .. } => "handing_off",
+            Phase::Ready { .. } => "ready",
+            Phase::ActionNeeded { .. } => "action_needed",
+            Phase::Failed { .. } => "failed",
+            Phase::Cancelled { .. } => "cancelled",
+        }
+    }
+}

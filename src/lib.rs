@@ -1,0 +1,30 @@
+//! Greenlight, a zero-touch provisioning server. This page is the map.
+//!
+//! | floor | rooms | what is there |
+//! |---|---|---|
+//! | 0 | [`address`] [`clock`] [`entropy`] [`error`] [`receipt`] [`secret`] | words everybody uses |
+//! | 1 | [`proto`] [`platform`] [`domain`] [`config`] | pure: what is true, and what follows |
+//! | 2 | [`service`] | the door: what may be done, by whom, once |
+//! | 3 | [`servers`] [`probes`] [`faces`] [`outlets`] [`store`] [`sim`] | the ring: sockets, disks, people |
+//! | 4 | `daemon`, `main` | the whole |
+//!
+//! A room imports from its own floor or below; the rooms of the ring do not know each other.
+//! `tests/tidy.rs` holds that. `docs/architecture.md` says why.
+
+pub mod address;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod entropy;
+pub mod error;
+pub mod faces;
+pub mod outlets;
+pub mod platform;
+pub mod probes;
+pub mod proto;
+pub mod receipt;
+pub mod secret;
+pub mod servers;
+pub mod service;
+pub mod sim;
+pub mod store;

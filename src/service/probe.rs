@@ -1,0 +1,72 @@
+//! What the service asks of whoever visits devices, and what comes back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::platform::Platform;
+use crate::platform::observation::Observation;
+use crate::secret::Secret;
+
+/// One visit.
+#[derive(Debug, Clone)]
+pub struct Order {
+    pub target: SocketAddr,
+    pub platform: Arc<Platform>,
+    /// In the order to be tried.
+    pub credentials: Vec<Credential>,
+    /// `SHA256:...` of the key first seen in this run; another one ends the visit.
+    pub pinned_host_key: Option<String>,
+    pub purpose: Purpose,
+    /// For the whole visit.
+    pub deadline: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Ask every question of the platform.
+    Observe,
+    /// Save the running configuration, then ask every question.
+    SaveAndObserve,
+}
+
+/// A login, fetched from its source for this visit.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    pub username: String,
+    pub password: Secret,
+    pub enable: Option<Secret>,
+}
+
+/// What became of a visit.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// `SHA256:...` of the key the device showed, if it got that far.
+    pub host_key: Option<String>,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    Observed(Box<Observation>),
+    /// No TCP connection, or no SSH banner in time.
+    Unreachable {
+        why: String,
+    },
+    /// SSH answered and no credential was taken.
+    LoginRefused {
+        why: String,
+    },
+    /// The host key is not the pinned one; nothing was sent.
+    HostKeyChanged {
+        found: String,
+    },
+    /// Logged in, and the dialogue did not get to its end: no prompt, too much output, disconnected.
+    Broken {
+        why: String,
+    },
+}
+
+/// Whoever performs visits: given by the daemon, so that the service knows no SSH.
+pub type Prober =
+    Arc<dyn Fn(Order) -> std::pin::Pin<Box<dyn Future<Output = Report> + Send>> + Send + Sync>;
