@@ -49,3 +49,15 @@ pub struct Findings {
     /// Remarks for the journal: differing lines with secrets masked, lines that could not be read.
     pub remarks: Vec<String>,
 }
+
+/// The plan for one device, as far as a visit can prove it.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    pub device: &'a crate::domain::inventory::meant::Device,
+    pub inventory: &'a crate::domain::inventory::meant::Inventory,
+    pub platforms: &'a crate::platform::Platforms,
+    /// What the device was served, or would be.
+    pub rendered: &'a str,
+    /// Whether neighbours had the time to be heard: before that, a missing one is Unknown.
+    pub neighbours_due: bool,
+}

@@ -1,1 +1,3 @@
-//! TODO
+//! They call us: the command line. A face translates; it never decides.
+
+pub mod cli;

@@ -1,1 +1,3 @@
-//! TODO
+//! We call them: visits to devices.
+
+pub mod ssh;

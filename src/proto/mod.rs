@@ -1,1 +1,5 @@
-//! TODO
+//! Wire formats and protocol state machines. Pure and sans-IO: bytes and time in, bytes and deadlines out.
+
+pub mod dhcp4;
+pub mod slack;
+pub mod tftp;

@@ -1,1 +1,7 @@
-//! TODO
+//! They call us: the sockets on which devices are served. Each server is given its sockets, the service,
+//! a clock and its end; the protocol itself is in `proto/`.
+
+pub mod dhcp;
+pub mod http;
+pub mod socket;
+pub mod tftp;

@@ -2,6 +2,8 @@
 //! no SSH and no YAML: those come to it, or are reached through channels and functions it is given.
 
 pub mod intake;
+pub mod leases;
 pub mod memory;
+pub mod outbox;
 pub mod probe;
 pub mod serving;

@@ -1,1 +1,1 @@
-//! TODO
+//! The store: SQLite behind the channels of `service/memory`.

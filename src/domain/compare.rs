@@ -1,0 +1,1 @@
+//! The running configuration against the rendered one.

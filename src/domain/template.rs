@@ -1,0 +1,1 @@
+//! Templates: `*.j2` by minijinja, `*.tera` by tera, behind one renderer.

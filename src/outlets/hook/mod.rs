@@ -1,0 +1,1 @@
+//! Hand-off by HTTP request or command.

@@ -1,0 +1,1 @@
+//! The payloads of the Slack Web API and of incoming webhooks.

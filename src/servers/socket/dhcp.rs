@@ -1,0 +1,1 @@
+//! Sockets for DHCP: one per interface, broadcast, the interface of arrival.

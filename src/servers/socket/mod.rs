@@ -1,0 +1,4 @@
+//! The one home of socket options, batches and control messages (socket2, nix).
+
+pub mod dhcp;
+pub mod tftp;
