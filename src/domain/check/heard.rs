@@ -116,10 +116,11 @@ impl<'a> Ears<'a> {
         canonical(&self.plan, platform, description) == planned
     }
 
+    /// Who knows how the far end spells its ports; our own platform where nobody does.
     fn far_platform(&self, cable: &PlannedNeighbour) -> &'a str {
         match self.plan.inventory.device(&cable.device) {
-            Some(device) => &device.platform,
-            None => &self.plan.device.platform,
+            Some(far) if self.plan.platforms.get(&far.platform).is_some() => &far.platform,
+            Some(_) | None => &self.plan.device.platform,
         }
     }
 
@@ -132,6 +133,11 @@ impl<'a> Ears<'a> {
 }
 
 impl<'a> FarEnd<'a> {
+    /// True if neither its name nor its chassis is that of a planned device.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.device.is_none()
+    }
+
     /// The name planned for it, or the one it gives itself.
     pub(super) fn shown_device(&self) -> &'a str {
         self.device.unwrap_or_else(|| clean_name(&self.row.system_name))
@@ -251,7 +257,7 @@ fn clean_name(name: &str) -> &str {
 /// One spelling of a port name, by that platform; lower case where the platform is not known.
 fn canonical(plan: &Plan<'_>, platform: &str, port: &str) -> String {
     match plan.platforms.get(platform) {
-        Some(platform) => platform.canonical_port(port.trim()).to_lowercase(),
+        Some(platform) => platform.canonical_port(port.trim()),
         None => port.trim().to_lowercase(),
     }
 }

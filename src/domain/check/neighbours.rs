@@ -12,6 +12,8 @@
 //! Patience: a missing neighbour is no fault before the plan calls neighbours due, not even where the
 //! link is down, for a port may come up late after a boot. While one is still missing and not due, the
 //! others' mistakes are not named either: the two halves of a swap are seldom heard at the same time.
+//! The same patience is given to a far end whose name is in no plan: it may be the right device that was
+//! not given its name yet.
 //! A port where it cannot be told who is there now makes the whole check Unknown, at any time: an
 //! old neighbour is listed until its TTL ends, and half of a repaired swap must not read as a new fault.
 
@@ -91,9 +93,17 @@ fn too_early(plan: &Plan<'_>, open: &[Cable<'_>]) -> Option<String> {
     if unclear.is_some() || plan.neighbours_due {
         return unclear;
     }
-    let missing = open.iter().find(|cable| cable.heard == Heard::Nobody)?;
-    let PlannedNeighbour { local_port, device, .. } = missing.planned;
-    Some(format!("{device} is not heard yet on port {local_port}"))
+    open.iter().find_map(|cable| {
+        let PlannedNeighbour { local_port, device, .. } = cable.planned;
+        match &cable.heard {
+            Heard::Nobody => Some(format!("{device} is not heard yet on port {local_port}")),
+            Heard::One(far) if far.is_stranger() => {
+                let name = super::cut(far.shown_device());
+                Some(format!("port {local_port} hears {name}, a name that is in no plan"))
+            }
+            Heard::One(_) | Heard::Unclear(_) => None,
+        }
+    })
 }
 
 /// One problem per physical cause, in the order of the plan.
@@ -374,6 +384,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_in_no_plan_is_given_time_to_change() {
+        let mut scene = Scene::two_uplinks();
+        let rows = || vec![row(P49, "Switch", "47"), row(P50, "dist-2", "48")];
+        let verdict = heard(&scene, rows());
+        assert_eq!(fault(&verdict, &["found_device"]), "WrongDevice found_device=Switch");
+        scene.due = false;
+        let why = "port Gi1/0/49 hears Switch, a name that is in no plan";
+        assert_eq!(unknown(&heard(&scene, rows())), why);
+        // A planned device on the wrong port is certain at once.
+        let rows = vec![row(P49, "acc-sw-17", "3"), row(P50, "dist-2", "48")];
+        assert_eq!(fault(&heard(&scene, rows), &["port"]), "WrongDevice port=Gi1/0/49");
+    }
+
+    #[test]
     fn a_missing_neighbour_is_dark_mute_or_not_due() {
         let mut scene = Scene::two_uplinks();
         let with_links = |links: &[bool]| Observation {
@@ -596,6 +620,26 @@ mod tests {
             prop_assert_eq!(verdict == Verdict::Pass, as_planned, "{:?}", verdict);
             let decided = matches!(verdict, Verdict::Pass | Verdict::Fail(_));
             prop_assert!(decided, "{:?}", verdict);
+        }
+
+        #[test]
+        fn whatever_a_device_lists_is_judged_without_panic_and_never_passes_by_chance(
+            rows in proptest::collection::vec(
+                ("[Gi1/049 .-]{0,10}", "\\PC{0,12}", "\\PC{0,12}", any::<Option<u64>>(), any::<Option<u64>>()),
+                0..12,
+            ),
+            due in any::<bool>(),
+        ) {
+            let mut scene = Scene::two_uplinks();
+            scene.due = due;
+            let rows = rows.iter().map(|(port, name, id, first, last)| {
+                let mut row = aged(row(port, name, id), *first, *last);
+                row.chassis_id = Some(id.clone());
+                row.port_description = Some(name.clone());
+                row
+            });
+            let verdict = heard(&scene, rows.collect());
+            prop_assert!(matches!(verdict, Verdict::Fail(_)) || !unknown(&verdict).is_empty());
         }
 
         #[test]
