@@ -8,8 +8,8 @@ use crate::domain::check::Plan;
 use crate::domain::inventory::meant::{Device, PlannedNeighbour};
 use crate::platform::observation::{Neighbour, Observation, Reading};
 
-/// Of two rows on one port the later heard one is there now if the other has missed a message since:
-/// LLDP repeats itself every 30 s (IEEE 802.1AB, 9.2.5.7, `msgTxInterval`).
+/// Of two rows on one port the later heard one is there now if the other has missed a message
+/// since: LLDP repeats itself every 30 s (IEEE 802.1AB, 9.2.5.7, `msgTxInterval`).
 const MISSED_SECONDS: u64 = 30;
 
 /// What is on one port now.
@@ -245,7 +245,8 @@ fn named<'a>(plan: &Plan<'a>, name: &str) -> Option<&'a Device> {
         .map(|device| &**device)
 }
 
-/// The system name without blanks, and without the serial that some put behind it in CDP: `sw1(FOX12)`.
+/// The system name without blanks, and without the serial that some put behind it in CDP:
+/// `sw1(FOX12)`.
 fn clean_name(name: &str) -> &str {
     let name = name.trim();
     match name.strip_suffix(')').and_then(|open| open.rsplit_once('(')) {

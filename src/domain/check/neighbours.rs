@@ -1,21 +1,22 @@
 //! Is every cable where the plan says? One decision over the whole set of cables.
 //!
-//! A planned neighbour passes only if it is positively heard: the right device, the right port on it,
-//! on the right port here. Everything else is sorted by what the hands have to do:
+//! A planned neighbour passes only if it is positively heard: the right device, the right port on
+//! it, on the right port here. Everything else is sorted by what the hands have to do:
 //!
 //! 1. two cables exchanged ([`Fault::SwappedPair`]), before any of the two is called wrong;
-//! 2. a planned far end that is heard on another port of ours: the plug moves here ([`Fault::WrongPort`]);
+//! 2. a planned far end that is heard on another port of ours: the plug moves here
+//!    ([`Fault::WrongPort`]);
 //! 3. the right device on another port of it: the plug moves there ([`Fault::WrongPort`]);
 //! 4. another device ([`Fault::WrongDevice`]);
 //! 5. nobody, without link ([`Fault::NeighbourDown`]), or with ([`Fault::NeighbourMute`]).
 //!
-//! Patience: a missing neighbour is no fault before the plan calls neighbours due, not even where the
-//! link is down, for a port may come up late after a boot. While one is still missing and not due, the
-//! others' mistakes are not named either: the two halves of a swap are seldom heard at the same time.
-//! The same patience is given to a far end whose name is in no plan: it may be the right device that was
-//! not given its name yet.
-//! A port where it cannot be told who is there now makes the whole check Unknown, at any time: an
-//! old neighbour is listed until its TTL ends, and half of a repaired swap must not read as a new fault.
+//! Patience: a missing neighbour is no fault before the plan calls neighbours due, not even where
+//! the link is down, for a port may come up late after a boot. While one is still missing and not
+//! due, the others' mistakes are not named either: the two halves of a swap are seldom heard at the
+//! same time. The same patience is given to a far end whose name is in no plan: it may be the right
+//! device that was not given its name yet. A port where it cannot be told who is there now makes
+//! the whole check Unknown, at any time: an old neighbour is listed until its TTL ends, and half of
+//! a repaired swap must not read as a new fault.
 
 use super::heard::{Ears, FarEnd, Heard};
 use super::{Plan, Problem, Remarks, Verdict};
@@ -229,8 +230,8 @@ fn wrong(
     Problem::new(fault, &fill)
 }
 
-/// Nobody is heard. Dark only if the device says so: without a word about the link it is called mute,
-/// which sends nobody to a plug.
+/// Nobody is heard. Dark only if the device says so: without a word about the link it is called
+/// mute, which sends nobody to a plug.
 fn missing(plan: &Plan<'_>, ears: &Ears<'_>, planned: &PlannedNeighbour) -> Problem {
     let fault = match ears.link_up(&planned.local_port) {
         Some(false) => Fault::NeighbourDown,
@@ -625,7 +626,13 @@ mod tests {
         #[test]
         fn whatever_a_device_lists_is_judged_without_panic_and_never_passes_by_chance(
             rows in proptest::collection::vec(
-                ("[Gi1/049 .-]{0,10}", "\\PC{0,12}", "\\PC{0,12}", any::<Option<u64>>(), any::<Option<u64>>()),
+                (
+                    "[Gi1/049 .-]{0,10}",
+                    "\\PC{0,12}",
+                    "\\PC{0,12}",
+                    any::<Option<u64>>(),
+                    any::<Option<u64>>(),
+                ),
                 0..12,
             ),
             due in any::<bool>(),
@@ -658,10 +665,14 @@ mod tests {
         }
 
         #[test]
-        fn three_in_a_circle_are_never_right_and_no_swap(plan in topology(), turn in any::<bool>()) {
+        fn three_in_a_circle_are_never_right_and_no_swap(
+            plan in topology(), turn in any::<bool>(),
+        ) {
             prop_assume!(plan.len() >= 3);
             let mut real = plan.clone();
-            for (port, from) in if turn { [(1, 2), (2, 3), (3, 1)] } else { [(2, 1), (3, 2), (1, 3)] } {
+            let there = [(1, 2), (2, 3), (3, 1)];
+            let back = [(2, 1), (3, 2), (1, 3)];
+            for (port, from) in if turn { there } else { back } {
                 real.insert(port, plan[&from]);
             }
             let line = fault(&see(&scene_of(&plan), &real), &["far_device", "far_port"]);

@@ -1,5 +1,5 @@
-//! One list of algorithms for every device: modern first, legacy last. A device that can do better is
-//! never asked for less, and a switch of 2008 is still reached.
+//! One list of algorithms for every device: modern first, legacy last. A device that can do better
+//! is never asked for less, and a switch of 2008 is still reached.
 
 use std::borrow::Cow;
 
@@ -68,7 +68,8 @@ pub(super) fn preferred() -> Preferred {
     }
 }
 
-/// 2048 bits are asked for, for old devices compute a larger group for seconds, and some stop at 4096.
+/// 2048 bits are asked for, for old devices compute a larger group for seconds, and some stop at
+/// 4096.
 pub(super) fn group_exchange() -> GexParams {
     GexParams::new(2048, 2048, 4096).expect("the three sizes ascend from the least allowed")
 }

@@ -12,7 +12,8 @@ use super::algorithms;
 use crate::config::meant::Ssh;
 use crate::service::probe::{Credential, Order, Outcome};
 
-/// The key exchange may take this many times the connection's timeout: old switches compute for seconds.
+/// The key exchange may take this many times the connection's timeout: old switches compute for
+/// seconds.
 const HANDSHAKE_FACTOR: u32 = 3;
 /// A keyboard-interactive server asks once or twice; one that asks on is not logging us in.
 const QUESTIONS_MAX: usize = 8;

@@ -1,5 +1,5 @@
-//! A toy switch for the tests of this module: a real SSH server in this process, with a command line
-//! that echoes, asks for an enable password, refuses, floods or falls silent as it is told.
+//! A toy switch for the tests of this module: a real SSH server in this process, with a command
+//! line that echoes, asks for an enable password, refuses, floods or falls silent as it is told.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use regex::Regex;
 use russh::keys::{Algorithm, EcdsaCurve, PrivateKey};
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, Response, Session};
 use russh::{Channel as Opened, ChannelId, Preferred, cipher, kex, mac};
@@ -321,7 +320,6 @@ pub(super) fn settings() -> Ssh {
 }
 
 fn platform(channel: Channel) -> Platform {
-    let regex = |text: &str| Regex::new(text).unwrap();
     let asked = |command: &str| Asked { commands: vec![command.to_owned()] };
     Platform {
         id: "toy".to_owned(),
@@ -332,15 +330,15 @@ fn platform(channel: Channel) -> Platform {
         file_names: Vec::new(),
         cli: Cli {
             channel,
-            prompts: vec![regex(r"^[A-Za-z0-9-]+[>#]$")],
+            prompts: vec![r"^[A-Za-z0-9-]+[>#]$".parse().unwrap()],
             enable: Some(Enable {
                 command: "enable".to_owned(),
-                unprivileged: regex(">$"),
-                password_prompt: regex("^Password:"),
+                unprivileged: ">$".parse().unwrap(),
+                password_prompt: "^Password:".parse().unwrap(),
             }),
             preparation: vec!["terminal length 0".to_owned()],
             pagers: Vec::new(),
-            errors: vec![regex("^% Invalid")],
+            errors: vec!["^% Invalid".parse().unwrap()],
             command_timeout: Duration::from_millis(1500),
             logout: "exit".to_owned(),
         },
