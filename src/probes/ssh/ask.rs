@@ -31,6 +31,7 @@ pub(super) async fn in_shell(
     channel.request_pty(true, "vt100", COLUMNS, ROWS, 0, 0, &[]).await.map_err(lost)?;
     channel.request_shell(true).await.map_err(lost)?;
     let clock = Clock::System;
+    let mut replies = 0;
     let mut dialogue = Dialogue::new(cli, enable, commands, limits, clock.instant());
     while let Some(deadline) = dialogue.deadline() {
         let actions = tokio::select! {
@@ -39,7 +40,19 @@ pub(super) async fn in_shell(
                     dialogue.on_bytes(&data, clock.instant())
                 }
                 Some(ChannelMsg::Eof | ChannelMsg::Close) | None => dialogue.on_end(),
-                // A refused request for a terminal is no loss; a refused shell ends in silence.
+                Some(ChannelMsg::Success) => {
+                    replies += 1;
+                    Vec::new()
+                }
+                // Replies come in the order of the requests (RFC 4254, section 4). The first is
+                // about the terminal, and a shell without one will do.
+                Some(ChannelMsg::Failure) if replies == 0 => {
+                    replies += 1;
+                    Vec::new()
+                }
+                Some(ChannelMsg::Failure) => {
+                    return Err(Outcome::Broken { why: "the device opens no shell".to_owned() });
+                }
                 Some(_) => Vec::new(),
             },
             () = sleep_until(Instant::from_std(deadline)) => dialogue.on_time(clock.instant()),

@@ -222,6 +222,15 @@ mod tests {
         none.credentials.clear();
         let report = super::report(&none, &settings()).await;
         assert!(matches!(report.outcome, Outcome::LoginRefused { .. }), "{report:?}");
+        assert!(report.host_key.is_some(), "it was reached all the same");
+    }
+
+    #[tokio::test]
+    async fn a_refused_shell_is_broken_at_once() {
+        let toy = Toy { no_shell: true, ..Toy::default() }.start().await;
+        let report = visited(&toy).await;
+        let Outcome::Broken { why } = report.outcome else { panic!("{report:?}") };
+        assert_eq!(why, "the device opens no shell");
     }
 
     #[tokio::test]

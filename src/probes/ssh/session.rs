@@ -82,6 +82,12 @@ pub(super) async fn log_in<'a>(
     settings: &Ssh,
     trace: &Trace,
 ) -> Result<(Handle<Guard>, &'a Credential), Outcome> {
+    if order.credentials.is_empty() {
+        // Whether it is there at all, and with which key, is worth knowing all the same.
+        connect(order, settings, trace).await?;
+        let why = "the inventory has no credential for it".to_owned();
+        return Err(Outcome::LoginRefused { why });
+    }
     let mut refusals = Vec::new();
     for credential in &order.credentials {
         let mut handle = connect(order, settings, trace).await?;
@@ -93,11 +99,7 @@ pub(super) async fn log_in<'a>(
             Err(why) => refusals.push(format!("`{}`: {why}", shown(&credential.username))),
         }
     }
-    let why = match refusals.is_empty() {
-        true => "the inventory has no credential for it".to_owned(),
-        false => refusals.join("; "),
-    };
-    Err(Outcome::LoginRefused { why })
+    Err(Outcome::LoginRefused { why: refusals.join("; ") })
 }
 
 async fn connect(order: &Order, settings: &Ssh, trace: &Trace) -> Result<Handle<Guard>, Outcome> {

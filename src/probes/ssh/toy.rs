@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use russh::keys::{Algorithm, EcdsaCurve, PrivateKey};
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, Response, Session};
-use russh::{Channel as Opened, ChannelId, Preferred, cipher, kex, mac};
+use russh::{Channel as Opened, ChannelId, Preferred, Pty, cipher, kex, mac};
 use tokio::net::TcpListener;
 
 use crate::config::meant::Ssh;
@@ -27,6 +27,8 @@ pub(super) struct Toy {
     pub(super) mute: bool,
     /// How long its running configuration is, if it is a flood.
     pub(super) flood_bytes: usize,
+    /// Refuses a shell.
+    pub(super) no_shell: bool,
     /// Closes the connection in the middle of an answer.
     pub(super) hangs_up: bool,
     /// Speaks only what a switch of 2008 speaks.
@@ -50,6 +52,7 @@ impl Default for Toy {
             interactive_only: false,
             mute: false,
             flood_bytes: 0,
+            no_shell: false,
             hangs_up: false,
             legacy: false,
             address: None,
@@ -229,11 +232,28 @@ impl server::Handler for Line {
         Ok(())
     }
 
+    async fn pty_request(
+        &mut self,
+        channel: ChannelId,
+        _term: &str,
+        _col_width: u32,
+        _row_height: u32,
+        _pix_width: u32,
+        _pix_height: u32,
+        _modes: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_success(channel)
+    }
+
     async fn shell_request(
         &mut self,
         channel: ChannelId,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
+        if self.toy.no_shell {
+            return session.channel_failure(channel);
+        }
         session.channel_success(channel)?;
         let greeting = match self.toy.mute {
             true => "\r\nWelcome\r\n".to_owned(),
