@@ -61,3 +61,26 @@ pub struct Plan<'a> {
     /// Whether neighbours had the time to be heard: before that, a missing one is Unknown.
     pub neighbours_due: bool,
 }
+
+/// The problem of the lowest layer.
+pub fn most_urgent(findings: &Findings) -> Option<&Problem> {
+    findings
+        .verdicts
+        .iter()
+        .filter_map(|(_, verdict)| match verdict {
+            Verdict::Fail(problem) => Some(problem),
+            Verdict::Pass | Verdict::Unknown { .. } | Verdict::NotPlanned => None,
+        })
+        .min_by_key(|problem| problem.fault.layer())
+}
+/// No failure, no doubt.
+pub fn all_proven(findings: &Findings) -> bool {
+    findings.verdicts.iter().all(|(_, v)| matches!(v, Verdict::Pass | Verdict::NotPlanned))
+}
+/// The first check that could not be decided.
+pub fn first_unknown(findings: &Findings) -> Option<(Check, &str)> {
+    findings.verdicts.iter().find_map(|(check, verdict)| match verdict {
+        Verdict::Unknown { why } => Some((*check, why.as_str())),
+        Verdict::Pass | Verdict::Fail(_) | Verdict::NotPlanned => None,
+    })
+}
