@@ -8,9 +8,7 @@ use crate::clock::Timestamp;
 use crate::domain::check::{self, Check, Findings, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
-use crate::domain::run::{
-    Effect, Milestone, Phase, Run, Stepped, TOLD_MAX, Timer, Visit,
-};
+use crate::domain::run::{Effect, Milestone, Phase, Run, Stepped, TOLD_MAX, Timer, Visit};
 
 /// A problem said within this time is not pushed again: `facts` call for one push when a fault flickers.
 const QUIET: Duration = Duration::from_secs(60);
@@ -208,12 +206,7 @@ impl Draft {
         self.note("fault", format!("{} {}", problem.fault.code(), fill_text(&problem)));
         self.effect(Effect::Tell { kind, problem: Some(problem.clone()) });
         self.enter(
-            Phase::ActionNeeded {
-                problem,
-                since: self.now,
-                still_waiting_said: false,
-                reachable,
-            },
+            Phase::ActionNeeded { problem, since: self.now, still_waiting_said: false, reachable },
             "waits for the fault to be mended",
         );
         self.visit_later();

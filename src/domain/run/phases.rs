@@ -8,9 +8,7 @@ use crate::domain::fault::Fault;
 use crate::domain::inventory::meant::Device;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
-use crate::domain::run::{
-    Event, Milestone, Phase, Run, Stepped, Timer, Timing, Transfers, Visit,
-};
+use crate::domain::run::{Event, Milestone, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
 
 /// A new run of `device`, before its first event. `id` is unique; nothing follows from this alone.
 pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run {
@@ -172,12 +170,7 @@ fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
     }
 }
 
-fn connecting(
-    d: &mut Draft,
-    event: &Event,
-    back_by: Timestamp,
-    refused_since: Option<Timestamp>,
-) {
+fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: Option<Timestamp>) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => d.address(*address),
@@ -213,12 +206,7 @@ fn connecting(
 }
 
 /// What a visit means while nobody was let in yet.
-fn first_entry(
-    d: &mut Draft,
-    visit: &Visit,
-    back_by: Timestamp,
-    refused_since: Option<Timestamp>,
-) {
+fn first_entry(d: &mut Draft, visit: &Visit, back_by: Timestamp, refused_since: Option<Timestamp>) {
     match visit {
         Visit::Unreachable { .. } => {
             d.no_entry(visit);
@@ -327,7 +315,10 @@ fn hook_answered(
     answer: &str,
     waiting_for: &[String],
 ) {
-    d.note("handoff", format!("{hook} {}: {}", if accepted { "accepted" } else { "refused" }, shown(answer)));
+    d.note(
+        "handoff",
+        format!("{hook} {}: {}", if accepted { "accepted" } else { "refused" }, shown(answer)),
+    );
     if accepted {
         d.run.handed.insert(hook.to_owned(), shown(answer));
     }
