@@ -271,12 +271,8 @@ impl Draft {
     }
 
     fn verifying(&mut self, why: &str) {
-        let since = match self.run.phase {
-            Phase::Verifying { since } => since,
-            _ => self.now,
-        };
         if !matches!(self.run.phase, Phase::Verifying { .. } | Phase::ActionNeeded { .. }) {
-            self.enter(Phase::Verifying { since }, why);
+            self.enter(Phase::Verifying { since: self.now }, why);
             self.sleep(Timer::Deadline);
         }
     }

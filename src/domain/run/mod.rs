@@ -15,6 +15,10 @@ use crate::domain::notice;
 
 mod draft;
 mod phases;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod transitions;
 
 pub use phases::{open, step};
 
