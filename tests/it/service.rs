@@ -1,7 +1,6 @@
 //! The service over a real store: de-duplication, resumption, and that nothing is said before it is stored.
 
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,7 +29,6 @@ struct House {
     intake: Intake,
     stop: watch::Sender<bool>,
     ended: tokio::task::JoinHandle<()>,
-    visits: Arc<AtomicUsize>,
     said: Arc<Mutex<Vec<Kind>>>,
 }
 
@@ -101,12 +99,9 @@ fn voice(said: Arc<Mutex<Vec<Kind>>>) -> Voice {
 async fn house(folder: &std::path::Path) -> House {
     let memory = store::open(&folder.join("greenlight.db")).await.unwrap();
     let plan = plan();
-    let visits = Arc::new(AtomicUsize::new(0));
-    let counted = visits.clone();
     let performer = Performer {
         // Nobody is at home: the story decides what a visit brings by sending the event itself.
-        prober: Arc::new(move |_| {
-            counted.fetch_add(1, Ordering::SeqCst);
+        prober: Arc::new(|_| {
             Box::pin(async {
                 let why = "nobody at home".into();
                 Report { host_key: None, outcome: Outcome::Unreachable { why } }
@@ -134,7 +129,7 @@ async fn house(folder: &std::path::Path) -> House {
     let ended = tokio::spawn(async move {
         runner::run(parts, performer, both, shutdown).await.unwrap();
     });
-    House { runs, memory, intake, stop, ended, visits, said }
+    House { runs, memory, intake, stop, ended, said }
 }
 
 impl House {
@@ -218,7 +213,6 @@ async fn a_run_goes_on_after_a_restart_and_is_handed_over_once() {
     let second = house(folder.path()).await;
     let run = second.until(|run| run.attempt > before.attempt).await;
     assert_eq!(run.id, before.id);
-    second.until(|_| second.visits.load(Ordering::SeqCst) > 0).await;
     // The attempt may move on between reading it and answering: answer until it fits.
     for _ in 0..50 {
         let run = second.until(|_| true).await;
