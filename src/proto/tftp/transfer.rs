@@ -186,6 +186,9 @@ impl Transfer {
     /// Requests that were joined before the content was there.
     pub fn count_repeats(&mut self, count: u32) {
         self.repeats = self.repeats.saturating_add(count);
+        if let Phase::Ended(digest) = &mut self.phase {
+            digest.repeats = self.repeats;
+        }
     }
 
     /// Time has passed; nothing happens before [`Self::deadline`].
@@ -246,6 +249,11 @@ impl Transfer {
             Phase::Sending { .. } => self.acknowledged > 0 || !self.agreed.answer.is_empty(),
             Phase::Ended(_) => true,
         }
+    }
+
+    /// Grows whenever the reader acknowledges something new.
+    pub fn progress(&self) -> u64 {
+        self.acknowledged + u64::from(self.has_progress())
     }
 
     fn on_ack(&mut self, block: u16, now: Instant, out: &mut Output) {
