@@ -182,9 +182,15 @@ impl Message {
         self.address(code::SERVER_ID)
     }
 
-    /// Option 61 as lower-case hex, empty when absent: the second half of a lease's key.
+    /// Option 61 as lower-case hex, empty when absent: the second half of a lease's key. What is
+    /// beyond 255 bytes does not count: it is kept with every lease, and nobody sends so much.
     pub fn client_id_hex(&self) -> String {
-        hex(self.option(code::CLIENT_ID).unwrap_or_default())
+        hex(self.instance(code::CLIENT_ID))
+    }
+
+    /// Option 82 as lower-case hex, empty when absent; cut at 255 bytes like the client id.
+    pub fn relay_information_hex(&self) -> String {
+        hex(self.instance(code::RELAY_INFORMATION))
     }
 
     /// Option 55, in the client's order.
@@ -204,6 +210,11 @@ impl Message {
     /// The relay's address, if a relay passed this on.
     pub fn relay(&self) -> Option<Ipv4Addr> {
         Some(self.giaddr).filter(|address| !address.is_unspecified())
+    }
+
+    fn instance(&self, code: u8) -> &[u8] {
+        let whole = self.option(code).unwrap_or_default();
+        &whole[..whole.len().min(255)]
     }
 
     /// An option that holds exactly one usable address; all zeroes count as absent.
