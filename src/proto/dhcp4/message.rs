@@ -140,18 +140,21 @@ impl Message {
         self.with(code, address.octets())
     }
 
-    /// Reads one datagram. What is wrong with single options stands in `complaints` and hides nothing else.
+    /// Reads one datagram. What is wrong with single options stands in `complaints` and hides
+    /// nothing else.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         decode::decode(bytes)
     }
 
-    /// Writes the message, at least 300 bytes long, with as many options as [`decode`](Self::decode) reads.
+    /// Writes the message, at least 300 bytes long, with as many options as
+    /// [`decode`](Self::decode) reads.
     pub fn encode(&self) -> Vec<u8> {
         encode::encode_within(self, decode::MESSAGE_BYTES_MAX).bytes
     }
 
-    /// Writes the message in at most `bytes_max` bytes (548 if that is less: everybody takes those), with `file` and `sname` as room for options
-    /// where needed (option 52), and tells which options did not fit.
+    /// Writes the message in at most `bytes_max` bytes (548 if that is less: everybody takes
+    /// those), with `file` and `sname` as room for options where needed (option 52), and tells
+    /// which options did not fit.
     pub fn encode_within(&self, bytes_max: usize) -> Encoded {
         encode::encode_within(self, bytes_max)
     }

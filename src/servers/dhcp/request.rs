@@ -214,8 +214,8 @@ fn network(pool: &Pool) -> Network {
     }
 }
 
-/// What the device's platform must be told. A device in service already gets an address and no more:
-/// a boot file could make it load a configuration.
+/// What the device's platform must be told. A device in service already gets an address and no
+/// more: a boot file could make it load a configuration.
 fn forced(device: &Device, parts: &Parts) -> Vec<(u8, Vec<u8>)> {
     let Some(platform) = parts.platforms.get(&device.platform).filter(|_| device.managed) else {
         return Vec::new();

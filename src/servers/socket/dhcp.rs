@@ -16,8 +16,8 @@ use tokio::net::UdpSocket;
 use crate::config::meant::Listen;
 use crate::error::{Code, Error};
 
-/// Asked of the kernel, which may give less: a thousand DISCOVERs after a power cut are about 1 MB with
-/// the kernel's own bookkeeping.
+/// Asked of the kernel, which may give less: a thousand DISCOVERs after a power cut are about 1 MB
+/// with the kernel's own bookkeeping.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
 /// One bound socket.
@@ -44,8 +44,8 @@ pub struct Received {
 impl Port {
     /// Binds; port 0 takes any free one. Must be called within a tokio runtime.
     ///
-    /// A socket bound to one address hears no broadcasts on Linux. So for an address of an interface
-    /// (not of loopback) the socket is bound to that interface and to every address.
+    /// A socket bound to one address hears no broadcasts on Linux. So for an address of an
+    /// interface (not of loopback) the socket is bound to that interface and to every address.
     pub fn bind(listen: &Listen) -> Result<Self, Error> {
         Self::open(listen).map_err(|error| cannot_listen(listen, &error))
     }

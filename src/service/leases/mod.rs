@@ -1,8 +1,8 @@
 //! Which address does a client get, and which may it keep?
 //!
 //! The tables stand in memory and are loaded from the store at start. Nothing here is durable by
-//! itself: a [`Grant`] carries the row that must be stored before its ACK is sent. Each decision costs
-//! hash lookups and at most one step of a heap, however many leases there are.
+//! itself: a [`Grant`] carries the row that must be stored before its ACK is sent. Each decision
+//! costs hash lookups and at most one step of a heap, however many leases there are.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -28,7 +28,8 @@ pub const OFFER_WAITS: Duration = Duration::from_secs(60);
 pub const DECLINED_RESTS: Duration = Duration::from_secs(600);
 /// The lease of somebody whom the inventory does not know: long enough to be looked at.
 pub const QUARANTINE_LEASE: Duration = Duration::from_secs(300);
-/// Addresses that unknown askers may hold at a time: a flood of made-up MACs must not empty the pools.
+/// Addresses that unknown askers may hold at a time: a flood of made-up MACs must not empty the
+/// pools.
 pub const STRANGERS_MAX: usize = 1024;
 
 /// The address tables. Clones share them.
