@@ -48,7 +48,7 @@ pub(super) fn checklist(run: &Run, words: &Words) -> Vec<ChecklistLine> {
 /// The state of the first line that is not done.
 fn under_way(phase: &Phase) -> LineState {
     match phase {
-        Phase::Expected
+        Phase::Expected { .. }
         | Phase::Addressed { .. }
         | Phase::Fetching { .. }
         | Phase::Settling { .. }

@@ -95,7 +95,7 @@ fn known(run: &Run, checklist: &[ChecklistLine], now: Timestamp) -> Fill {
     match &run.phase {
         Phase::Cancelled { by, .. } => fill.set("by", by),
         Phase::Failed { why, .. } => fill.set("why", why.trim_end_matches('.')),
-        Phase::Expected
+        Phase::Expected { .. }
         | Phase::Addressed { .. }
         | Phase::Fetching { .. }
         | Phase::Settling { .. }
@@ -169,8 +169,14 @@ mod tests {
             milestones: milestones.iter().map(|(step, s)| (*step, at(*s))).collect(),
             handed: BTreeMap::new(),
             findings: None,
+            suspected: None,
+            told: Vec::new(),
+            saving: false,
+            strange_file: None,
         }
     }
+
+    const EXPECTED: Phase = Phase::Expected { ask_by: T0 };
 
     fn problem(fault: Fault, fill: &[(&str, &str)]) -> Problem {
         let fill = fill.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -216,7 +222,7 @@ mod tests {
 
     #[test]
     fn without_hooks_nobody_is_promised_a_hand_over() {
-        let mut run = run(Phase::Expected, &[]);
+        let mut run = run(EXPECTED, &[]);
         run.timing.hooks_required.clear();
         assert_eq!(say(&run, Kind::Started, None).checklist.len(), 5);
     }
@@ -283,12 +289,12 @@ mod tests {
     #[test]
     fn still_waiting_repeats_what_has_to_be_done() {
         let problem = problem(Fault::Silent, &[]);
-        let notice = say(&run(Phase::Expected, &[]), Kind::StillWaiting, Some(&problem));
+        let notice = say(&run(EXPECTED, &[]), Kind::StillWaiting, Some(&problem));
         assert_eq!(
             notice.headline,
             "Still waiting. acc-sw-17 is silent. Push in its uplink plug until it clicks."
         );
-        let calm = say(&run(Phase::Expected, &[]), Kind::StillWaiting, None);
+        let calm = say(&run(EXPECTED, &[]), Kind::StillWaiting, None);
         assert!(calm.headline.contains("still waiting, 5 min now. Nothing for you to do"));
     }
 
@@ -297,7 +303,7 @@ mod tests {
         let evil = format!("\u{1b}[2J<!channel>\n`rm`{}", "x".repeat(300));
         let fill = [("port", "49"), ("far_device", evil.as_str()), ("far_port", "47")];
         let problem = problem(Fault::WrongDevice, &fill);
-        let notice = say(&run(Phase::Expected, &[]), Kind::ActionNeeded, Some(&problem));
+        let notice = say(&run(EXPECTED, &[]), Kind::ActionNeeded, Some(&problem));
         assert!(notice.headline.chars().count() <= HEADLINE_CHARS_MAX, "{}", notice.headline);
         assert!(notice.headline.contains("Move its far end"), "{}", notice.headline);
         let whole = format!("{}{}", notice.headline, notice.body);
