@@ -15,6 +15,7 @@ pub mod address;
 pub mod clock;
 pub mod complaint;
 pub mod config;
+pub mod daemon;
 pub mod domain;
 pub mod entropy;
 pub mod error;

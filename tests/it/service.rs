@@ -19,7 +19,7 @@ use greenlight::service::plan::{InForce, Plan, Rules};
 use greenlight::service::probe::{Outcome, Report};
 use greenlight::service::runner::{self, Input, Opening, Parts, Runs, Spoken, Told, Voice};
 use greenlight::store;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use crate::store::device;
 
@@ -122,7 +122,7 @@ pub async fn house(folder: &std::path::Path) -> House {
         clock: Clock::System,
         entropy: Entropy::System,
         voice: voice(said.clone()),
-        outbox_bell: Arc::new(Notify::new()),
+        outbox_bell: watch::channel(0).0,
     };
     let (stop, shutdown) = watch::channel(false);
     let both = (runs.clone(), waiting);

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::clock::{Clock, Timestamp};
 use crate::domain::check::Problem;
@@ -134,8 +134,8 @@ pub struct Parts {
     pub clock: Clock,
     pub entropy: Entropy,
     pub voice: Voice,
-    /// Rung when rows for the outlets were stored.
-    pub outbox_bell: Arc<Notify>,
+    /// Counted up when rows for the outlets were stored.
+    pub outbox_bell: watch::Sender<u64>,
 }
 
 /// A channel in two halves, so that intake can be built before the loop runs.
@@ -335,7 +335,7 @@ impl Runner {
             let _ = self.runs.feed.send(told);
         }
         if rows {
-            self.parts.outbox_bell.notify_waiters();
+            self.parts.outbox_bell.send_modify(|rings| *rings += 1);
         }
         for visit in staged.visits {
             self.perform(visit);
