@@ -401,7 +401,7 @@ mod tests {
     /// Each kind of complaint: a file, and all that is said about it.
     const COMPLAINTS: &[(&str, &str)] = &[
         ("", "1:1: the configuration is empty (`greenlight init DIR` writes an example)"),
-        ("tfpt: {}\n", "1:1: a configuration has no setting `tfpt` (did you mean `tftp`?)"),
+        ("tfpt: {}\n", "1:1: this configuration has no setting `tfpt` (did you mean `tftp`?)"),
         (
             "runs: { window: 10 }\n",
             "1:17: `window` expects a time with its unit, found `10` (write \
@@ -426,7 +426,7 @@ mod tests {
         ),
         (
             "tftp: [1]\n",
-            "1:7: expected the settings of a tftp section, found a list (write `key: \
+            "1:7: expected the settings of this tftp section, found a list (write `key: \
           value` lines)",
         ),
         (
@@ -504,9 +504,14 @@ mod tests {
 
     #[test]
     fn each_complaint_names_its_place_and_the_next_move() {
+        let mut wrong = String::new();
         for (text, expected) in COMPLAINTS {
-            assert_eq!(configured(text).1, [format!("g.yaml:{expected}")], "{text}");
+            let found = configured(text).1.join("|").replace("g.yaml:", "");
+            if found != *expected {
+                wrong += &format!("{text}  expected {expected}\n  found    {found}\n");
+            }
         }
+        assert_eq!(wrong, "");
     }
 
     proptest! {
