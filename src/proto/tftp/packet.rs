@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A request longer than the payload of one Ethernet frame is refused. RFC 2347 allows 512 octets only;
-/// clients with long names and many options go beyond.
+/// A request longer than the payload of one Ethernet frame is refused. RFC 2347 allows 512 octets
+/// only; clients with long names and many options go beyond.
 pub const REQUEST_BYTES_MAX: usize = 1472;
 
 /// A request with more options than this is refused. Four are defined, and vendors add one or two.
@@ -111,7 +111,8 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 impl<'a> Packet<'a> {
-    /// Reads one datagram. Bytes after a complete ACK or ERROR are ignored, as receivers always did.
+    /// Reads one datagram. Bytes after a complete ACK or ERROR are ignored, as receivers always
+    /// did.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader { bytes, offset: 0 };
         let opcode = reader.number("opcode")?;
@@ -165,7 +166,8 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// Writes opcode and block of a DATA packet, so that its bytes can follow without a copy in between.
+/// Writes opcode and block of a DATA packet, so that its bytes can follow without a copy in
+/// between.
 pub(super) fn encode_data_head(block: u16, out: &mut Vec<u8>) {
     out.extend(DATA.to_be_bytes());
     out.extend(block.to_be_bytes());
@@ -413,7 +415,8 @@ mod tests {
 
     #[test]
     fn a_request_cut_anywhere_is_named_or_a_shorter_request() {
-        // The only whole requests inside are those that end after the mode or after an option's value.
+        // The only whole requests inside are those that end after the mode or after an option's
+        // value.
         let whole = [CURL.len(), 22, 30, 42];
         for end in 0..CURL.len() {
             let decoded = Packet::decode(&CURL[..end]);
@@ -429,7 +432,8 @@ mod tests {
         let malformed = Packet::decode(b"\0\x01name").unwrap_err();
         assert_eq!(
             malformed.to_string(),
-            "tftp file name at byte 2: expected text ended by a zero byte, found 4 bytes without one"
+            "tftp file name at byte 2: expected text ended by a zero byte, \
+             found 4 bytes without one"
         );
         assert_eq!(
             Packet::decode(b"\0").unwrap_err().to_string(),
@@ -489,7 +493,9 @@ mod tests {
         }
 
         #[test]
-        fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..2000), op in 0u8..8) {
+        fn random_bytes_never_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..2000), op in 0u8..8,
+        ) {
             let _ = Packet::decode(&bytes);
             let with_opcode = [vec![0, op], bytes].concat();
             if let Ok(packet) = Packet::decode(&with_opcode) {

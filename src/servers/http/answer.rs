@@ -14,11 +14,13 @@ use crate::address::Mac;
 use crate::servers::files::canonical;
 use crate::service::serving::{Artifact, Ask, Refusal};
 
-/// Where a serial number stands, in the order of preference: Arista, Cisco IOS XR, Cumulus, ONIE, SONiC.
+/// Where a serial number stands, in the order of preference: Arista, Cisco IOS XR, Cumulus, ONIE,
+/// SONiC.
 const SERIAL_HEADERS: [&str; 5] =
     ["x-arista-serial", "x-cisco-serial", "cumulus-serial", "onie-serial-number", "serial-number"];
 
-/// Where a MAC address stands. Cumulus sends two; that of the management port is the one DHCP knows.
+/// Where a MAC address stands. Cumulus sends two; that of the management port is the one DHCP
+/// knows.
 const MAC_HEADERS: [&str; 5] = [
     "x-arista-systemmac",
     "cumulus-mgmt-mac",
@@ -136,7 +138,8 @@ fn number(digits: &str) -> Option<usize> {
     plain.then(|| digits.parse().unwrap_or(usize::MAX))
 }
 
-/// The path without its first slash, percent decoding undone. It is a name and never a path on a disk.
+/// The path without its first slash, percent decoding undone. It is a name and never a path on a
+/// disk.
 fn name(path: &str) -> String {
     let path = path.strip_prefix('/').unwrap_or(path).as_bytes();
     let mut bytes = Vec::with_capacity(path.len());
@@ -204,7 +207,8 @@ mod tests {
     #[test]
     fn the_identity_of_each_vendor_is_heard_whatever_the_case() {
         let mac = Some("00:1b:21:aa:bb:cc".parse().unwrap());
-        let cases: [(&[(&str, &str)], Option<&str>, Option<Mac>); 9] = [
+        type Headers = &'static [(&'static str, &'static str)];
+        let cases: [(Headers, Option<&str>, Option<Mac>); 9] = [
             (
                 &[("X-Arista-Serial", "JPE1"), ("X-Arista-SystemMAC", "00:1b:21:aa:bb:cc")],
                 Some("JPE1"),
@@ -284,7 +288,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn random_ranges_and_paths_never_panic(range in ".{0,30}", numbers in "bytes=[0-9]{0,25}-[0-9]{0,25}", length in 0usize..50, path in ".{0,40}") {
+        fn random_ranges_and_paths_never_panic(
+            range in ".{0,30}", numbers in "bytes=[0-9]{0,25}-[0-9]{0,25}",
+            length in 0usize..50, path in ".{0,40}",
+        ) {
             for range in [range, numbers] {
                 if let Some(Part::Range(range)) = range_of(&range, length) {
                     prop_assert!(range.start < range.end && range.end <= length);

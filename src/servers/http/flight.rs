@@ -1,4 +1,5 @@
-//! One response on its way through a connection: its body, and the socket that tells when it is through.
+//! One response on its way through a connection: its body, and the socket that tells when it is
+//! through.
 
 use std::io;
 use std::pin::Pin;
@@ -43,8 +44,8 @@ struct Flight {
 }
 
 impl Watch {
-    /// A response of `length` bytes begins. `report` says complete and has no reason yet, unless only a
-    /// part of the file was asked for.
+    /// A response of `length` bytes begins. `report` says complete and has no reason yet, unless
+    /// only a part of the file was asked for.
     pub fn begin(&self, report: Transferred, length: u64) {
         self.end_flight();
         let written_before = self.written.load(Ordering::Relaxed);

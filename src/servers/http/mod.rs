@@ -1,5 +1,5 @@
-//! The HTTP boot driver: the artifacts of TFTP over HTTP/1.1, GET and HEAD. A path is only a name: no
-//! file is ever opened by a name from outside.
+//! The HTTP boot driver: the artifacts of TFTP over HTTP/1.1, GET and HEAD. A path is only a name:
+//! no file is ever opened by a name from outside.
 
 mod answer;
 mod flight;

@@ -106,8 +106,8 @@ impl Port {
         })
     }
 
-    /// Sends one datagram from the address of ours that was asked. What the kernel cannot take now is
-    /// lost, as on the wire: the protocol sends it again.
+    /// Sends one datagram from the address of ours that was asked. What the kernel cannot take now
+    /// is lost, as on the wire: the protocol sends it again.
     pub fn send(&self, bytes: &[u8], to: SocketAddr, source: IpAddr) -> io::Result<()> {
         let fd = self.socket.as_raw_fd();
         let slices = [IoSlice::new(bytes)];
