@@ -383,17 +383,27 @@ mod tests {
         bytes
     }
 
-    /// A read request of curl 7.88 as captured on loopback.
-    const CURL: &[u8] = b"\0\x01network-confg\0octet\0tsize\x000\0blksize\x00512\0timeout\x006\0";
+    /// Read requests as captured on loopback: curl 7.88.1, atftp 0.8.0, busybox 1.35, tftp-hpa 5.2.
+    const CURL: &[u8] = b"\0\x01network-confg\0octet\0tsize\x000\0blksize\x00512\0timeout\x001\0";
+    const ATFTP: &[u8] =
+        b"\0\x01network-confg\0octet\0tsize\x000\0blksize\x001428\0windowsize\x0016\0";
+    const BUSYBOX: &[u8] = b"\0\x01network-confg\0octet\0blksize\x001400\0tsize\x000\0";
+    const TFTP_HPA: &[u8] = b"\0\x01network-confg\0netascii\0";
 
     #[test]
-    fn a_captured_request_is_read_and_written_back() {
-        let Packet::Read(request) = Packet::decode(CURL).unwrap() else { panic!("not a read") };
-        assert_eq!(request.name, b"network-confg");
-        assert_eq!(request.mode, Mode::Octet);
-        assert_eq!(request.option("blksize"), Some(&b"512"[..]));
-        assert_eq!(request.option("timeout"), Some(&b"6"[..]));
-        assert_eq!(bytes_of(&Packet::Read(request)), CURL);
+    fn captured_requests_are_read_and_written_back() {
+        for (capture, mode, options) in [
+            (CURL, Mode::Octet, vec![("tsize", 0), ("blksize", 512), ("timeout", 1)]),
+            (ATFTP, Mode::Octet, vec![("tsize", 0), ("blksize", 1428), ("windowsize", 16)]),
+            (BUSYBOX, Mode::Octet, vec![("blksize", 1400), ("tsize", 0)]),
+            (TFTP_HPA, Mode::Netascii, vec![]),
+        ] {
+            let name = b"network-confg".to_vec();
+            let options = options.into_iter().map(|(name, value)| Opt::new(name, value)).collect();
+            let request = Packet::Read(Request { name, mode, options });
+            assert_eq!(Packet::decode(capture).as_ref(), Ok(&request));
+            assert_eq!(bytes_of(&request), capture);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod answer;
 mod flight;
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
@@ -107,10 +107,7 @@ pub async fn serve(
                 Ok((stream, peer)) if connections.len() < config.connections_max => {
                     connections.spawn(converse(stream, peer, files.clone(), shutdown.clone()));
                 }
-                Ok((stream, _)) => {
-                    // It is told so as far as its buffer takes it.
-                    let _ = stream.try_write(BUSY);
-                }
+                Ok((stream, _)) => tell_busy(stream),
                 Err(error) => {
                     tracing::debug!(%error, "http accept");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -173,6 +170,13 @@ async fn converse(
     }
     watch.end_flight();
     report(&watch, &files).await;
+}
+
+/// Into the empty buffer of a new connection, without waiting; whoever has gone does not hear it.
+fn tell_busy(stream: TcpStream) {
+    if let Ok(mut stream) = stream.into_std() {
+        let _ = stream.write(BUSY);
+    }
 }
 
 async fn told_to_end(shutdown: &mut watch::Receiver<bool>) {

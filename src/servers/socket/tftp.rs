@@ -62,6 +62,8 @@ impl Port {
         let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+        // With CAP_NET_ADMIN also beyond `net.core.rmem_max`; without it, this is refused.
+        let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES);
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
         if listen.address.is_ipv6() {
             socket.set_only_v6(only_v6)?;
