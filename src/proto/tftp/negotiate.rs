@@ -49,8 +49,8 @@ impl Agreed {
         }
     }
 
-    /// Options we do not know, and values that are no number or out of their range, are left out of the
-    /// answer, which refuses them (RFC 2347). `wire_bytes` is the answer to `tsize`.
+    /// Options we do not know, and values that are no number or out of their range, are left out of
+    /// the answer, which refuses them (RFC 2347). `wire_bytes` is the answer to `tsize`.
     pub fn new(request: &Request, limits: &Limits, wire_bytes: u64) -> Self {
         let mut agreed = Self::plain(limits);
         let mut seen: Vec<&str> = Vec::new();
@@ -89,7 +89,8 @@ impl Agreed {
             }
             "tsize" => Some(wire_bytes),
             "windowsize" if (1..=65535).contains(&asked) => {
-                // Half the number space at most, so that an ACK is never ambiguous after the rollover.
+                // Half the number space at most, so that an ACK is never ambiguous after the
+                // rollover.
                 let cap = limits.window_blocks_max.clamp(1, 0x7FFF);
                 self.window_blocks = u16::try_from(asked.min(cap.into())).ok()?;
                 Some(self.window_blocks.into())

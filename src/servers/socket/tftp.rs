@@ -62,6 +62,8 @@ impl Port {
         let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+        // With CAP_NET_ADMIN also beyond `net.core.rmem_max`; without it, this is refused.
+        let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES);
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
         if listen.address.is_ipv6() {
             socket.set_only_v6(only_v6)?;
@@ -106,8 +108,8 @@ impl Port {
         })
     }
 
-    /// Sends one datagram from the address of ours that was asked. What the kernel cannot take now is
-    /// lost, as on the wire: the protocol sends it again.
+    /// Sends one datagram from the address of ours that was asked. What the kernel cannot take now
+    /// is lost, as on the wire: the protocol sends it again.
     pub fn send(&self, bytes: &[u8], to: SocketAddr, source: IpAddr) -> io::Result<()> {
         let fd = self.socket.as_raw_fd();
         let slices = [IoSlice::new(bytes)];

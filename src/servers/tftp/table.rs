@@ -1,4 +1,5 @@
-//! All transfers of the server, by who asks and by where its packets arrive. Bounded; no socket is here.
+//! All transfers of the server, by who asks and by where its packets arrive. Bounded; no socket is
+//! here.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -60,7 +61,8 @@ pub struct Table {
     by_request: HashMap<(SocketAddr, SocketAddr), u64>,
     by_transfer: HashMap<(usize, SocketAddr), u64>,
     by_host: HashMap<IpAddr, usize>,
-    /// One entry for each slot, never later than its deadline: it moves when it is due, not with every ACK.
+    /// One entry for each slot, never later than its deadline: it moves when it is due, not with
+    /// every ACK.
     wakes: BTreeSet<(Instant, u64)>,
     next_id: u64,
     /// Counts requests, to give out transfer ports in turn.
@@ -76,8 +78,9 @@ struct Slot {
     plain: bool,
     /// The port that the transfer has.
     port: usize,
-    /// The transfer that the same peer was in when it asked anew. Whichever goes on, the other is dropped:
-    /// a late copy of the first request must not end a transfer, and a rebooted device must get its file.
+    /// The transfer that the same peer was in when it asked anew. Whichever goes on, the other is
+    /// dropped: a late copy of the first request must not end a transfer, and a rebooted device
+    /// must get its file.
     rival: Option<u64>,
     /// Its entry in [`Table::wakes`].
     wake: Instant,
@@ -296,8 +299,8 @@ impl Table {
         Some(origin)
     }
 
-    /// The next port, in turn, that has no transfer of this peer: what leaves from it cannot be taken for
-    /// a part of one.
+    /// The next port, in turn, that has no transfer of this peer: what leaves from it cannot be
+    /// taken for a part of one.
     fn free_port(&mut self, ports: Range<usize>, peer: SocketAddr) -> Option<usize> {
         self.turn = self.turn.wrapping_add(1);
         let mut order = (0..ports.len()).map(|step| ports.start + (self.turn + step) % ports.len());
