@@ -61,7 +61,7 @@ impl Book {
             State::Resting { .. } | State::Free => false,
         };
         let ours = server.is_none_or(|server| server == self.server);
-        if !ours || !active || holding.owner != Owner::of(asker) {
+        if !ours || !active || !self.is_same(holding.mac, &holding.owner, asker) {
             return None;
         }
         if declined {
