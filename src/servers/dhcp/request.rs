@@ -158,12 +158,12 @@ fn is_extending(ask: Ask) -> bool {
     matches!(ask, Ask::Renewing { .. } | Ask::Rebinding { .. })
 }
 
-/// What the request lets us know about its sender. `kept` is the option 82 of the lease that this very
-/// port holds at the address it speaks of.
+/// What the request lets us know about its sender. `kept` is the option 82 of the lease that this
+/// very port holds at the address it speaks of.
 fn clues_of(request: &Request, recognised: Option<&Recognised>, kept: Option<&str>) -> Clues {
     let position = match request.message.relay_information() {
         Some(option) => Information::of(option).position(),
-        // RFC 3046 section 2.1: what a client sends to us alone passes no relay.
+        // RFC 2131 section 4.3.2: what a client sends to us alone passes no relay.
         None => kept.and_then(kept_position),
     };
     Clues {

@@ -120,8 +120,9 @@ impl Leases {
         self.book().end(asker, ask, now)
     }
 
-    /// Option 82 of the request that brought this address to this port, in hex and maybe empty: what
-    /// comes without a relay is placed by it. `None` if somebody else or nobody holds the address.
+    /// Option 82 of the request that brought this address to this port, in hex and maybe empty:
+    /// what comes without a relay is placed by it. `None` if somebody else or nobody holds the
+    /// address.
     pub fn relay_information(&self, mac: Mac, address: Ipv4Addr, now: Timestamp) -> Option<String> {
         let book = self.book();
         let holding = book.holding(address).filter(|holding| holding.mac == mac)?;
