@@ -27,9 +27,10 @@ impl Heard {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// A parameter of the query, decoded.
+    /// A parameter of a form, decoded.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        let url = reqwest::Url::parse(&format!("http://x{}", self.target)).unwrap();
+        let form = String::from_utf8(self.body.clone()).unwrap();
+        let url = reqwest::Url::parse(&format!("http://x/?{form}")).unwrap();
         url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Url;
+use reqwest::header::CONTENT_TYPE;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
@@ -42,7 +43,16 @@ impl Sender {
             self.pace(&Call::Look).await?;
             let url = self.look_url(channel, thread, since, cursor.as_deref());
             let Some(url) = url else { return Ok(Fate::Unknown) };
-            let request = self.client.get(url).bearer_auth(self.settings.token.expose());
+            // As a form: these methods take no JSON.
+            let form = url.query().unwrap_or_default().to_owned();
+            let mut bare = url;
+            bare.set_query(None);
+            let request = self
+                .client
+                .post(bare)
+                .bearer_auth(self.settings.token.expose())
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(form);
             let search = match call(request).await {
                 Ok(got) => answer::search(key, got.status, got.retry_after.as_deref(), &got.body),
                 Err(NoAnswer::Unsent(why) | NoAnswer::Unclear(why)) => Search::Unclear(why),
