@@ -3,6 +3,7 @@
 
 use crate::device::{Client, Device, Label};
 use crate::net::Net;
+use crate::slack::{Slack, call};
 use crate::until;
 
 const STARTUP: &str = "hostname acc-1\ninterface swp49\n description to dist-1\nexit\n";
@@ -66,6 +67,25 @@ fn devices_boot_and_see_their_cables_move() {
     hears(&one, "swp49", "dist-1 swp47");
     let _ = dnsmasq.kill();
     let _ = dnsmasq.wait();
+}
+
+#[test]
+#[ignore = "needs root and network namespaces; ./test runs it"]
+fn the_chat_keeps_threads() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let mut net = Net::new();
+    net.space("srv");
+    let slack = Slack::start(&net, "srv", home.path());
+    let channel = ("channel", slack.channel.as_str());
+    let parent = call(&net, "srv", "chat.postMessage", &[channel, ("text", "one")]);
+    let ts = parent["ts"].as_str().expect("it was posted");
+    call(&net, "srv", "chat.postMessage", &[channel, ("text", "two"), ("thread_ts", ts)]);
+    call(&net, "srv", "chat.update", &[channel, ("text", "uno"), ("ts", ts)]);
+    let threads = slack.threads(&net, "srv");
+    assert_eq!(threads.len(), 1);
+    assert_eq!(threads[0].parent["text"], "uno");
+    assert_eq!(threads[0].replies.len(), 1);
+    assert_eq!(threads[0].replies[0]["text"], "two");
 }
 
 #[track_caller]

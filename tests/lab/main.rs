@@ -6,6 +6,9 @@
 mod device;
 mod itself;
 mod net;
+mod site;
+mod slack;
+mod stories;
 
 use std::time::Duration;
 

@@ -107,14 +107,14 @@ fn skip(raw: &str, at: usize) -> usize {
     if rest.starts_with("/*") {
         return at + block_comment(rest);
     }
-    if rest.starts_with('"') {
-        return at + 1 + quoted(&rest[1..], '"');
+    if let Some(text) = rest.strip_prefix('"') {
+        return at + 1 + quoted(text, '"');
     }
     if !in_word && let Some(length) = raw_string(rest) {
         return at + length;
     }
-    if rest.starts_with('\'') && is_character(rest) {
-        return at + 1 + quoted(&rest[1..], '\'');
+    if let Some(character) = rest.strip_prefix('\'').filter(|_| is_character(rest)) {
+        return at + 1 + quoted(character, '\'');
     }
     at
 }
