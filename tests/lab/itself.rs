@@ -53,7 +53,13 @@ fn devices_boot_and_see_their_cables_move() {
     let running = one.inside(&["vtysh", "-c", "show running-config"]);
     assert!(running.contains(" description to dist-1"), "{running}");
 
+    let as_netops = |command| one.inside(&["su", "netops", "-c", command]);
+    let saved = as_netops("vtysh -c 'write memory' && cat /etc/frr/frr.conf");
+    assert!(saved.contains("[OK]") && saved.contains(" description to dist-1"), "{saved}");
+
     hears(&one, "swp49", "dist-1 swp48");
+    let seen = as_netops("/usr/sbin/lldpcli -f json0 show neighbors details");
+    assert!(seen.contains("dist-1"), "{seen}");
     hears(&dist, "swp48", "acc-1 swp49");
     net.unplug(("dist-1", "swp48"));
     net.unplug(("acc-1", "swp49"));

@@ -9,11 +9,14 @@ pub struct Source {
     pub raw: String,
     /// The same length in lines, with comments, strings and characters blanked.
     pub code: String,
+    /// Another file says `#[cfg(test)] mod` of it.
+    pub for_tests: bool,
 }
 
 impl Source {
     pub fn new(path: &str, raw: &str) -> Self {
-        Self { path: path.to_owned(), raw: raw.to_owned(), code: blank(raw) }
+        let (path, raw, code) = (path.to_owned(), raw.to_owned(), blank(raw));
+        Self { path, raw, code, for_tests: false }
     }
 
     /// `servers` of `servers/tftp/mod.rs`, `clock` of `clock.rs`.
@@ -35,6 +38,9 @@ impl Source {
 
     /// The code without the test module at the foot of the file.
     pub fn work(&self) -> &str {
+        if self.for_tests {
+            return "";
+        }
         &self.code[..tests_begin(&self.code).unwrap_or(self.code.len())]
     }
 
@@ -60,7 +66,39 @@ pub fn below(directory: &Path) -> Vec<Source> {
         }
     }
     found.sort();
-    found.iter().map(|path| read(directory, path)).collect()
+    let mut sources: Vec<Source> = found.iter().map(|path| read(directory, path)).collect();
+    mark_tests(&mut sources);
+    sources
+}
+
+/// Marks the files, and the folders behind them, that are modules of tests as a whole.
+fn mark_tests(sources: &mut [Source]) {
+    let mut folders: Vec<String> = Vec::new();
+    for source in &*sources {
+        let modules = source.modules().join("/");
+        folders.extend(test_files(&source.code).map(|name| {
+            if modules.is_empty() { name.to_owned() } else { format!("{modules}/{name}") }
+        }));
+    }
+    for source in sources {
+        let modules = source.modules().join("/");
+        source.for_tests = folders.iter().any(|folder| {
+            modules
+                .strip_prefix(folder)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+    }
+}
+
+/// The names in `#[cfg(test)] mod name;`.
+fn test_files(code: &str) -> impl Iterator<Item = &str> {
+    code.split("#[cfg(test)]").skip(1).filter_map(|after| {
+        let statement = &after[..after.find([';', '{'])?];
+        let ends = after[statement.len()..].starts_with(';');
+        let (before, name) = statement.rsplit_once("mod ")?;
+        let visible = before.trim().is_empty() || before.trim().starts_with("pub");
+        (ends && visible).then(|| name.trim())
+    })
 }
 
 fn read(directory: &Path, path: &PathBuf) -> Source {
@@ -216,6 +254,21 @@ mod tests {
             Source::new("a.rs", "fn f() {}\n\n#[cfg(test)]\nmod tests {\n    fn g() {}\n}\n");
         assert_eq!(source.lines(), 2);
         assert!(!source.work().contains("fn g"));
+    }
+
+    #[test]
+    fn a_file_of_tests_is_not_work() {
+        let mut sources = vec![
+            Source::new("proto/mod.rs", "#[cfg(test)]\nmod timetable;\nmod packet;"),
+            Source::new("proto/timetable.rs", "fn f() {}"),
+            Source::new("proto/timetable/more.rs", "fn f() {}"),
+            Source::new("proto/timetables.rs", "fn f() {}"),
+            Source::new("proto/packet.rs", "#[cfg(test)]\nmod tests { mod deep; }\n"),
+        ];
+        mark_tests(&mut sources);
+        let marked: Vec<bool> = sources.iter().map(|source| source.for_tests).collect();
+        assert_eq!(marked, [false, true, true, false, false]);
+        assert_eq!(sources[1].lines(), 0);
     }
 
     #[test]

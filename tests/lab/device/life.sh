@@ -73,15 +73,15 @@ apply() {
     chmod 775 /etc/frr
     echo 'service integrated-vtysh-config' >/etc/frr/vtysh.conf
     install -d -o frr -g frr /run/frr
-    for daemon in mgmtd zebra staticd; do
-        [ ! -x /usr/lib/frr/$daemon ] || /usr/lib/frr/$daemon -d -A 127.0.0.1 >/dev/null 2>&1
-    done
+    printf 'vtysh_enable=no\nzebra_options="-A 127.0.0.1"\nstaticd_options="-A 127.0.0.1"\n' \
+        >/etc/frr/daemons
+    /usr/lib/frr/frrinit.sh start >/run/frrinit.log 2>&1 # watchfrr saves with the right owner
     vtysh -f "$STARTUP" >/run/apply.log 2>&1
     say "configuration applied ($?)"
 }
 
 open_door() {
-    useradd -m -s /bin/bash -G frrvty,adm netops
+    useradd -m -s /bin/bash -G frrvty,frr,adm netops
     echo 'netops:lab-password' | chpasswd
     install -d /run/sshd /flash/ssh
     [ -f /flash/ssh/key ] || ssh-keygen -q -t ed25519 -N '' -f /flash/ssh/key
