@@ -27,6 +27,9 @@ const PORTS: [End; 6] = [
     ("dist-2", "swp48"),
 ];
 
+/// What the plan and the configuration refer to.
+const SECRETS: [(&str, &str); 2] = [("LAB_PASSWORD", "lab-password"), ("LAB_SLACK_TOKEN", TOKEN)];
+
 const INVENTORY: &str = "\
 defaults:
   platform: frr
@@ -118,6 +121,7 @@ impl Site {
             .args(words)
             .arg("--config")
             .arg(&self.config)
+            .envs(SECRETS)
             .output()
             .expect("greenlight runs");
         let complaint = String::from_utf8_lossy(&done.stderr);
@@ -127,9 +131,12 @@ impl Site {
 
     /// What `greenlight status` says of the switch.
     pub fn status(&self) -> Value {
-        let text = self.greenlight(&["status", "--format", "json"]);
-        let json: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
-        find(&json, "acc-1").cloned().unwrap_or_default()
+        let text = self.greenlight(&["status", "--json"]);
+        let lines: Vec<Value> = serde_json::Deserializer::from_str(&text)
+            .into_iter()
+            .map(|value| value.unwrap_or_else(|e| panic!("{e}: {text}")))
+            .collect();
+        find(&Value::Array(lines), "acc-1").cloned().unwrap_or_default()
     }
 
     /// Waits for a phase; says everything that is known when it does not come.
@@ -247,8 +254,7 @@ fn serve(net: &Net, home: &Path, config: &Path) -> Child {
     net.command("srv", env!("CARGO_BIN_EXE_greenlight"))
         .args(["serve", "--config"])
         .arg(config)
-        .env("LAB_PASSWORD", "lab-password")
-        .env("LAB_SLACK_TOKEN", TOKEN)
+        .envs(SECRETS)
         .env("NO_PROXY", "*")
         .stdout(log.try_clone().expect("a file can be shared"))
         .stderr(log)

@@ -28,7 +28,7 @@ fn is_told(site: &mut Site, code: &str, sentence: &str) {
     site.wait_for_reply(sentence);
     let status = site.status().to_string();
     assert!(status.contains(&format!("\"{code}\"")), "{code} is missing in {status}");
-    let log = site.greenlight(&["log", "acc-1", "--format", "json"]);
+    let log = site.greenlight(&["log", "acc-1", "--json"]);
     assert!(log.contains("action_needed"), "{log}");
     let replies = site.replies();
     let told = replies.iter().filter(|reply| reply.contains(sentence)).count();
@@ -58,7 +58,7 @@ fn goes_green(client: Client, address: &str, options: &[&str]) {
     let fetched = std::fs::read_to_string(site.access.flash.join("as-fetched")).unwrap();
     assert_eq!(fetched, site.greenlight(&["render", "acc-1"]));
     assert!(fetched.contains("hostname acc-1"), "{fetched}");
-    let log = site.greenlight(&["log", "acc-1", "--format", "json"]);
+    let log = site.greenlight(&["log", "acc-1", "--json"]);
     for phase in ["addressed", "verifying", "ready"] {
         assert!(log.contains(phase), "{phase} is not in {log}");
     }
