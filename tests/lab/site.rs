@@ -1,4 +1,5 @@
-//! A small site: one switch to be provisioned, two in service, Greenlight, and the installer's chat.
+//! A small site: one switch to be provisioned, two in service, Greenlight, and the installer's
+//! chat.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
