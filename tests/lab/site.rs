@@ -178,10 +178,13 @@ impl Site {
         threads.iter().map(|thread| thread.parent.to_string()).collect()
     }
 
-    /// What the hook was handed, one line per call.
+    /// What the hook was handed, one text per call.
     pub fn handed_over(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.home.path().join("handed")).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
+        let entries = std::fs::read_dir(self.home.path().join("handed")).expect("it was made");
+        entries
+            .map(|entry| std::fs::read_to_string(entry.expect("it can be read").path()))
+            .map(|text| text.expect("a hook is handed text"))
+            .collect()
     }
 
     /// The whole story, for a failure.
@@ -217,7 +220,9 @@ fn write_plan(home: &Path, slack: &Slack) -> PathBuf {
     let write = |name: &str, text: &str| {
         std::fs::write(home.join(name), text).expect("the lab's directory can be written");
     };
-    std::fs::create_dir_all(home.join("templates")).expect("the lab's directory can be written");
+    for directory in ["templates", "handed"] {
+        std::fs::create_dir(home.join(directory)).expect("the lab's directory can be written");
+    }
     write("inventory.yaml", INVENTORY);
     write("templates/switch.j2", TEMPLATE);
     let config = format!(
@@ -240,7 +245,7 @@ slack:
   channel: {channel}
   api_url: {api}
 hooks:
-  - {{ name: notebook, exec: [sh, -c, 'cat >>\"$0\"; echo >>\"$0\"', {handed}] }}
+  - {{ name: notebook, exec: [sh, -c, 'cat >\"$0/$$\"', {handed}] }}
 ",
         channel = slack.channel,
         api = Slack::API,

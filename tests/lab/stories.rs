@@ -15,7 +15,9 @@ fn is_green(site: &mut Site) {
     let done = site.replies().iter().filter(|reply| reply.contains(DONE)).count();
     assert_eq!(done, 1, "{}", site.all());
     let handed = site.handed_over();
-    assert_eq!(handed.iter().filter(|line| line.contains("acc-1")).count(), 1, "{handed:?}");
+    assert_eq!(handed.len(), 1, "{handed:#?}");
+    let event: serde_json::Value = serde_json::from_str(&handed[0]).expect("a hook is handed JSON");
+    assert!(event.to_string().contains("acc-1"), "{event}");
     let saved = site.access.inside(&["cat", "/etc/frr/frr.conf"]);
     assert!(saved.contains(" description to dist-1 port swp47"), "not saved:\n{saved}");
     assert!(saved.contains("ip route 198.51.100.0/24 10.77.0.1"), "not saved:\n{saved}");
