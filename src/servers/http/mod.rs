@@ -51,17 +51,20 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/pla
 
 /// The sockets of the server, listening.
 #[derive(Debug)]
-pub struct Listeners(Vec<TcpListener>);
+pub struct Listeners {
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+}
 
 impl Listeners {
     /// The addresses at which requests are taken, in the order of the configuration.
-    pub fn listening(&self) -> io::Result<Vec<SocketAddr>> {
-        self.0.iter().map(TcpListener::local_addr).collect()
+    pub fn listening(&self) -> Vec<SocketAddr> {
+        self.addresses.clone()
     }
 
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         std::future::poll_fn(|cx| {
-            let accepted = self.0.iter().map(|listener| listener.poll_accept(cx));
+            let accepted = self.listeners.iter().map(|listener| listener.poll_accept(cx));
             accepted.into_iter().find(Poll::is_ready).unwrap_or(Poll::Pending)
         })
         .await
@@ -70,11 +73,13 @@ impl Listeners {
 
 /// Listens at every address of the configuration. Must be called within a tokio runtime.
 pub fn bind(config: &meant::Http) -> Result<Listeners, Error> {
-    let mut listeners = Vec::new();
+    let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
     for at in &config.listen {
-        listeners.push(listen(at).map_err(|error| cannot_listen(at, &error))?);
+        let listener = listen(at).map_err(|error| cannot_listen(at, &error))?;
+        addresses.push(listener.local_addr().map_err(|error| cannot_listen(at, &error))?);
+        listeners.push(listener);
     }
-    Ok(Listeners(listeners))
+    Ok(Listeners { listeners, addresses })
 }
 
 fn cannot_listen(at: &meant::Listen, error: &io::Error) -> Error {
@@ -269,7 +274,7 @@ mod tests {
         let listen = vec![Listen { address: "127.0.0.1:0".parse().unwrap(), interface: None }];
         let config = meant::Http { listen, connections_max };
         let listeners = bind(&config).unwrap();
-        let server = listeners.listening().unwrap()[0];
+        let server = listeners.listening()[0];
         let asks = Arc::new(Mutex::new(Vec::new()));
         let (told, reports) = watch::channel(Vec::new());
         let heard = asks.clone();
