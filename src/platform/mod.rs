@@ -1,5 +1,6 @@
-//! How each network operating system speaks, as data. Pure: a platform is a file under `configs/platforms/`,
-//! never code; what cannot be said in the file is a named case of a closed enum here.
+//! How each network operating system speaks, as data. Pure: a platform is a file under
+//! `configs/platforms/`, never code; what cannot be said in the file is a named case of a closed
+//! enum here.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -24,7 +25,8 @@ mod written;
 
 use comparison::Comparison;
 
-/// All platforms of this server: the built-in ones, and those of the operator's directory over them.
+/// All platforms of this server: the built-in ones, and those of the operator's directory over
+/// them.
 #[derive(Debug, Default)]
 pub struct Platforms {
     pub by_id: BTreeMap<String, Arc<Platform>>,
@@ -127,7 +129,8 @@ pub enum Question {
     Save,
 }
 
-/// The commands that answer one question, in order. How the output is read is this room's own business.
+/// The commands that answer one question, in order. How the output is read is this room's own
+/// business.
 #[derive(Debug)]
 pub struct Asked {
     pub commands: Vec<String>,
@@ -173,8 +176,8 @@ impl Platforms {
         Self::with_overlay(&[]).expect("the built-in platform files are read by a test")
     }
 
-    /// The built-in platforms with the operator's files over them: a file named `x.yaml` replaces the
-    /// platform `x` or adds it. Each file is a name and its text; all complaints come together.
+    /// The built-in platforms with the operator's files over them: a file named `x.yaml` replaces
+    /// the platform `x` or adds it. Each file is a name and its text; all complaints come together.
     pub fn with_overlay(files: &[(String, String)]) -> Result<Self, Vec<Complaint>> {
         let mut texts: BTreeMap<String, (&str, &str)> = BTreeMap::new();
         let built_in = built_in::FILES.iter().map(|(name, text)| (*name, *text));
@@ -218,8 +221,8 @@ impl Platforms {
 }
 
 impl Platform {
-    /// The DHCPv4 options this platform must find in OFFER and ACK, whether it asked for them or not:
-    /// 66, 67, 150, 43 as its file says. Code and value, ready to be written.
+    /// The DHCPv4 options this platform must find in OFFER and ACK, whether it asked for them or
+    /// not: 66, 67, 150, 43 as its file says. Code and value, ready to be written.
     pub fn dhcp_options(&self, facts: &AnswerFacts) -> Vec<(u8, Vec<u8>)> {
         answers::options(&self.answers, facts)
     }
@@ -230,7 +233,8 @@ impl Platform {
         names::known(&self.file_names, name)
     }
 
-    /// One spelling for one port: `Gi1/0/47`, `GigabitEthernet1/0/47` and `gigabitethernet 1/0/47` become equal.
+    /// One spelling for one port: `Gi1/0/47`, `GigabitEthernet1/0/47` and `gigabitethernet 1/0/47`
+    /// become equal.
     pub fn canonical_port(&self, name: &str) -> String {
         self.ports.canonical(name)
     }
@@ -241,7 +245,8 @@ impl Platform {
         parse::read(&self.questions, outputs)
     }
 
-    /// Whether the device confirmed that it saved its configuration. `NotAsked` if it has no such command.
+    /// Whether the device confirmed that it saved its configuration. `NotAsked` if it has no such
+    /// command.
     pub fn read_save(&self, outputs: &[Output]) -> observation::Reading<()> {
         match self.questions.get(&Question::Save) {
             Some(asked) => parse::read_save(asked, outputs),
@@ -454,6 +459,14 @@ mod tests {
             ("(?P<model>[^:]+)", "(?P<modell>[^:]+)", "(?P<model>[^:]+)", "modell"),
             ("(?P<drop>seq", "(?P<dropp>seq", "(?P<drop>seq", "`drop` is missing"),
             ("must: [hostname", "must: [hostnam", "must: [hostname", "hostnam"),
+            ("text: '{server}'", "bytes: '0g'", "text: '{server}'", "hexadecimal"),
+            ("    server_address: true\n", "", "option: 150", "needs one value"),
+            (
+                "recognise:\n",
+                "recognise:\n  - {}\n",
+                "vendor_class: '^greenlight",
+                "without a condition",
+            ),
         ] {
             let told = complaints(from, to);
             assert!(told.contains(says), "{told}");
