@@ -48,7 +48,7 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     let sources = disk::templates(&config.templates, &mut complaints);
     let (renderer, errors) = Renderer::new(&sources);
     for error in &errors {
-        complaints.push(check::compile_complaint(&config.templates, &sources, error));
+        complaints.push(check::complaint(&config.templates, &sources, error, String::new()));
     }
     let Planned { inventory, secrets, incomplete } =
         match disk::text(&config.inventory, disk::INVENTORY_BYTES_MAX) {
