@@ -147,7 +147,7 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
     if let (Some(config), Some(listeners)) = (&config.http, sockets.http) {
         addresses.2 = listeners.listening().map_err(|error| listen(&error.to_string()))?;
         let files = serving.clone();
-        tasks.spawn(http::serve(listeners, config.clone(), files, clock.clone(), shutdown.clone()));
+        tasks.spawn(http::serve(listeners, config.clone(), files, shutdown.clone()));
     }
     tasks.spawn(control::server::serve(sockets.control, operations.clone(), shutdown));
     let (dhcp, tftp, http) = addresses;

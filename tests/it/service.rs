@@ -177,9 +177,7 @@ fn proven(run: &Run) -> Input {
     };
     let visit = Visit::Judged { host_key: None, findings };
     let event = Event::Visited { attempt: run.attempt, visit };
-    let mut input = Input::event(&run.device, event, Opening::Never);
-    input.run = Some(run.id.clone());
-    input
+    Input::answer(run.id.clone(), event)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,8 +10,9 @@ pub const PLAIN_BLOCK_BYTES: u16 = 512;
 /// The smallest and largest block of RFC 2348.
 const BLOCK_BYTES: std::ops::RangeInclusive<u64> = 8..=65464;
 
-/// One window is never larger, whatever block and window are agreed: it is what one ACK sets free.
-const WINDOW_BYTES_MAX: u64 = 1 << 20;
+/// One window is never larger, whatever block and window are agreed: one ACK sets it free at once, and
+/// it has to fit into the send buffer that Linux gives by default (`net.core.wmem_default`, 208 KiB).
+const WINDOW_BYTES_MAX: u64 = 128 << 10;
 
 /// What a server grants at most.
 #[derive(Debug, Clone)]
@@ -153,10 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn a_window_never_holds_more_than_a_mebibyte() {
+    fn a_window_always_fits_into_the_send_buffer() {
         let wide = Limits { block_bytes_max: 65464, window_blocks_max: 65535, ..limits() };
         let (agreed, line) = answer(&[("windowsize", "65535"), ("blksize", "65464")], &wide);
-        assert_eq!((agreed.block_bytes, agreed.window_blocks), (65464, 16));
-        assert_eq!(line, "windowsize=16 blksize=65464");
+        assert_eq!((agreed.block_bytes, agreed.window_blocks), (65464, 2));
+        assert_eq!(line, "windowsize=2 blksize=65464");
     }
 }

@@ -28,11 +28,17 @@ use crate::servers::files::Files;
 use crate::servers::socket::http::listen;
 use crate::service::serving::{Artifact, Ask, Refusal, Transferred};
 
-/// From the first to the last byte of a request's head, and between two requests.
-const HEADER_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a connection may keep us waiting.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// From the first to the last byte of a request's head, and between two requests.
+    head: Duration,
+    /// A connection on which nothing moves for so long is closed. More than [`ARTIFACT_PATIENCE`].
+    stall: Duration,
+}
 
-/// A connection on which nothing moves for so long is closed. More than [`ARTIFACT_PATIENCE`].
-const STALL_PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Patience =
+    Patience { head: Duration::from_secs(15), stall: Duration::from_secs(60) };
 
 /// For the answer of the service.
 const ARTIFACT_PATIENCE: Duration = Duration::from_secs(30);
@@ -51,17 +57,20 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/pla
 
 /// The sockets of the server, listening.
 #[derive(Debug)]
-pub struct Listeners(Vec<TcpListener>);
+pub struct Listeners {
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+}
 
 impl Listeners {
     /// The addresses at which requests are taken, in the order of the configuration.
-    pub fn listening(&self) -> io::Result<Vec<SocketAddr>> {
-        self.0.iter().map(TcpListener::local_addr).collect()
+    pub fn listening(&self) -> Vec<SocketAddr> {
+        self.addresses.clone()
     }
 
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         std::future::poll_fn(|cx| {
-            let accepted = self.0.iter().map(|listener| listener.poll_accept(cx));
+            let accepted = self.listeners.iter().map(|listener| listener.poll_accept(cx));
             accepted.into_iter().find(Poll::is_ready).unwrap_or(Poll::Pending)
         })
         .await
@@ -70,11 +79,13 @@ impl Listeners {
 
 /// Listens at every address of the configuration. Must be called within a tokio runtime.
 pub fn bind(config: &meant::Http) -> Result<Listeners, Error> {
-    let mut listeners = Vec::new();
+    let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
     for at in &config.listen {
-        listeners.push(listen(at).map_err(|error| cannot_listen(at, &error))?);
+        let listener = listen(at).map_err(|error| cannot_listen(at, &error))?;
+        addresses.push(listener.local_addr().map_err(|error| cannot_listen(at, &error))?);
+        listeners.push(listener);
     }
-    Ok(Listeners(listeners))
+    Ok(Listeners { listeners, addresses })
 }
 
 fn cannot_listen(at: &meant::Listen, error: &io::Error) -> Error {
@@ -96,16 +107,26 @@ pub async fn serve(
     listeners: Listeners,
     config: meant::Http,
     files: impl Into<Files>,
+    shutdown: watch::Receiver<bool>,
+) {
+    serve_within(PATIENCE, listeners, config, files.into(), shutdown).await;
+}
+
+async fn serve_within(
+    patience: Patience,
+    listeners: Listeners,
+    config: meant::Http,
+    files: Files,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let files = files.into();
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             () = told_to_end(&mut shutdown) => break,
             accepted = listeners.accept() => match accepted {
                 Ok((stream, peer)) if connections.len() < config.connections_max => {
-                    connections.spawn(converse(stream, peer, files.clone(), shutdown.clone()));
+                    let (files, shutdown) = (files.clone(), shutdown.clone());
+                    connections.spawn(converse(patience, (stream, peer), files, shutdown));
                 }
                 Ok((stream, _)) => tell_busy(stream),
                 Err(error) => {
@@ -129,8 +150,8 @@ pub async fn serve(
 
 /// One connection to its end. Each transfer is reported before the next request is looked at.
 async fn converse(
-    stream: TcpStream,
-    peer: SocketAddr,
+    patience: Patience,
+    (stream, peer): (TcpStream, SocketAddr),
     files: Files,
     mut shutdown: watch::Receiver<bool>,
 ) {
@@ -142,7 +163,7 @@ async fn converse(
         async move { Ok::<_, Infallible>(respond(request, (peer, local), &files, watch).await) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_PATIENCE);
+    builder.timer(TokioTimer::new()).header_read_timeout(patience.head);
     builder.max_buf_size(HEAD_BYTES_MAX);
     let mut connection = std::pin::pin!(builder.serve_connection(io, service));
     let (mut moved, mut ending) = (0, false);
@@ -159,7 +180,7 @@ async fn converse(
                 ending = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = tokio::time::sleep(STALL_PATIENCE) => {
+            () = tokio::time::sleep(patience.stall) => {
                 if watch.moved() == moved {
                     tracing::debug!(%peer, "http connection stalled");
                     break;
@@ -253,7 +274,7 @@ mod tests {
     use super::*;
     use crate::config::meant::Listen;
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const IN_TIME: Duration = Duration::from_secs(20);
     const LENGTH: usize = 20_000_000;
 
     struct Room {
@@ -266,10 +287,14 @@ mod tests {
 
     /// `small`, `large`, `down`, and nothing else.
     fn room(connections_max: usize) -> Room {
+        room_within(PATIENCE, connections_max)
+    }
+
+    fn room_within(patience: Patience, connections_max: usize) -> Room {
         let listen = vec![Listen { address: "127.0.0.1:0".parse().unwrap(), interface: None }];
         let config = meant::Http { listen, connections_max };
         let listeners = bind(&config).unwrap();
-        let server = listeners.listening().unwrap()[0];
+        let server = listeners.listening()[0];
         let asks = Arc::new(Mutex::new(Vec::new()));
         let (told, reports) = watch::channel(Vec::new());
         let heard = asks.clone();
@@ -295,14 +320,14 @@ mod tests {
             std::future::ready(())
         });
         let (shutdown, end) = watch::channel(false);
-        let task = tokio::spawn(serve(listeners, config, files, end));
+        let task = tokio::spawn(serve_within(patience, listeners, config, files, end));
         Room { server, asks, reports, shutdown, task }
     }
 
     impl Room {
         async fn reported(&mut self, count: usize) -> Vec<Transferred> {
             let enough = self.reports.wait_for(|reports| reports.len() >= count);
-            let reports = tokio::time::timeout(PATIENCE, enough).await.expect("reported in time");
+            let reports = tokio::time::timeout(IN_TIME, enough).await.expect("reported in time");
             reports.unwrap().clone()
         }
 
@@ -311,7 +336,7 @@ mod tests {
             let mut stream = TcpStream::connect(self.server).await.unwrap();
             stream.write_all(bytes).await.unwrap();
             let mut answer = Vec::new();
-            let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+            let read = tokio::time::timeout(IN_TIME, stream.read_to_end(&mut answer)).await;
             read.expect("the server closes in time").unwrap();
             String::from_utf8_lossy(&answer).into_owned()
         }
@@ -392,7 +417,7 @@ mod tests {
             let mut answer = Vec::new();
             // The server may close before everything was written.
             let _ = stream.write_all(rubbish).await;
-            let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
+            let _ = tokio::time::timeout(IN_TIME, stream.read_to_end(&mut answer)).await.unwrap();
             assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{answer:?}");
         }
         let endless = format!("GET /small HTTP/1.1\r\nA: {}\r\n\r\n", "b".repeat(40_000));
@@ -430,6 +455,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_begins_a_request_and_does_not_end_it_is_cut_off() {
+        let head = Duration::from_millis(100);
+        let room = room_within(Patience { head, ..PATIENCE }, 10);
+        assert_eq!(room.told(b"GET /small HTTP/1.1\r\nHost: ").await, "");
+        assert_eq!(room.told(b"").await, "");
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_takes_nothing_is_cut_off_and_reported() {
+        let stall = Duration::from_millis(300);
+        let mut room = room_within(Patience { stall, ..PATIENCE }, 10);
+        let mut stream = TcpStream::connect(room.server).await.unwrap();
+        stream.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let report = room.reported(1).await.remove(0);
+        assert!(!report.complete && report.bytes < LENGTH as u64, "{report:?}");
+        drop(stream);
+    }
+
+    #[tokio::test]
     async fn one_connection_too_many_is_told_so() {
         let room = room(2);
         let mut held = Vec::new();
@@ -451,7 +495,7 @@ mod tests {
         let mut command = Command::new("curl");
         command.args(["-sS", "-C", "-", "-H", "X-Arista-Serial: JPE1", "-o"]).arg(&to);
         command.arg(format!("http://{}/large?x=y", room.server)).kill_on_drop(true);
-        let ended = tokio::time::timeout(PATIENCE, command.output()).await.unwrap();
+        let ended = tokio::time::timeout(IN_TIME, command.output()).await.unwrap();
         let ended = ended.expect("curl cannot be run: install it as ./test does");
         assert!(ended.status.success(), "{ended:?}");
         assert!(std::fs::read(&to).unwrap() == vec![7; LENGTH]);
@@ -468,7 +512,7 @@ mod tests {
         idle.write_all(b"HEAD /small HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         idle.read_exact(&mut [0; 15]).await.unwrap();
         room.shutdown.send(true).unwrap();
-        tokio::time::timeout(PATIENCE, &mut room.task).await.unwrap().unwrap();
+        tokio::time::timeout(IN_TIME, &mut room.task).await.unwrap().unwrap();
         assert!(TcpStream::connect(room.server).await.is_err());
     }
 }

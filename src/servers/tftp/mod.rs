@@ -308,7 +308,7 @@ mod tests {
     }
 
     fn content() -> Arc<[u8]> {
-        (0..300_000u32).map(|i| if i % 40 == 39 { b'\n' } else { b'a' + (i % 23) as u8 }).collect()
+        (0..100_000u32).map(|i| if i % 40 == 39 { b'\n' } else { b'a' + (i % 23) as u8 }).collect()
     }
 
     /// `network-confg` is there, `slow` after a while, `down` never, and nothing else.
@@ -491,6 +491,18 @@ mod tests {
         };
         let (slow, quick) = tokio::join!(slow, quick);
         assert!(quick < slow);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_ignores_our_options_is_served_without_them() {
+        let mut room = room();
+        let patience = Duration::from_millis(50);
+        let stop = Stop::IgnoresOack;
+        let wish = Wish { tsize: true, stop, patience, ..Wish::plain("network-confg") };
+        let (outcome, bytes, _) = room.download(wish).await;
+        assert_eq!(outcome, Outcome::Complete);
+        assert!(bytes == *content());
+        assert!(room.reported(1).await[0].complete);
     }
 
     #[tokio::test]
