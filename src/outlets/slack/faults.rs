@@ -1,5 +1,5 @@
-//! The senders against a Slack that fails: under any schedule no reply comes twice, the thread keeps
-//! the order of events, and the parent ends right.
+//! The senders against a Slack that fails: under any schedule no reply comes twice, the thread
+//! keeps the order of events, and the parent ends right.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

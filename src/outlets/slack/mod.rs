@@ -1,7 +1,8 @@
 //! Slack by bot token or webhook: one serial sender that drains its rows of the outbox.
 //!
-//! A post is not idempotent at Slack's side. So a row is `Sending` on disk before its call, the call
-//! is made once, and a call whose fate is unknown is looked for by its key before it is made again.
+//! A post is not idempotent at Slack's side. So a row is `Sending` on disk before its call, the
+//! call is made once, and a call whose fate is unknown is looked for by its key before it is made
+//! again.
 
 mod deliver;
 mod methods;

@@ -1,5 +1,5 @@
-//! Slack with nothing but a webhook's address: no `ts` comes back, so there is no thread and no edit.
-//! At most three messages a device: started, the first action needed, the end.
+//! Slack with nothing but a webhook's address: no `ts` comes back, so there is no thread and no
+//! edit. At most three messages a device: started, the first action needed, the end.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! The durable queue of what is to be told and handed over, as the outlets see it.
 //!
-//! A row is `Sending` on disk before its call is made. Whoever finds it so after a start cannot know
-//! what came of the call: the row is `Unclear`, and its outlet looks before it sends again.
+//! A row is `Sending` on disk before its call is made. Whoever finds it so after a start cannot
+//! know what came of the call: the row is `Unclear`, and its outlet looks before it sends again.
 //! Within one subject rows go one after the other; subjects do not wait for each other.
 
 mod plan;
@@ -181,7 +181,8 @@ impl Outbox {
     }
 
     /// What became of a call has to be stored before anything else is sent, however long the disk
-    /// takes. Only the end of the store ends this; the row is then found `Sending` at the next start.
+    /// takes. Only the end of the store ends this; the row is then found `Sending` at the next
+    /// start.
     async fn settle(&self, changes: Vec<Change>) {
         while let Err(refused) = self.memory.commit(changes.clone()).await {
             if self.memory.commits.is_closed() {
