@@ -346,10 +346,10 @@ impl Sender {
             Outcome::OurBug(why) | Outcome::ParentLost(why) => End::Dead { why },
             Outcome::Done(_) => done_with(&[]),
             Outcome::SetUp(why) => {
-                let channel = &job.payload.channel;
-                self.troubles.set(Trouble::SetUp(format!(
-                    "{why}: invite the Greenlight app to {channel}, or name another channel"
-                )));
+                let channel = job.payload.channel.clone();
+                let cure = "invite the Greenlight app to it, or name another channel";
+                let told = format!("{channel}: {why}; {cure}");
+                self.troubles.set(Trouble::SetUp { channel, why: told });
                 End::Later { wait: set_up, why }
             }
             Outcome::OutletOff(why) => {

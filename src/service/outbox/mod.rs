@@ -23,8 +23,8 @@ pub use plan::{
 
 /// How many rows are looked at for one claim: more subjects than this wait their turn.
 const LOOK_MAX: u32 = 200;
-/// Rows freed in one go at start.
-const RESUME_MAX: u32 = 1000;
+/// Subjects looked through at start: as many as an inventory is expected to have devices.
+const RESUME_MAX: u32 = 100_000;
 /// Between two tries to store what became of a call.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 
