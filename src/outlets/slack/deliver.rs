@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
+use crate::domain::notice::Kind;
 use crate::outlets::slack::methods::Fate;
 use crate::outlets::slack::{KNOWN_MAX, Sender, Trouble, render};
 use crate::proto::slack::answer::{Anchor, Outcome};
@@ -20,6 +21,14 @@ const SAME_ACTION: Duration = Duration::from_secs(60);
 const BLIND_REPEATS_MAX: u32 = 3;
 /// The prefix of what may have been said already.
 pub(super) const REPEAT: &str = "(repeat) ";
+
+/// Whether a parent with this news may wait for a free minute.
+pub(super) fn patient(kind: Kind) -> bool {
+    match kind {
+        Kind::Started | Kind::Progress | Kind::StillWaiting => true,
+        Kind::ActionNeeded | Kind::Cleared | Kind::Done | Kind::Ended => false,
+    }
+}
 
 /// What becomes of a row.
 pub(super) enum End {
@@ -144,8 +153,9 @@ impl Sender {
         if current {
             return Ok(done_with(&[(job.row.subject.clone(), anchor.to_string())]));
         }
-        let content = render::parent(&job.payload.notice);
-        match self.edit(&job.row.key, &anchor, content, true).await {
+        let notice = &job.payload.notice;
+        let content = render::parent(notice);
+        match self.edit(&job.row.key, &anchor, content, patient(notice.kind)).await {
             Outcome::Done(_) => Ok(done_with(&[])),
             Outcome::ParentLost(why) => {
                 tracing::info!(%why, run = %job.row.subject, "the parent is gone, a new one is posted");

@@ -28,8 +28,12 @@ const QUICK: Delays = Delays {
     set_up: Duration::from_millis(20),
     poll: Duration::from_millis(5),
 };
-const UNPACED: Limits =
-    Limits { between_posts: Duration::ZERO, between_edits_of_one: Duration::ZERO };
+const UNPACED: Limits = Limits {
+    between_posts: Duration::ZERO,
+    between_edits_of_one: Duration::ZERO,
+    edits_for_progress: 1000,
+    edits_for_all: 1000,
+};
 
 fn crypto() {
     // A second test in this process finds it installed.
@@ -361,6 +365,25 @@ async fn posts_into_one_channel_keep_their_distance() {
     story.settled().await;
     assert!(Clock::System.instant() - begun >= Duration::from_millis(300));
     assert_eq!(slack.parents().len(), 3);
+}
+
+#[tokio::test]
+async fn the_end_is_shown_even_when_progress_has_used_up_its_edits() {
+    let slack = Slack::default();
+    let story = Story::new(CHANNEL);
+    let limits = Limits { edits_for_progress: 2, edits_for_all: 3, ..UNPACED };
+    let _worker = story.start(Settings { limits, ..settings(slack.start().await) });
+    for (seq, kind) in [Kind::Started, Kind::Progress, Kind::Progress].into_iter().enumerate() {
+        story.tell(kind, seq as u64 + 1).await;
+        story.settled().await;
+    }
+    story.tell(Kind::Progress, 4).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!story.paper.idle(), "a third edit for progress was made");
+    story.tell(Kind::Done, 5).await;
+    story.settled().await;
+    assert_eq!(slack.parents()[0].text, "Done 5");
+    assert!(story.paper.states().contains(&("R/4/parent", "superseded")));
 }
 
 #[tokio::test]
