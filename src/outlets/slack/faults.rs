@@ -285,6 +285,23 @@ async fn a_post_that_was_accepted_before_a_crash_is_adopted() {
 }
 
 #[tokio::test]
+async fn a_lost_post_is_found_in_a_channel_known_by_name_after_a_restart() {
+    let slack = Slack::default();
+    let story = Story::new("#bma");
+    let address = slack.start().await;
+    let worker = story.start(settings(address));
+    story.tell(Kind::Started, 1).await;
+    story.settled().await;
+    worker.abort();
+    let _ = worker.await;
+    slack.state().faults = [Fault::HangUpAfter].into();
+    story.say(&Notice { run: "B".into(), ..notice(Kind::Started, 1) }).await;
+    let _worker = story.start(settings(address));
+    story.settled().await;
+    assert_eq!(slack.parents().len(), 2);
+}
+
+#[tokio::test]
 async fn without_the_history_scope_what_matters_is_repeated_and_says_so() {
     let slack = Slack::default();
     slack.state().blind = true;
