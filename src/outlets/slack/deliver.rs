@@ -158,7 +158,7 @@ impl Sender {
         match self.edit(&job.row.key, &anchor, content, patient(notice.kind)).await {
             Outcome::Done(_) => Ok(done_with(&[])),
             Outcome::ParentLost(why) => {
-                tracing::info!(%why, run = %job.row.subject, "the parent is gone, a new one is posted");
+                tracing::info!(%why, key = %job.row.key, "the parent is gone, one more is posted");
                 let anchor = self.post_parent(job, "").await?;
                 Ok(done_with(&[(job.row.subject.clone(), anchor.to_string())]))
             }
