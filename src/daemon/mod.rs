@@ -20,6 +20,7 @@ use crate::service::intake::Intake;
 use crate::service::leases::{Kept, Leases};
 use crate::service::memory::{Memory, Query, Refused};
 use crate::service::operations::Operations;
+use crate::service::outbox::Outbox;
 use crate::service::performer::Performer;
 use crate::service::plan::{InForce, Plan, Rules};
 use crate::service::runner::{self, Parts, Runs, Told};
@@ -100,6 +101,7 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
         clock: clock.clone(),
         entropy,
         voice: voice::voice(config, &plan),
+        outbox: Outbox::new(memory.clone(), clock.clone(), bell.clone()),
         outbox_bell,
     };
     let performer = performer(config, &plan, &clock);

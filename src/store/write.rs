@@ -151,7 +151,8 @@ async fn outward(connection: &mut SqliteConnection, change: &Change) -> Result<(
         Change::OutboxMoved { id, state, next_at, note } => {
             sqlx::query(
                 "UPDATE outbox SET state = $1, next_at = $2, note = $3,
-                 attempts = attempts + (CASE WHEN $1 = 'sending' THEN 1 ELSE 0 END) WHERE id = $4",
+                 attempts = attempts + (CASE WHEN $1 = 'sending' THEN 1 ELSE 0 END)
+                 WHERE id = $4 AND state IN ('pending', 'sending', 'unclear')",
             )
             .bind(rows::state_name(*state))
             .bind(next_at.micros())

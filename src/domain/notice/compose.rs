@@ -289,7 +289,6 @@ mod tests {
                 problem: problem.clone(),
                 since: T0,
                 still_waiting_said: false,
-                reachable: true,
             };
             let notice =
                 say(&run(phase, &[(Milestone::Back, 5)]), Kind::ActionNeeded, Some(&problem));
