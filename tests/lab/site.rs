@@ -189,7 +189,9 @@ impl Site {
         let log = std::fs::read_to_string(self.home.path().join("serve.log")).unwrap_or_default();
         let tail: Vec<&str> = log.lines().rev().take(40).collect();
         let tail: Vec<&str> = tail.into_iter().rev().collect();
-        format!("the switch:\n{}\nGreenlight:\n{}\n", self.access.console(), tail.join("\n"))
+        let run = order(&self.net, &self.config, &["log", "acc-1"]).unwrap_or_else(|why| why);
+        let console = self.access.console();
+        format!("the switch:\n{console}\nits run:\n{run}\nGreenlight:\n{}\n", tail.join("\n"))
     }
 }
 
