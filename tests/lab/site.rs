@@ -102,6 +102,10 @@ impl Site {
         let slack = Slack::start(&net, "srv", home.path());
         let config = write_plan(home.path(), &slack);
         let greenlight = serve(&net, home.path(), &config);
+        until("Greenlight answers", 30, || {
+            let log = || std::fs::read_to_string(home.path().join("serve.log")).unwrap_or_default();
+            order(&net, &config, &["status"]).map_err(|complaint| complaint + &log())
+        });
         let distribution = ["dist-1", "dist-2"].map(|name| {
             let label = Label { name, serial: name, client };
             Device::power_on(&net, home.path(), &label, Some(&format!("hostname {name}\n")))
@@ -115,19 +119,12 @@ impl Site {
     }
 
     /// Runs a command of Greenlight's and gives back what it prints.
+    #[track_caller]
     pub fn greenlight(&self, words: &[&str]) -> String {
-        let done = self
-            .net
-            .command("srv", env!("CARGO_BIN_EXE_greenlight"))
-            .args(words)
-            .arg("--config")
-            .arg(&self.config)
-            .envs(SECRETS)
-            .output()
-            .expect("greenlight runs");
-        let complaint = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success(), "greenlight {}: {complaint}", words.join(" "));
-        String::from_utf8_lossy(&done.stdout).into_owned()
+        match order(&self.net, &self.config, words) {
+            Ok(printed) => printed,
+            Err(complaint) => panic!("greenlight {}: {complaint}\n{}", words.join(" "), self.all()),
+        }
     }
 
     /// What `greenlight status` says of the switch.
@@ -192,7 +189,9 @@ impl Site {
         let log = std::fs::read_to_string(self.home.path().join("serve.log")).unwrap_or_default();
         let tail: Vec<&str> = log.lines().rev().take(40).collect();
         let tail: Vec<&str> = tail.into_iter().rev().collect();
-        format!("the switch:\n{}\nGreenlight:\n{}\n", self.access.console(), tail.join("\n"))
+        let run = order(&self.net, &self.config, &["log", "acc-1"]).unwrap_or_else(|why| why);
+        let console = self.access.console();
+        format!("the switch:\n{console}\nits run:\n{run}\nGreenlight:\n{}\n", tail.join("\n"))
     }
 }
 
@@ -253,6 +252,20 @@ hooks:
     );
     write("greenlight.yaml", &config);
     home.join("greenlight.yaml")
+}
+
+/// Runs a command beside the server; what it prints, or complains.
+fn order(net: &Net, config: &Path, words: &[&str]) -> Result<String, String> {
+    let done = net
+        .command("srv", env!("CARGO_BIN_EXE_greenlight"))
+        .args(words)
+        .arg("--config")
+        .arg(config)
+        .envs(SECRETS)
+        .output()
+        .expect("greenlight runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if done.status.success() { Ok(text(&done.stdout)) } else { Err(text(&done.stderr)) }
 }
 
 fn serve(net: &Net, home: &Path, config: &Path) -> Child {
