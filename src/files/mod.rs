@@ -37,7 +37,7 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     let directory = config_path.parent().unwrap_or(Path::new(""));
     let (config, mut complaints) = configure(&disk::name(config_path), &text, directory);
     let platforms = platforms(config.platforms.as_deref(), &mut complaints);
-    let sources = disk::templates(&config.templates, &mut complaints);
+    let sources = disk::texts(&config.templates, TEMPLATES, &mut complaints);
     let (renderer, errors) = Renderer::new(&sources);
     for error in &errors {
         complaints.push(check::complaint(&config.templates, &sources, error, String::new()));
@@ -81,6 +81,12 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
         remarks,
     })
 }
+
+/// The endings of templates.
+#[cfg(feature = "tera")]
+const TEMPLATES: &[&str] = &[".j2", ".tera"];
+#[cfg(not(feature = "tera"))]
+const TEMPLATES: &[&str] = &[".j2"];
 
 /// The built-in platforms, and the operator's directory over them.
 fn platforms(directory: Option<&Path>, complaints: &mut Vec<Complaint>) -> Platforms {
@@ -213,6 +219,19 @@ devices:
                 assert!(text.contains(&format!("description {} {}\n", cable.device, cable.port)));
             }
         }
+    }
+
+    #[test]
+    fn a_file_is_called_by_its_shortest_name_unless_that_is_another_file() {
+        let directory = written(&[("a/x", ""), ("y", "")]);
+        let base = directory.path().display().to_string();
+        let name = |path: &str| disk::name(&directory.path().join(path)).replace(&base, "");
+        assert_eq!(name("a/../y"), "/y");
+        assert_eq!(name("a/../z"), "/a/../z");
+        fs::create_dir_all(directory.path().join("b/c")).unwrap();
+        fs::write(directory.path().join("b/y"), "").unwrap();
+        std::os::unix::fs::symlink("b/c", directory.path().join("link")).unwrap();
+        assert_eq!(name("link/../y"), "/link/../y");
     }
 
     #[test]
