@@ -174,9 +174,9 @@ devices:
         let starts = [
             "greenlight.yaml:1:9: this tftp section has no setting `tiemout` (did you mean \
              `timeout`?)",
-            "templates/b.tera:1:1: ",
+            "templates/b.tera:1:7: ",
             "inventory.yaml:8:52: expected a MAC address",
-            "templates/a.j2:2:3: `nothing` is not defined for this device (met by device `a-1` \
+            "templates/a.j2:2:6: `nothing` is not defined for this device (met by device `a-1` \
              and 1 more; see `greenlight render a-1`)",
             "inventory.yaml:8:5: the address 198.51.100.1 of `a-2` lies in no pool",
         ];
