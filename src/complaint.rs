@@ -66,6 +66,21 @@ impl Complaints {
         });
     }
 
+    /// [`did_you_mean`], while there are few complaints: comparing every wrong name of a large file
+    /// with every right one would take minutes, and nobody reads that many hints.
+    pub fn look_alike<'a>(
+        &self,
+        written: &str,
+        known: impl IntoIterator<Item = &'a str>,
+        else_hint: impl FnOnce() -> String,
+    ) -> String {
+        if self.list.len() < LOOK_ALIKES_MAX {
+            did_you_mean(written, known, else_hint)
+        } else {
+            else_hint()
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -92,6 +107,9 @@ impl Complaints {
     }
 }
 
+/// Twice as many complaints as a terminal is given.
+const LOOK_ALIKES_MAX: usize = 100;
+
 /// A wide terminal shows it whole.
 const EXCERPT_CHARACTERS_MAX: usize = 160;
 
@@ -114,7 +132,7 @@ pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
         .into_iter()
         .map(|name| (distance(&written, name), name))
         .filter(|(distance, name)| *distance <= name.chars().count().div_ceil(3))
-        .min_by_key(|(distance, _)| *distance)
+        .min()
         .map(|(_, name)| name)
 }
 

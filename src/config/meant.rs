@@ -31,10 +31,11 @@ pub struct Config {
 pub struct Dhcp {
     /// Where to listen: an address and port, each optionally bound to an interface.
     pub listen: Vec<Listen>,
-    /// Our own address as clients and relays must see it: server identifier (option 54), `siaddr`, options 66 and 150.
+    /// Our own address as clients and relays must see it: server identifier (option 54), `siaddr`,
+    /// options 66 and 150.
     pub server_address: Ipv4Addr,
-    /// Unrelayed replies to clients without an address go here instead of 255.255.255.255:68 when set:
-    /// for running without root on loopback.
+    /// Unrelayed replies to clients without an address go here instead of 255.255.255.255:68 when
+    /// set: for running without root on loopback.
     pub reply_to_port: u16,
     pub pools: Vec<Pool>,
     /// Never below 3600 s (NX-OS refuses shorter offers) unless the operator writes it.
@@ -93,7 +94,8 @@ pub struct Runs {
     pub file_patience: Duration,
     /// From the end of the transfer to the first visit; `None`: the platform says.
     pub settle: Option<Duration>,
-    /// From the end of the transfer to G5 when the device does not come back; `None`: the platform says.
+    /// From the end of the transfer to G5 when the device does not come back; `None`: the platform
+    /// says.
     pub back_deadline: Option<Duration>,
     /// Between visits while something is wrong or not there yet.
     pub recheck: Duration,

@@ -416,16 +416,18 @@ fn ssh(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSsh> {
 
 fn slack(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSlack> {
     let mut fields = Fields::of(node, "slack section", complaints)?;
-    let bot_token = fields.get("bot_token").and_then(|node| secret(node, complaints));
-    let webhook = fields.get("webhook").and_then(|node| secret(node, complaints));
+    let (bot_token, webhook) = (fields.get("bot_token"), fields.get("webhook"));
+    let (has_token, has_webhook) = (bot_token.is_some(), webhook.is_some());
+    let bot_token = bot_token.and_then(|node| secret(node, complaints));
+    let webhook = webhook.and_then(|node| secret(node, complaints));
     let channel = fields
         .require("channel", complaints)
         .and_then(|node| fields::text(node, "channel", complaints));
     let api_url = fields.text("api_url", complaints);
     let place = fields.place();
-    let asked_twice = fields.get("bot_token").is_some() == fields.get("webhook").is_some();
+    let unclear = has_token == has_webhook;
     fields.close(complaints);
-    if asked_twice {
+    if unclear {
         let message = "slack is reached by one of `bot_token` and `webhook`";
         complaints.at(place, message, "keep the bot token if there are both");
         return None;
@@ -483,4 +485,59 @@ fn http_hook(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenHttp
         complaints.at(url.place, message, "begin with https:// or http://");
     }
     Some(WrittenHttpHook { url, headers, secret_headers, signing_secret, place: node.place })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every kind of map with a key that nobody knows, so that each complaint lists what is known.
+    const STRANGE: &str = "\
+dhcp: { server_address: 192.0.2.1, pools: [{ subnet: 192.0.2.0/24, zzzzzzzzzzzzzzzz: 1 }] }
+tftp: { zzzzzzzzzzzzzzzz: 1 }
+http: { zzzzzzzzzzzzzzzz: 1 }
+runs: { zzzzzzzzzzzzzzzz: 1 }
+ssh: { zzzzzzzzzzzzzzzz: 1 }
+slack: { channel: a, bot_token: { env: A }, zzzzzzzzzzzzzzzz: 1 }
+hooks:
+  - { name: a, exec: [a], zzzzzzzzzzzzzzzz: 1 }
+  - { name: a, http: { url: 'https://a', zzzzzzzzzzzzzzzz: 1 } }
+zzzzzzzzzzzzzzzz: 1
+";
+
+    #[test]
+    fn the_schema_and_the_reader_know_the_same_settings() {
+        let strange = format!("{STRANGE}\n").replace("pools: [{", "zzzzzzzzzzzzzzzz: 1, pools: [{");
+        let mut complaints = Complaints::about("g.yaml");
+        read(&strange, &mut complaints);
+        let mut known: Vec<Vec<String>> = complaints
+            .finish(&strange)
+            .iter()
+            .map(|complaint| {
+                let names = complaint.hint.split('`').skip(1).step_by(2).map(str::to_owned);
+                let mut names: Vec<String> = names.collect();
+                names.sort();
+                names.dedup();
+                names
+            })
+            .collect();
+        let schema = schemars::schema_for!(WrittenConfig).to_value();
+        let properties = |value: &serde_json::Value| {
+            let mut names: Vec<String> =
+                value["properties"].as_object().unwrap().keys().cloned().collect();
+            names.sort();
+            names
+        };
+        let mut expected: Vec<Vec<String>> = schema["$defs"]
+            .as_object()
+            .unwrap()
+            .values()
+            .filter(|definition| definition.get("properties").is_some())
+            .map(properties)
+            .collect();
+        expected.push(properties(&schema));
+        known.sort();
+        expected.sort();
+        assert_eq!(known, expected);
+    }
 }

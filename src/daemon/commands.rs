@@ -17,8 +17,8 @@ pub fn load(config: &Path) -> Result<Loaded, Error> {
     })
 }
 
-/// Where the server of this configuration listens. Read without the inventory: a server that runs can
-/// be asked while its plan is being edited.
+/// Where the server of this configuration listens. Read without the inventory: a server that runs
+/// can be asked while its plan is being edited.
 fn socket(config: &Path) -> Result<PathBuf, Error> {
     files::configuration(config).map(|config| config.socket).map_err(|complaints| {
         eprint!("{}", report::text(&complaints));

@@ -1,5 +1,5 @@
-//! The whole: the only place that knows every part. It puts them together, starts them and ends them;
-//! it decides nothing.
+//! The whole: the only place that knows every part. It puts them together, starts them and ends
+//! them; it decides nothing.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -80,7 +80,8 @@ impl Reload {
     }
 }
 
-/// Takes all sockets, opens the store and starts every part. Nothing is served if one of them fails.
+/// Takes all sockets, opens the store and starts every part. Nothing is served if one of them
+/// fails.
 pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Running, Error> {
     let config = &loaded.config;
     let sockets = Sockets::bind(config)?;
@@ -262,7 +263,8 @@ fn from_store(refused: Refused) -> Error {
     Error::new(Code::Store, refused.to_string())
 }
 
-/// Runs the server of `config` until it is told to end (SIGTERM, SIGINT); SIGHUP loads the plan anew.
+/// Runs the server of `config` until it is told to end (SIGTERM, SIGINT); SIGHUP loads the plan
+/// anew.
 pub async fn serve(config: &Path) -> Result<(), Error> {
     use tokio::signal::unix::{SignalKind, signal};
     let loaded = commands::load(config)?;

@@ -18,7 +18,8 @@ use crate::service::memory::Memory;
 use crate::service::outbox::Outbox;
 use crate::service::runner::{Input, Runs};
 
-/// Devices handed over to one hook at the same time: what one automation server takes without a queue.
+/// Devices handed over to one hook at the same time: what one automation server takes without a
+/// queue.
 const HAND_OFFS_MAX: usize = 8;
 /// Without a wake-up a queue is looked at this often: due retries wait no longer than this.
 const POLL: Duration = Duration::from_millis(500);

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A fault. The codes are stable: they stand in chat's context line, in hooks and in `docs/errors/`.
+/// A fault. The codes are stable: they stand in chat's context line, in hooks and in
+/// `docs/errors/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
@@ -44,7 +45,8 @@ pub enum Fault {
     Duplicate,
     /// G20: something of ours is down.
     OurSide,
-    /// The device answers, and something it says cannot be read: not green, and for the network team.
+    /// The device answers, and something it says cannot be read: not green, and for the network
+    /// team.
     Unreadable,
 }
 

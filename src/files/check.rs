@@ -100,15 +100,18 @@ pub fn complaint(
     error: &RenderError,
     hint: String,
 ) -> Complaint {
-    let RenderError { template, line, message } = error;
-    let (template, line, message) = (template.as_str(), *line, message.as_str());
+    let RenderError { template, line, column, message } = error;
+    let line = *line;
     let source = sources.get(template).map_or("", String::as_str);
     let written = usize::try_from(line).ok().and_then(|line| source.lines().nth(line.max(1) - 1));
     let indent = written.map_or(0, |text| text.chars().take_while(|c| c.is_whitespace()).count());
-    let column = u32::try_from(indent + 1).unwrap_or(1);
+    let column = match *column {
+        0 => u32::try_from(indent + 1).unwrap_or(1),
+        column => column,
+    };
     let mut complaints = Complaints::about(&disk::name(&directory.join(template)));
     let place = if line == 0 { Place::default() } else { Place { line, column } };
-    complaints.at(place, message, hint);
+    complaints.at(place, message.as_str(), hint);
     complaints.finish(source).remove(0)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use crate::complaint::Complaint;
 
@@ -13,14 +13,26 @@ pub const CONFIGURATION_BYTES_MAX: u64 = 1 << 20;
 /// A million devices at 250 bytes each, and room for long ones.
 pub const INVENTORY_BYTES_MAX: u64 = 1 << 30;
 
-/// As much as the longest text it could render to.
-const TEMPLATE_BYTES_MAX: u64 = 4 << 20;
+/// For a template or a platform file: as much as the longest text that is served.
+const TEXT_BYTES_MAX: u64 = 4 << 20;
 
-/// Directories inside the template directory.
-const TEMPLATE_DEPTH_MAX: usize = 4;
+/// Directories inside directories that are looked into.
+const DEPTH_MAX: usize = 4;
 
+/// How a file is called in complaints: without `x/..`, where that is the same file.
 pub fn name(path: &Path) -> String {
-    path.display().to_string()
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        let steps_back = matches!(part, Component::ParentDir)
+            && matches!(short.components().next_back(), Some(Component::Normal(_)));
+        if steps_back {
+            short.pop();
+        } else {
+            short.push(part);
+        }
+    }
+    let same = |short: &Path| Some(short.canonicalize().ok()? == path.canonicalize().ok()?);
+    if same(&short) == Some(true) { short.display() } else { path.display() }.to_string()
 }
 
 pub fn complaint(path: &Path, message: impl Into<String>, hint: impl Into<String>) -> Complaint {
@@ -58,35 +70,12 @@ pub fn text(path: &Path, bytes_max: u64) -> Result<String, Complaint> {
     })
 }
 
-/// Longer than any platform there is, tenfold.
-const PLATFORM_BYTES_MAX: u64 = 1 << 20;
-
-/// The platform files (`*.yaml`) of a directory: name and text.
-pub fn platforms(directory: &Path, complaints: &mut Vec<Complaint>) -> Vec<(String, String)> {
-    let listing = match std::fs::read_dir(directory) {
-        Ok(listing) => listing,
-        Err(error) => {
-            let hint = "`platforms:` in greenlight.yaml names it";
-            complaints.push(complaint(directory, format!("cannot be read: {error}"), hint));
-            return Vec::new();
-        }
-    };
-    let mut paths: Vec<_> = listing.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "yaml"));
-    paths.sort();
-    let mut files = Vec::new();
-    for path in paths {
-        let Some(file) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        match text(&path, PLATFORM_BYTES_MAX) {
-            Ok(text) => files.push((file.to_owned(), text)),
-            Err(why) => complaints.push(why),
-        }
-    }
-    files
-}
-
-/// All templates below a directory, by file name.
-pub fn templates(directory: &Path, complaints: &mut Vec<Complaint>) -> BTreeMap<String, String> {
+/// All files below a directory whose names end in one of `endings`, by name.
+pub fn texts(
+    directory: &Path,
+    endings: &[&str],
+    complaints: &mut Vec<Complaint>,
+) -> BTreeMap<String, String> {
     let mut sources = BTreeMap::new();
     let mut open = vec![(directory.to_owned(), String::new(), 0)];
     while let Some((path, prefix, depth)) = open.pop() {
@@ -101,10 +90,10 @@ pub fn templates(directory: &Path, complaints: &mut Vec<Complaint>) -> BTreeMap<
             let Ok(file_name) = entry.file_name().into_string() else { continue };
             let name = format!("{prefix}{file_name}");
             let path = entry.path();
-            if path.is_dir() && depth < TEMPLATE_DEPTH_MAX {
+            if path.is_dir() && depth < DEPTH_MAX {
                 open.push((path, format!("{name}/"), depth + 1));
-            } else if name.ends_with(".j2") || (cfg!(feature = "tera") && name.ends_with(".tera")) {
-                match text(&path, TEMPLATE_BYTES_MAX) {
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+                match text(&path, TEXT_BYTES_MAX) {
                     Ok(source) => drop(sources.insert(name, source)),
                     Err(why) => complaints.push(why),
                 }

@@ -45,7 +45,7 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     let directory = config_path.parent().unwrap_or(Path::new(""));
     let (config, mut complaints) = configure(&disk::name(config_path), &text, directory);
     let platforms = platforms(config.platforms.as_deref(), &mut complaints);
-    let sources = disk::templates(&config.templates, &mut complaints);
+    let sources = disk::texts(&config.templates, TEMPLATES, &mut complaints);
     let (renderer, errors) = Renderer::new(&sources);
     for error in &errors {
         complaints.push(check::complaint(&config.templates, &sources, error, String::new()));
@@ -90,9 +90,16 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     })
 }
 
+/// The endings of templates.
+#[cfg(feature = "tera")]
+const TEMPLATES: &[&str] = &[".j2", ".tera"];
+#[cfg(not(feature = "tera"))]
+const TEMPLATES: &[&str] = &[".j2"];
+
 /// The built-in platforms, and the operator's directory over them.
 fn platforms(directory: Option<&Path>, complaints: &mut Vec<Complaint>) -> Platforms {
-    let files = directory.map(|path| disk::platforms(path, complaints)).unwrap_or_default();
+    let files = directory.map(|path| disk::texts(path, &[".yaml"], complaints)).unwrap_or_default();
+    let files: Vec<(String, String)> = files.into_iter().collect();
     Platforms::with_overlay(&files).unwrap_or_else(|found| {
         complaints.extend(found.into_iter().map(|complaint| Complaint {
             file: complaint.file,
@@ -181,9 +188,9 @@ devices:
         let starts = [
             "greenlight.yaml:1:9: this tftp section has no setting `tiemout` (did you mean \
              `timeout`?)",
-            "templates/b.tera:1:1: ",
+            "templates/b.tera:1:7: ",
             "inventory.yaml:8:52: expected a MAC address",
-            "templates/a.j2:2:3: `nothing` is not defined for this device (met by device `a-1` \
+            "templates/a.j2:2:6: `nothing` is not defined for this device (met by device `a-1` \
              and 1 more; see `greenlight render a-1`)",
             "inventory.yaml:8:5: the address 198.51.100.1 of `a-2` lies in no pool",
         ];
@@ -226,6 +233,19 @@ devices:
                 assert!(text.contains(&format!("description {} {}\n", cable.device, cable.port)));
             }
         }
+    }
+
+    #[test]
+    fn a_file_is_called_by_its_shortest_name_unless_that_is_another_file() {
+        let directory = written(&[("a/x", ""), ("y", "")]);
+        let base = directory.path().display().to_string();
+        let name = |path: &str| disk::name(&directory.path().join(path)).replace(&base, "");
+        assert_eq!(name("a/../y"), "/y");
+        assert_eq!(name("a/../z"), "/a/../z");
+        fs::create_dir_all(directory.path().join("b/c")).unwrap();
+        fs::write(directory.path().join("b/y"), "").unwrap();
+        std::os::unix::fs::symlink("b/c", directory.path().join("link")).unwrap();
+        assert_eq!(name("link/../y"), "/link/../y");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Wire formats and protocol state machines. Pure and sans-IO: bytes and time in, bytes and deadlines out.
+//! Wire formats and protocol state machines. Pure and sans-IO: bytes and time in, bytes and
+//! deadlines out.
 
 pub mod dhcp4;
 pub mod slack;

@@ -74,7 +74,8 @@ impl Intake {
         Self { plan, runs, clock, addresses: Arc::new(addresses), strangers }
     }
 
-    /// Joins clues to the plan: serial, then MAC, then position, then the lease that holds the address.
+    /// Joins clues to the plan: serial, then MAC, then position, then the lease that holds the
+    /// address.
     pub fn identify(&self, clues: &Clues) -> Identity {
         let plan = self.plan.get();
         let inventory = &plan.inventory;

@@ -12,7 +12,8 @@ use crate::clock::Timestamp;
 use crate::domain::run::Run;
 use crate::receipt::Committed;
 
-/// One thing to be stored. All changes of one [`Memory::commit`] become durable together or not at all.
+/// One thing to be stored. All changes of one [`Memory::commit`] become durable together or not at
+/// all.
 #[derive(Debug, Clone)]
 pub enum Change {
     /// A run that begins. Refused as [`Refused::AlreadyOpen`] if the device has an open run, or one
@@ -29,7 +30,8 @@ pub enum Change {
     },
     Journal(JournalLine),
     Lease(Lease),
-    /// The address is free again (RELEASE, expiry) or must not be used until the time given (DECLINE).
+    /// The address is free again (RELEASE, expiry) or must not be used until the time given
+    /// (DECLINE).
     LeaseEnded {
         address: Ipv4Addr,
         quarantined_until: Option<Timestamp>,
@@ -40,7 +42,8 @@ pub enum Change {
         name: String,
         at: Option<Timestamp>,
     },
-    /// A message or hand-off to be carried out. A second row with the same outlet and key is ignored.
+    /// A message or hand-off to be carried out. A second row with the same outlet and key is
+    /// ignored.
     Outbox(NewDelivery),
     /// Rows of this outlet, subject and these kinds that are still pending will never be sent.
     OutboxSuperseded {
@@ -238,7 +241,8 @@ pub struct Commit {
     pub receipt: oneshot::Sender<Result<Committed, Refused>>,
 }
 
-/// The service's way to the store. Clones share one writer, which groups what is waiting into one flush.
+/// The service's way to the store. Clones share one writer, which groups what is waiting into one
+/// flush.
 #[derive(Clone)]
 pub struct Memory {
     pub commits: mpsc::Sender<Commit>,
@@ -257,7 +261,8 @@ impl Memory {
         answer.await.map_err(|_| gone())?
     }
 
-    /// Asks: `memory.ask(Query::Leases).await`, or a closure that builds the query around its reply.
+    /// Asks: `memory.ask(Query::Leases).await`, or a closure that builds the query around its
+    /// reply.
     pub async fn ask<T>(&self, question: impl FnOnce(Reply<T>) -> Query) -> Result<T, Refused> {
         let (reply, answer) = oneshot::channel();
         self.queries.send(question(reply)).await.map_err(|_| gone())?;

@@ -1,5 +1,6 @@
-//! The door: what may be done, by whom, and that it is done once. It knows no socket, no SQL, no HTTP,
-//! no SSH and no YAML: those come to it, or are reached through channels and functions it is given.
+//! The door: what may be done, by whom, and that it is done once. It knows no socket, no SQL, no
+//! HTTP, no SSH and no YAML: those come to it, or are reached through channels and functions it is
+//! given.
 
 pub mod intake;
 pub mod leases;

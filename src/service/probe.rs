@@ -61,7 +61,8 @@ pub enum Outcome {
     HostKeyChanged {
         found: String,
     },
-    /// Logged in, and the dialogue did not get to its end: no prompt, too much output, disconnected.
+    /// Logged in, and the dialogue did not get to its end: no prompt, too much output,
+    /// disconnected.
     Broken {
         why: String,
     },

@@ -47,7 +47,8 @@ pub struct Artifact {
 /// Why there is nothing for this asker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// Not known, or not this name: TFTP ERROR 1, HTTP 404. The text goes to the asker: it tells nothing of others.
+    /// Not known, or not this name: TFTP ERROR 1, HTTP 404. The text goes to the asker: it tells
+    /// nothing of others.
     NotFound { why: String },
     /// Known, and not now (template fails, store is down): TFTP ERROR 0, HTTP 503.
     Unavailable { why: String },

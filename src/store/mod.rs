@@ -1,8 +1,9 @@
-//! The store: SQLite behind the channels of `service/memory`. One writer groups what is waiting into one
-//! transaction, so durability costs a flush per group; a reader of its own never waits for the writer.
+//! The store: SQLite behind the channels of `service/memory`. One writer groups what is waiting
+//! into one transaction, so durability costs a flush per group; a reader of its own never waits for
+//! the writer.
 //!
-//! The SQL keeps to what SQLite and PostgreSQL both take: `$1` placeholders, TEXT, BIGINT, partial indices,
-//! `ON CONFLICT`.
+//! The SQL keeps to what SQLite and PostgreSQL both take: `$1` placeholders, TEXT, BIGINT, partial
+//! indices, `ON CONFLICT`.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -20,7 +21,8 @@ mod rows;
 mod schema;
 mod write;
 
-/// Commits and questions that may wait: beyond it the askers wait, which slows intake instead of filling memory.
+/// Commits and questions that may wait: beyond it the askers wait, which slows intake instead of
+/// filling memory.
 const QUEUE: usize = 4096;
 
 /// Opens the store at `file`, makes or upgrades its tables, and starts its writer and reader.

@@ -3,7 +3,8 @@
 use sqlx::{Connection, SqliteConnection};
 
 const STEPS: [&[&str]; 1] = [&[
-    // Runs. `body` is the run as JSON; the columns beside it are what constraints and questions need.
+    // Runs. `body` is the run as JSON; the columns beside it are what constraints and questions
+    // need.
     "CREATE TABLE runs (
         id TEXT PRIMARY KEY, device TEXT NOT NULL, open BIGINT NOT NULL, rev BIGINT NOT NULL,
         opened BIGINT NOT NULL, last_heard BIGINT NOT NULL, body TEXT NOT NULL)",

@@ -1,4 +1,5 @@
-//! The writer: what is waiting becomes one transaction, and each commit gets its receipt after the flush.
+//! The writer: what is waiting becomes one transaction, and each commit gets its receipt after the
+//! flush.
 
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteQueryResult;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::complaint::{Complaints, did_you_mean};
+use crate::complaint::Complaints;
 use crate::written::{At, Entry, Node, Value, scalar, shown};
 
 /// A map that is being read.
@@ -106,7 +106,7 @@ impl<'n, 'a> Fields<'n, 'a> {
                     continue;
                 }
                 let message = format!("this {} has no setting `{}`", self.what, shown(&entry.key));
-                let hint = did_you_mean(&entry.key, self.asked.iter().copied(), || {
+                let hint = complaints.look_alike(&entry.key, self.asked.iter().copied(), || {
                     format!("known are {}", listed(&self.asked))
                 });
                 complaints.at(entry.place, message, hint);

@@ -1,4 +1,5 @@
-//! The service over a real store: de-duplication, resumption, and that nothing is said before it is stored.
+//! The service over a real store: de-duplication, resumption, and that nothing is said before it is
+//! stored.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::complaint::{Complaints, Place, did_you_mean};
+use crate::complaint::{Complaints, Place};
 use crate::domain::inventory::meant::{Device, PlannedNeighbour};
 use crate::domain::inventory::resolve::Known;
 use crate::domain::inventory::written::WrittenInventory;
@@ -35,7 +35,7 @@ pub fn lay(
                     complaints.at(text.place, message, "name the device at the other end");
                 }
                 Some(&to) => ends.push(End { from, to, neighbour, place: text.place }),
-                None => unknown(text, &neighbour, by_name, complaints),
+                None => unknown(text, &neighbour, devices, complaints),
             }
         }
     }
@@ -85,15 +85,12 @@ fn spelled(text: &At<String>, complaints: &mut Complaints) -> Option<PlannedNeig
 fn unknown(
     text: &At<String>,
     neighbour: &PlannedNeighbour,
-    by_name: &HashMap<String, usize>,
+    devices: &[Device],
     complaints: &mut Complaints,
 ) {
     let message = format!("this neighbour names no device: `{}`", shown(&neighbour.device));
-    // Every name of a large plan for each of many such cables would take minutes.
-    let names = by_name.keys().map(String::as_str).take(SUGGESTIONS_AMONG);
-    let mut names: Vec<&str> = names.collect();
-    names.sort_unstable();
-    let hint = did_you_mean(&neighbour.device, names, || {
+    let names = devices.iter().take(SUGGESTIONS_AMONG).map(|device| device.name.as_str());
+    let hint = complaints.look_alike(&neighbour.device, names, || {
         "plan it under `devices:`, with `managed: false` if it is in service already".to_owned()
     });
     complaints.at(text.place, message, hint);

@@ -1,4 +1,5 @@
-//! The inventory as meant: nothing left to guess, every reference resolved, one index per way to be known.
+//! The inventory as meant: nothing left to guess, every reference resolved, one index per way to be
+//! known.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::address::Mac;
-use crate::complaint::{Complaint, Complaints, Place, did_you_mean};
+use crate::complaint::{Complaint, Complaints, Place};
 use crate::domain::inventory::cables;
 use crate::domain::inventory::meant::{
     CredentialReference, Device, Inventory, Position, SecretSource, Site,
@@ -130,7 +130,7 @@ fn references(layer: &Layer, known: &Known<'_>, complaints: &mut Complaints) {
         && !known.platforms.contains(&platform.value)
     {
         let names = || known.platforms.iter().map(String::as_str);
-        let hint = did_you_mean(&platform.value, names(), || {
+        let hint = complaints.look_alike(&platform.value, names(), || {
             format!("known are {}", listed(&names().collect::<Vec<_>>()))
         });
         let message = format!("there is no platform `{}`", shown(&platform.value));
@@ -140,7 +140,7 @@ fn references(layer: &Layer, known: &Known<'_>, complaints: &mut Complaints) {
         && !known.templates.contains(&template.value)
     {
         let names = known.templates.iter().map(String::as_str);
-        let hint = did_you_mean(&template.value, names, || {
+        let hint = complaints.look_alike(&template.value, names, || {
             "put the file into the template directory, named *.j2 or *.tera".to_owned()
         });
         let message = format!("there is no template `{}`", shown(&template.value));
@@ -164,16 +164,17 @@ impl<'w> Layers<'w> {
         let site = self.sites.get(device.site.value.as_str());
         if site.is_none() && !device.site.value.is_empty() {
             let message = format!("there is no site `{}`", shown(&device.site.value));
-            let hint = did_you_mean(&device.site.value, self.sites.keys().copied(), || {
-                "describe it under `sites:`".to_owned()
-            });
+            let hint =
+                complaints.look_alike(&device.site.value, self.sites.keys().copied(), || {
+                    "describe it under `sites:`".to_owned()
+                });
             complaints.at(device.site.place, message, hint);
         }
         let group = device.group.as_ref().and_then(|name| {
             let group = self.groups.get(name.value.as_str()).copied();
             if group.is_none() {
                 let message = format!("there is no group `{}`", shown(&name.value));
-                let hint = did_you_mean(&name.value, self.groups.keys().copied(), || {
+                let hint = complaints.look_alike(&name.value, self.groups.keys().copied(), || {
                     "describe it under `groups:`".to_owned()
                 });
                 complaints.at(name.place, message, hint);

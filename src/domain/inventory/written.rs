@@ -338,3 +338,51 @@ pub fn secret(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSec
     };
     Some(WrittenSecret { source, place: node.place })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every kind of map with a key that nobody knows, so that each complaint lists what is known.
+    const STRANGE: &str = "\
+defaults: { zzzzzzzz: 1 }
+sites: { a: { zzzzzzzz: 1 } }
+devices:
+  - { name: a, site: a, zzzzzzzz: 1 }
+  - { name: a, site: a, position: { circuit_id: x, zzzzzzzz: 1 } }
+  - name: a
+    site: a
+    credentials: [{ username: a, password: { env: A }, zzzzzzzz: 1 }]
+zzzzzzzz: 1
+";
+
+    #[test]
+    fn the_schema_and_the_reader_know_the_same_settings() {
+        let mut complaints = Complaints::about("i.yaml");
+        read(STRANGE, &mut complaints);
+        let mut known: Vec<Vec<String>> = complaints
+            .finish(STRANGE)
+            .iter()
+            .map(|complaint| {
+                let mut names: Vec<String> =
+                    complaint.hint.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+                names.sort();
+                names
+            })
+            .collect();
+        let schema = schemars::schema_for!(WrittenInventory).to_value();
+        let properties = |value: &serde_json::Value| {
+            let mut names: Vec<String> =
+                value["properties"].as_object().unwrap().keys().cloned().collect();
+            names.sort();
+            names
+        };
+        let definition = |name: &str| properties(&schema["$defs"][name]);
+        let mut expected: Vec<_> =
+            ["Layer", "Site", "Device", "Position", "Credential"].map(definition).to_vec();
+        expected.push(properties(&schema));
+        known.sort();
+        expected.sort();
+        assert_eq!(known, expected);
+    }
+}

@@ -10,7 +10,8 @@ use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::{Effect, Milestone, Phase, Run, Stepped, TOLD_MAX, Timer, Visit};
 
-/// A problem said within this time is not pushed again: `facts` call for one push when a fault flickers.
+/// A problem said within this time is not pushed again: `facts` call for one push when a fault
+/// flickers.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// An open fault that nobody mends is given up after a day; the device stays as it is.
@@ -277,7 +278,8 @@ impl Draft {
         }
     }
 
-    /// Not everything is proven. What is wrong is said when it lasts; what is unknown, when it stays so.
+    /// Not everything is proven. What is wrong is said when it lasts; what is unknown, when it
+    /// stays so.
     fn doubted(&mut self, findings: &Findings) {
         self.verifying("comparing with the plan");
         let found = check::most_urgent(findings).cloned().or_else(|| {

@@ -1,7 +1,7 @@
 //! One device on its way to green: the phases, what may happen, what follows.
 //!
-//! [`step`] is the only maker of a phase. It is pure and total: run, event and time in; run, note and
-//! effects out. No socket, store or clock is here, and no words: those are `domain/notice`.
+//! [`step`] is the only maker of a phase. It is pure and total: run, event and time in; run, note
+//! and effects out. No socket, store or clock is here, and no words: those are `domain/notice`.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -31,7 +31,8 @@ pub struct Run {
     pub platform: String,
     pub location: String,
     pub opened: Timestamp,
-    /// When the device or a person was last heard in this run; the de-duplication window counts from here.
+    /// When the device or a person was last heard in this run; the de-duplication window counts
+    /// from here.
     pub last_heard: Timestamp,
     /// Counts every stored change of this run, from 1.
     pub rev: u64,
@@ -51,7 +52,8 @@ pub struct Run {
     pub served_sha256: Option<String>,
     /// `SHA256:...` of the SSH host key first seen in this run.
     pub host_key: Option<String>,
-    /// The number of the visit or hand-off under way; answers with another number are late and dropped.
+    /// The number of the visit or hand-off under way; answers with another number are late and
+    /// dropped.
     pub attempt: u64,
     /// When the device first let us in: neighbours get their patience from here.
     pub first_visit: Option<Timestamp>,
@@ -194,7 +196,8 @@ pub enum Timer {
     StillWaiting,
 }
 
-/// What follows from a step. Performed after the step is stored; each has `run` and its `seq` as key.
+/// What follows from a step. Performed after the step is stored; each has `run` and its `seq` as
+/// key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     Wake {

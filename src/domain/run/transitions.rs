@@ -1,5 +1,5 @@
-//! Every phase against every event, as a table: `docs/transitions.md` is printed from it, and a test
-//! holds that the page is true.
+//! Every phase against every event, as a table: `docs/transitions.md` is printed from it, and a
+//! test holds that the page is true.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -43,7 +43,7 @@ impl Engine {
         let mut output = Bounded::default();
         let result = template.render_captured_to(Serde(context), &mut output);
         if output.full {
-            return Err(RenderError { template: name.to_owned(), line: 0, message: too_long() });
+            return Err(RenderError::whole(name, too_long()));
         }
         result.map_err(|error| told(name, &error))?;
         Ok(output.text())
@@ -67,8 +67,17 @@ fn told(name: &str, error: &Error) -> RenderError {
     RenderError {
         template: error.name().unwrap_or(name).to_owned(),
         line: error.line().and_then(|line| u32::try_from(line).ok()).unwrap_or(0),
+        column: column(error).unwrap_or(0),
         message: what,
     }
+}
+
+/// Where in its line the error stands, in characters from 1.
+fn column(error: &Error) -> Option<u32> {
+    let before = error.template_source()?.get(..error.range()?.start)?;
+    let line = before.rsplit('\n').next()?;
+    (before.lines().count().max(1) == error.line()? || line.is_empty())
+        .then(|| u32::try_from(line.chars().count() + 1).ok())?
 }
 
 /// The expression that had no value, cut out of the template.

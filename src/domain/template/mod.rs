@@ -39,8 +39,16 @@ pub struct RenderError {
     pub template: String,
     /// From 1; 0 where the engine tells no line.
     pub line: u32,
+    /// In characters, from 1; 0 where the engine tells no place within the line.
+    pub column: u32,
     /// Begins small, ends without a stop, holds no secret.
     pub message: String,
+}
+
+impl RenderError {
+    fn whole(template: &str, message: String) -> Self {
+        Self { template: template.to_owned(), line: 0, column: 0, message }
+    }
 }
 
 impl fmt::Display for RenderError {
@@ -118,17 +126,16 @@ impl Renderer {
         inventory: &Inventory,
         open: impl Fn(&Result<Secret, String>) -> Result<String, String>,
     ) -> Result<String, RenderError> {
-        let error = |template: &str, message: String| RenderError {
-            template: template.to_owned(),
-            line: 0,
-            message,
-        };
         let Some(template) = &device.template else {
-            return Err(error("", format!("device `{}` has no template", device.name)));
+            return Err(RenderError::whole(
+                "",
+                format!("device `{}` has no template", device.name),
+            ));
         };
         let mut secrets = Map::new();
         for (name, secret) in self.secrets.get(&device.name).iter().flat_map(|set| set.iter()) {
-            let text = open(secret).map_err(|why| error(template, format!("{why}, for {name}")))?;
+            let text = open(secret)
+                .map_err(|why| RenderError::whole(template, format!("{why}, for {name}")))?;
             secrets.insert(name.clone(), Value::from(text));
         }
         let site_title = inventory.sites.get(&device.site).map_or("", |site| &site.title);
@@ -140,7 +147,7 @@ impl Renderer {
         if template.ends_with(".tera") {
             return self.tera.render(template, &context);
         }
-        Err(error(template, "no engine renders files of this name".to_owned()))
+        Err(RenderError::whole(template, "no engine renders files of this name".to_owned()))
     }
 }
 

@@ -39,7 +39,7 @@ impl Engine {
         let mut output = Bounded::default();
         let result = self.tera.render_to(name, &context, &mut output);
         if output.full {
-            return Err(RenderError { template: name.to_owned(), line: 0, message: too_long() });
+            return Err(RenderError::whole(name, too_long()));
         }
         result.map_err(|error| told(name, &error))?;
         Ok(output.text())
@@ -47,16 +47,20 @@ impl Engine {
 }
 
 fn told(name: &str, error: &Error) -> RenderError {
-    let (template, line, message) = match error.kind() {
-        ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
-            (report.filename(), report.span().start_line, report.message().to_owned())
-        }
+    let (template, line, column, message) = match error.kind() {
+        ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => (
+            report.filename(),
+            report.span().start_line,
+            report.span().start_col + 1,
+            report.message().to_owned(),
+        ),
         // A foreign enum that may grow; the rest has no place in a template.
-        _ => (name, 0, error.to_string()),
+        _ => (name, 0, 0, error.to_string()),
     };
     RenderError {
         template: if template.is_empty() { name } else { template }.to_owned(),
         line: u32::try_from(line).unwrap_or(0),
+        column: u32::try_from(column).unwrap_or(0),
         message,
     }
 }

@@ -1,4 +1,5 @@
-//! What `status`, `log` and `watch` look like on a terminal. Words beside every sign; no colour is needed.
+//! What `status`, `log` and `watch` look like on a terminal. Words beside every sign; no colour is
+//! needed.
 
 use comfy_table::{ContentArrangement, Table, presets};
 

@@ -10,8 +10,9 @@ pub const PLAIN_BLOCK_BYTES: u16 = 512;
 /// The smallest and largest block of RFC 2348.
 const BLOCK_BYTES: std::ops::RangeInclusive<u64> = 8..=65464;
 
-/// One window is never larger, whatever block and window are agreed: one ACK sets it free at once, and
-/// it has to fit into the send buffer that Linux gives by default (`net.core.wmem_default`, 208 KiB).
+/// One window is never larger, whatever block and window are agreed: one ACK sets it free at once,
+/// and it has to fit into the send buffer that Linux gives by default (`net.core.wmem_default`, 208
+/// KiB).
 const WINDOW_BYTES_MAX: u64 = 128 << 10;
 
 /// What a server grants at most.

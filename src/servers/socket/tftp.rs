@@ -63,7 +63,8 @@ impl Port {
         socket.set_nonblocking(true)?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
-        // With CAP_NET_ADMIN also beyond `net.core.rmem_max` and `wmem_max`; without, both are refused.
+        // With CAP_NET_ADMIN also beyond `net.core.rmem_max` and `wmem_max`; without, both are
+        // refused.
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES);
         let _ = setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER_BYTES);
         if listen.address.is_ipv6() {

@@ -1,7 +1,8 @@
-//! The one loop that moves runs: events are gathered, stepped, stored together, and only then acted upon.
+//! The one loop that moves runs: events are gathered, stepped, stored together, and only then acted
+//! upon.
 //!
-//! Memory holds a copy of each device's newest run so that the common case asks nobody; the truth is the
-//! store, whose constraints refuse a second run.
+//! Memory holds a copy of each device's newest run so that the common case asks nobody; the truth
+//! is the store, whose constraints refuse a second run.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -74,7 +75,8 @@ impl Input {
         }
     }
 
-    /// An answer to something that this run asked for. Once the run is not the newest, it falls off.
+    /// An answer to something that this run asked for. Once the run is not the newest, it falls
+    /// off.
     pub fn answer(run: String, event: Event) -> Self {
         Self {
             event: Some((About::Run(run), event)),
@@ -105,7 +107,8 @@ pub struct Spoken {
     pub rows: Vec<Change>,
 }
 
-/// How a step is told, and how a device is handed over: words and outlets, without sending anything.
+/// How a step is told, and how a device is handed over: words and outlets, without sending
+/// anything.
 pub struct Voice {
     pub speak: Box<Speak>,
     /// The row that hands this run's device to the hook, if there is such a hook.
@@ -238,8 +241,8 @@ impl Runner {
         Ok(())
     }
 
-    /// Hooks that answered while nobody listened: the answer is stored with the row, the run may not
-    /// have heard it.
+    /// Hooks that answered while nobody listened: the answer is stored with the row, the run may
+    /// not have heard it.
     async fn hear_hooks(&self) -> Result<Vec<Input>, Refused> {
         let mut heard = Vec::new();
         for run in self.latest.values() {
