@@ -1,8 +1,8 @@
 //! The running configuration against the rendered one, and the saved one against the running one.
 //!
-//! Both texts become trees by indentation; the platform's rules say what is noise, where order counts and
-//! which values are secrets. Lines are compared as written: abbreviations are not expanded, so a template says
-//! what the device will print. A [`Difference`] never holds a secret.
+//! Both texts become trees by indentation; the platform's rules say what is noise, where order
+//! counts and which values are secrets. Lines are compared as written: abbreviations are not
+//! expanded, so a template says what the device will print. A [`Difference`] never holds a secret.
 
 use std::collections::HashMap;
 
@@ -16,10 +16,16 @@ use tree::{Secrets, Tree};
 /// Most characters of one line in a remark.
 const REMARK_CHARACTERS_MAX: usize = 200;
 
-/// What one configuration has and the other has not. All texts are masked: `<secret>` stands for values.
+/// Most lines of each kind that a difference keeps: more than anybody reads, less than a device
+/// could send.
+pub const LINES_MAX: usize = 1000;
+
+/// What one configuration has and the other has not, at most [`LINES_MAX`] of each kind. All texts
+/// are masked: `<secret>` stands for values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// Lines that should be there and are not. A line in the wrong place of an ordered block is one of them.
+    /// Lines that should be there and are not. A line in the wrong place of an ordered block is one
+    /// of them.
     pub missing: Vec<Line>,
     /// Lines of the other side inside a block where nothing else may stand, such as an access list.
     pub intruders: Vec<Line>,
@@ -38,8 +44,8 @@ pub struct Line {
 }
 
 impl Difference {
-    /// True if every planned line was found and no block was intruded upon. Extra lines are allowed:
-    /// a device has defaults.
+    /// True if every planned line was found and no block was intruded upon. Extra lines are
+    /// allowed: a device has defaults.
     pub fn is_satisfied(&self) -> bool {
         self.missing.is_empty() && self.intruders.is_empty()
     }
@@ -94,7 +100,8 @@ pub fn configuration(rendered: &str, running: &str, rules: &Comparison) -> Diffe
 }
 
 /// Whether the saved configuration is the running one: `missing` runs and is not saved, `extra` and
-/// `intruders` are saved and do not run. Here secrets are compared by value, as the device stored both.
+/// `intruders` are saved and do not run. Here secrets are compared by value, as the device stored
+/// both.
 pub fn same(running: &str, saved: &str, rules: &Comparison) -> Difference {
     compare(running, saved, Secrets::ByValue, rules)
 }
@@ -106,6 +113,7 @@ fn compare(planned: &str, found: &str, secrets: Secrets, rules: &Comparison) -> 
         planned: &planned,
         found: &found,
         secrets,
+        rules,
         matched: vec![false; found.nodes.len()],
         difference: Difference::default(),
     };
@@ -114,10 +122,18 @@ fn compare(planned: &str, found: &str, secrets: Secrets, rules: &Comparison) -> 
     search.difference
 }
 
+/// Notes a line, unless enough are noted.
+fn keep(lines: &mut Vec<Line>, line: impl FnOnce() -> Line) {
+    if lines.len() < LINES_MAX {
+        lines.push(line());
+    }
+}
+
 struct Search<'a> {
     planned: &'a Tree,
     found: &'a Tree,
     secrets: Secrets,
+    rules: &'a Comparison,
     /// Nodes of `found` that a planned line or an intruder accounts for.
     matched: Vec<bool>,
     difference: Difference,
@@ -149,7 +165,7 @@ impl Search<'_> {
             self.matched[found_child] = true;
             self.difference.planned_lines += usize::from(node.is_proof());
             if !ordered && self.found.nodes[found_child].count < node.count {
-                self.difference.missing.push(self.planned.line(*child));
+                keep(&mut self.difference.missing, || self.planned.line(*child, self.rules));
             }
             pairs.push((*child, found_child));
         }
@@ -161,10 +177,13 @@ impl Search<'_> {
         }
     }
 
-    /// A line that leaves no trace is missed only if its opposite is there.
+    /// A line that leaves no trace, with everything below it, is missed only if its opposite is
+    /// there.
     fn left_no_trace(&self, planned: usize, found: usize) -> bool {
         let node = &self.planned.nodes[planned];
-        if self.secrets == Secrets::ByValue || !node.traceless {
+        let all_traceless =
+            self.planned.below(planned).iter().all(|node| self.planned.nodes[*node].traceless);
+        if self.secrets == Secrets::ByValue || !all_traceless {
             return false;
         }
         let opposite = match node.key.strip_prefix("no ") {
@@ -184,7 +203,7 @@ impl Search<'_> {
                 && node != planned;
             if !only_assumed && !self.planned.nodes[node].synthetic {
                 self.difference.planned_lines += 1;
-                self.difference.missing.push(self.planned.line(node));
+                keep(&mut self.difference.missing, || self.planned.line(node, self.rules));
             }
         }
     }
@@ -194,7 +213,7 @@ impl Search<'_> {
             if !self.matched[*child] {
                 for node in self.found.below(*child) {
                     self.matched[node] = true;
-                    self.difference.intruders.push(self.found.line(node));
+                    keep(&mut self.difference.intruders, || self.found.line(node, self.rules));
                 }
             }
         }
@@ -203,7 +222,7 @@ impl Search<'_> {
     fn unmatched(&mut self) {
         for node in 1..self.found.nodes.len() {
             if !self.matched[node] && !self.found.nodes[node].synthetic {
-                self.difference.extra.push(self.found.line(node));
+                keep(&mut self.difference.extra, || self.found.line(node, self.rules));
             }
         }
     }
@@ -211,10 +230,15 @@ impl Search<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::platform::Platforms;
+
+    /// Read once: the property tests ask for it a thousand times.
+    static PLATFORMS: LazyLock<Platforms> = LazyLock::new(Platforms::built_in);
 
     const IOS: &str = "\
 hostname acc-sw1
@@ -332,7 +356,7 @@ line vty
 ";
 
     fn check(platform: &str, rendered: &str, running: &str) -> Difference {
-        configuration(rendered, running, &Platforms::built_in().by_id[platform].comparison)
+        configuration(rendered, running, &PLATFORMS.by_id[platform].comparison)
     }
 
     fn ios(change: impl Fn(&str) -> String) -> Vec<String> {
@@ -376,6 +400,17 @@ line vty
             running.replace(" description to dist1\n", " description to dist1\n shutdown\n")
         };
         assert_eq!(ios(shut), ["missing: interface Gi1/0/47 > no shutdown"]);
+    }
+
+    #[test]
+    fn an_interface_that_frr_does_not_print_is_only_missed_for_its_lines() {
+        let bare = "interface swp1\n no shutdown\nexit\n";
+        assert!(check("frr", bare, FRR).is_satisfied());
+        let lines = "interface swp1\n no shutdown\n ip address 10.0.0.1/31\nexit\n";
+        assert_eq!(
+            check("frr", lines, FRR).remarks(9),
+            ["missing: interface swp1", "missing: interface swp1 > ip address 10.0.0.1/31"]
+        );
     }
 
     #[test]
@@ -444,7 +479,7 @@ line vty
 
     #[test]
     fn saved_equals_running_but_for_noise() {
-        let rules = &Platforms::built_in().by_id["frr"].comparison;
+        let rules = &PLATFORMS.by_id["frr"].comparison;
         assert!(same(FRR, FRR_SAVED, rules).is_empty());
         let other = FRR_SAVED.replace("hunter2", "hunter3");
         let difference = same(FRR, &other, rules);
@@ -479,16 +514,28 @@ line vty
         assert_eq!(difference.planned_lines, 3000);
     }
 
+    #[test]
+    fn a_flood_is_counted_and_not_kept() {
+        let flood: String = (0..3000).map(|n| format!("line {n}\n")).collect();
+        let difference = check("frr", &flood, "");
+        assert_eq!((difference.missing.len(), difference.planned_lines), (LINES_MAX, 3000));
+        assert_eq!(check("frr", "", &flood).extra.len(), LINES_MAX);
+    }
+
     /// Blocks of a made-up configuration: a header and its lines.
     fn blocks() -> impl Strategy<Value = Vec<(String, Vec<String>)>> {
         let lines = prop::collection::btree_set("[a-f]{1,3} [0-9]{1,2}", 0..5);
-        prop::collection::btree_map("(interface swp|router bgp |vlan )[0-9]{1,2}", lines, 1..8)
-            .prop_map(|blocks| {
-                blocks
-                    .into_iter()
-                    .map(|(header, lines)| (header, lines.into_iter().collect()))
-                    .collect()
-            })
+        prop::collection::btree_map(
+            "(router bgp |route-map X permit |vlan )[0-9]{1,2}",
+            lines,
+            1..8,
+        )
+        .prop_map(|blocks| {
+            blocks
+                .into_iter()
+                .map(|(header, lines)| (header, lines.into_iter().collect()))
+                .collect()
+        })
     }
 
     fn text(blocks: &[(String, Vec<String>)]) -> String {
@@ -502,7 +549,8 @@ line vty
     proptest! {
         #[test]
         fn shuffling_and_noise_lose_nothing(
-            (planned, shuffled) in blocks().prop_flat_map(|b| (Just(b.clone()), Just(b).prop_shuffle())),
+            (planned, shuffled) in
+                blocks().prop_flat_map(|b| (Just(b.clone()), Just(b).prop_shuffle())),
             noise in blocks(),
         ) {
             let mut running = text(&shuffled);
@@ -514,7 +562,11 @@ line vty
         }
 
         #[test]
-        fn one_line_taken_away_is_always_found(blocks in blocks(), block: prop::sample::Index, line: prop::sample::Index) {
+        fn one_line_taken_away_is_always_found(
+            blocks in blocks(),
+            block: prop::sample::Index,
+            line: prop::sample::Index,
+        ) {
             let mut running = blocks.clone();
             let lines = &mut running[block.index(blocks.len())].1;
             let expected = if lines.is_empty() {
@@ -529,8 +581,11 @@ line vty
         }
 
         #[test]
-        fn any_two_texts_are_compared_without_panic(one in "(?s).{0,400}", other in "(?s).{0,400}") {
-            for platform in Platforms::built_in().by_id.values() {
+        fn any_two_texts_are_compared_without_panic(
+            one in "(?s).{0,400}",
+            other in "(?s).{0,400}",
+        ) {
+            for platform in PLATFORMS.by_id.values() {
                 let rules = &platform.comparison;
                 prop_assert!(same(&one, &one, rules).is_empty());
                 let _ = configuration(&one, &other, rules);
@@ -541,11 +596,10 @@ line vty
 
     #[test]
     fn every_single_line_of_the_switch_is_proven() {
-        let platforms = Platforms::built_in();
         for (platform, rendered, running) in
             [("cisco_ios", IOS, IOS_RUNNING), ("frr", FRR_RENDERED, FRR)]
         {
-            let rules = &platforms.by_id[platform].comparison;
+            let rules = &PLATFORMS.by_id[platform].comparison;
             let lines: Vec<&str> = running.lines().collect();
             let mut found = 0;
             for gone in 0..lines.len() {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
+use crate::domain::notice::Kind;
 use crate::outlets::slack::methods::Fate;
 use crate::outlets::slack::{KNOWN_MAX, Sender, Trouble, render};
 use crate::proto::slack::answer::{Anchor, Outcome};
@@ -20,6 +21,14 @@ const SAME_ACTION: Duration = Duration::from_secs(60);
 const BLIND_REPEATS_MAX: u32 = 3;
 /// The prefix of what may have been said already.
 pub(super) const REPEAT: &str = "(repeat) ";
+
+/// Whether a parent with this news may wait for a free minute.
+pub(super) fn patient(kind: Kind) -> bool {
+    match kind {
+        Kind::Started | Kind::Progress | Kind::StillWaiting => true,
+        Kind::ActionNeeded | Kind::Cleared | Kind::Done | Kind::Ended => false,
+    }
+}
 
 /// What becomes of a row.
 pub(super) enum End {
@@ -144,11 +153,12 @@ impl Sender {
         if current {
             return Ok(done_with(&[(job.row.subject.clone(), anchor.to_string())]));
         }
-        let content = render::parent(&job.payload.notice);
-        match self.edit(&job.row.key, &anchor, content, true).await {
+        let notice = &job.payload.notice;
+        let content = render::parent(notice);
+        match self.edit(&job.row.key, &anchor, content, patient(notice.kind)).await {
             Outcome::Done(_) => Ok(done_with(&[])),
             Outcome::ParentLost(why) => {
-                tracing::info!(%why, run = %job.row.subject, "the parent is gone, a new one is posted");
+                tracing::info!(%why, key = %job.row.key, "the parent is gone, one more is posted");
                 let anchor = self.post_parent(job, "").await?;
                 Ok(done_with(&[(job.row.subject.clone(), anchor.to_string())]))
             }
@@ -260,8 +270,7 @@ impl Sender {
         }
         let mut prefix = "";
         if job.row.state == DeliveryState::Unclear {
-            let channel = &job.payload.channel;
-            let id = self.channels.get(channel).unwrap_or(channel).clone();
+            let id = self.channel_id(&job.payload.channel).await?;
             match self.look(&job.parent_key(), &id, None, job.row.created).await? {
                 Fate::Posted(ts) => {
                     let anchor = Anchor { channel: id, ts };
@@ -303,7 +312,7 @@ impl Sender {
         self.anchors.insert(subject.to_owned(), anchor.clone());
     }
 
-    async fn reference(&self, subject: &str) -> Result<Option<String>, End> {
+    pub(super) async fn reference(&self, subject: &str) -> Result<Option<String>, End> {
         self.outbox.reference(SLACK, subject).await.map_err(|refused| {
             // Nothing was called: what was known of the row stays true only if it is looked for.
             let wait = self.settings.delays.backoff;
@@ -346,10 +355,10 @@ impl Sender {
             Outcome::OurBug(why) | Outcome::ParentLost(why) => End::Dead { why },
             Outcome::Done(_) => done_with(&[]),
             Outcome::SetUp(why) => {
-                let channel = &job.payload.channel;
-                self.troubles.set(Trouble::SetUp(format!(
-                    "{why}: invite the Greenlight app to {channel}, or name another channel"
-                )));
+                let channel = job.payload.channel.clone();
+                let cure = "invite the Greenlight app to it, or name another channel";
+                let told = format!("{channel}: {why}; {cure}");
+                self.troubles.set(Trouble::SetUp { channel, why: told });
                 End::Later { wait: set_up, why }
             }
             Outcome::OutletOff(why) => {
