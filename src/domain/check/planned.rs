@@ -1,16 +1,18 @@
 //! The plan the tests judge by: one access switch with its uplinks, and its neighbours in service.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::{Findings, Plan, judge};
 use crate::domain::inventory::meant::{Device, Inventory, Place, PlannedNeighbour};
 use crate::platform::Platforms;
 use crate::platform::observation::{Facts, Interface, Neighbour, Observation, Reading};
 
+/// Read once: a property test makes many scenes.
+static PLATFORMS: LazyLock<Platforms> = LazyLock::new(Platforms::built_in);
+
 pub(super) struct Scene {
     pub(super) inventory: Inventory,
-    pub(super) platforms: Platforms,
     pub(super) rendered: String,
     pub(super) due: bool,
 }
@@ -44,7 +46,7 @@ impl Scene {
         let rendered = "hostname acc-sw-17\nusername ops secret hunter2\n\
                         interface Gi1/0/49\n description to dist-1\n!\nend\n";
         let rendered = rendered.to_owned();
-        Self { inventory, platforms: Platforms::built_in(), rendered, due: true }
+        Self { inventory, rendered, due: true }
     }
 
     /// The device sees everything as it was planned.
@@ -71,7 +73,7 @@ impl Scene {
         let plan = Plan {
             device: &self.inventory.devices[0],
             inventory: &self.inventory,
-            platforms: &self.platforms,
+            platforms: &PLATFORMS,
             rendered: &self.rendered,
             neighbours_due: self.due,
         };
