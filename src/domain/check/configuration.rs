@@ -6,7 +6,7 @@ use crate::domain::fault::Fault;
 use crate::platform::comparison::Comparison;
 use crate::platform::observation::{Observation, Reading};
 
-/// Every line that was rendered must be running, and no line may stand where it would change a list.
+/// Every line that was rendered must be running, and none may intrude where it would change a list.
 pub(super) fn running(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks) -> Verdict {
     let running = match &seen.running {
         Reading::Seen(text) => text,
