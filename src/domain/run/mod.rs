@@ -14,6 +14,7 @@ use crate::domain::check::{Check, Findings, Problem};
 use crate::domain::notice;
 
 mod draft;
+mod moves;
 mod phases;
 #[cfg(test)]
 mod tests;

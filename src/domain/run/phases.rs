@@ -1,14 +1,17 @@
 //! The phases, one function each, every event named.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
 use crate::domain::inventory::meant::Device;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
-use crate::domain::run::{Event, Milestone, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
+use crate::domain::run::moves::{
+    again_addressed, cancel, conflict, give_up, lease_impossible, our_side, recheck, still_waiting,
+    strange_file, transfer_ended, unexpected_hook,
+};
+use crate::domain::run::{Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
 
 /// A new run of `device`, before its first event. `id` is unique; nothing follows from this alone.
 pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run {
@@ -439,89 +442,5 @@ fn ended(d: &mut Draft, event: &Event) {
         Event::Recheck { by } | Event::Cancel { by } => {
             d.note("refused", format!("{} asked, and the run has ended", shown(by)));
         }
-    }
-}
-
-fn again_addressed(d: &mut Draft, address: Ipv4Addr) {
-    if d.run.address == Some(address) {
-        d.repeat("took its address");
-    } else {
-        d.addressed(address);
-    }
-}
-
-fn transfer_ended(d: &mut Draft, (complete, bytes): (bool, u64), sha256: &str, why: &str) {
-    d.begin();
-    d.transfer_ended(complete, bytes, why);
-    if complete {
-        d.settling(sha256);
-    } else if d.run.transfers.aborted_in_a_row >= 2 {
-        d.trouble(Fault::TransferBroken, &[("found", why)]);
-    }
-}
-
-fn lease_impossible(d: &mut Draft, why: &str) {
-    d.begin();
-    d.trouble(Fault::DhcpSide, &[("found", why)]);
-}
-
-fn strange_file(d: &mut Draft, name: &str) {
-    d.heard();
-    d.note("file", format!("asked for {}, which its platform does not know", shown(name)));
-    d.run.strange_file = Some(shown(name));
-}
-
-fn unexpected_hook(d: &mut Draft, hook: &str) {
-    d.note("handoff", format!("an answer of {hook} that nobody waits for"));
-}
-
-fn conflict(d: &mut Draft, detail: &str) {
-    d.begin();
-    d.trouble(Fault::Duplicate, &[("found", detail)]);
-}
-
-fn our_side(d: &mut Draft, why: &str) {
-    d.begin();
-    d.trouble(Fault::OurSide, &[("found", why)]);
-}
-
-fn recheck(d: &mut Draft, by: &str) {
-    d.heard();
-    d.reach(Milestone::Asked);
-    d.note("recheck", format!("by {}", shown(by)));
-    if d.run.address.is_none() {
-        d.note("refused", "it has no address to visit yet");
-        return;
-    }
-    if matches!(d.run.phase, Phase::ActionNeeded { .. } | Phase::Verifying { .. }) {
-        d.visit();
-    } else {
-        let back_by = d.now.plus(d.run.timing.back_deadline);
-        d.sleep(Timer::StillWaiting);
-        d.connecting(back_by, "asked for by a person");
-    }
-}
-
-fn cancel(d: &mut Draft, by: &str) {
-    d.heard();
-    let by = shown(by);
-    d.enter(Phase::Cancelled { at: d.now, by: by.clone() }, format!("by {by}"));
-    d.tell(Kind::Ended);
-    d.rest();
-}
-
-fn give_up(d: &mut Draft, fault: Fault) {
-    let why = format!("{} stayed open for a day", fault.code());
-    d.enter(Phase::Failed { at: d.now, why: why.clone() }, why);
-    d.tell(Kind::Ended);
-    d.rest();
-}
-
-fn still_waiting(d: &mut Draft) {
-    if let Phase::ActionNeeded { still_waiting_said, .. } = &mut d.run.phase
-        && !*still_waiting_said
-    {
-        *still_waiting_said = true;
-        d.tell(Kind::StillWaiting);
     }
 }

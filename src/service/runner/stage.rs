@@ -144,10 +144,7 @@ impl Runner {
                 Way::Open { replacing: None, forced: None }
             }
             (Opening::AfterWindow, false) if over => Way::Open { replacing: None, forced: None },
-            // A renewal of a device that is done moves nothing.
-            (Opening::Unproven, false) if matches!(event, Event::LeaseBound { address } if latest.address == Some(*address)) => {
-                Way::Nowhere
-            }
+            (Opening::Unproven, false) if renews(event, latest) => Way::Nowhere,
             (Opening::Never | Opening::Unproven | Opening::AfterWindow, _) => {
                 Way::Join(Box::new(latest.clone()))
             }
@@ -236,6 +233,11 @@ impl Runner {
             }
         }
     }
+}
+
+/// A renewal of a device that is done moves nothing.
+fn renews(event: &Event, run: &Run) -> bool {
+    matches!(event, Event::LeaseBound { address } if run.address == Some(*address))
 }
 
 enum Before {
