@@ -51,7 +51,7 @@ impl Kind {
         match self {
             Kind::CiscoIos => "Switch",
             Kind::AristaEos => "localhost",
-            Kind::Frr => "debian",
+            Kind::Frr => "switch",
         }
     }
 
@@ -79,24 +79,15 @@ impl Kind {
         }
     }
 
-    /// What its LLDP says of the port: port id and port description.
-    pub fn advertised_port(self, port: &str, mac: Mac) -> (PortId, String) {
+    /// What its LLDP says of the port: the port id (subtype 5, interface name; IEEE 802.1AB section
+    /// 8.5.3) and the port description, empty where none is sent.
+    pub fn advertised_port(self, port: &str) -> (String, String) {
         match self {
-            Kind::CiscoIos => (PortId::Name(self.short_port(port)), port.to_owned()),
-            Kind::AristaEos => (PortId::Name(port.to_owned()), String::new()),
-            // lldpd's default: the port's own MAC as id, the interface name as description.
-            Kind::Frr => (PortId::Mac(port_mac(mac, port)), port.to_owned()),
+            Kind::CiscoIos => (self.short_port(port), port.to_owned()),
+            Kind::AristaEos => (port.to_owned(), String::new()),
+            Kind::Frr => (port.to_owned(), port.to_owned()),
         }
     }
-}
-
-/// The port id of LLDP (IEEE 802.1AB section 8.5.3), by the two subtypes that the kinds here send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PortId {
-    /// Subtype 5, interface name.
-    Name(String),
-    /// Subtype 3, MAC address.
-    Mac(Mac),
 }
 
 const IOS_SHORT_FORMS: [(&str, &str); 4] = [
@@ -105,17 +96,6 @@ const IOS_SHORT_FORMS: [(&str, &str); 4] = [
     ("GigabitEthernet", "Gi"),
     ("FastEthernet", "Fa"),
 ];
-
-/// A port's own address: the base address plus the digits of the port's name.
-fn port_mac(base: Mac, port: &str) -> Mac {
-    let number = port
-        .bytes()
-        .filter(u8::is_ascii_digit)
-        .fold(0u8, |sum, digit| sum.wrapping_mul(10).wrapping_add(digit - b'0'));
-    let mut octets = base.octets();
-    octets[5] = octets[5].wrapping_add(number).wrapping_add(1);
-    Mac::new(octets)
-}
 
 impl Chassis {
     /// A C9300-48P: 48 ports and two uplink ports, GigabitEthernet1/0/1 to 1/0/50.
@@ -144,15 +124,17 @@ impl Chassis {
         }
     }
 
-    /// A white box: eth0 to eth9, Linux with FRR and lldpd.
+    /// A white box: swp1 to swp10 and mgmt0, Linux with FRR and lldpd.
     pub fn frr(serial: &str, mac: Mac) -> Self {
+        let mut ports: Vec<String> = (1..=10).map(|n| format!("swp{n}")).collect();
+        ports.push("mgmt0".into());
         Self {
             kind: Kind::Frr,
             serial: serial.into(),
             mac,
             model: "Edge-10".into(),
             software: "10.2.1".into(),
-            ports: (0..=9).map(|n| format!("eth{n}")).collect(),
+            ports,
         }
     }
 
@@ -199,18 +181,13 @@ mod tests {
 
     #[test]
     fn each_kind_speaks_of_its_ports_in_its_own_way() {
-        let mac = Mac::new([2, 0, 0, 0, 1, 0]);
-        let said = |kind: Kind, port: &str| kind.advertised_port(port, mac);
-        assert_eq!(
-            said(Kind::CiscoIos, "GigabitEthernet1/0/47"),
-            (PortId::Name("Gi1/0/47".into()), "GigabitEthernet1/0/47".into())
-        );
-        assert_eq!(
-            said(Kind::AristaEos, "Ethernet3"),
-            (PortId::Name("Ethernet3".into()), "".into())
-        );
-        let (id, description) = said(Kind::Frr, "eth2");
-        assert_eq!(description, "eth2");
-        assert_eq!(id, PortId::Mac("02:00:00:00:01:03".parse().unwrap()));
+        for (kind, port, id, description) in [
+            (Kind::CiscoIos, "GigabitEthernet1/0/47", "Gi1/0/47", "GigabitEthernet1/0/47"),
+            (Kind::CiscoIos, "TenGigabitEthernet1/1/1", "Te1/1/1", "TenGigabitEthernet1/1/1"),
+            (Kind::AristaEos, "Ethernet3", "Ethernet3", ""),
+            (Kind::Frr, "swp2", "swp2", "swp2"),
+        ] {
+            assert_eq!(kind.advertised_port(port), (id.to_owned(), description.to_owned()));
+        }
     }
 }

@@ -7,5 +7,7 @@
 pub mod cabling;
 pub mod chassis;
 pub mod cli;
+pub mod device;
+pub mod diary;
 pub mod inside;
 pub mod running;

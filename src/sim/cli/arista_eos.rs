@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use crate::sim::cabling::Heard;
-use crate::sim::chassis::PortId;
 use crate::sim::cli::{Answer, dotted, squeezed};
 use crate::sim::inside::View;
 
@@ -104,15 +103,11 @@ fn lldp(view: &View) -> Value {
 }
 
 fn neighbour(view: &View, heard: &Heard) -> Value {
-    let (port_id, description) = heard.far.kind.advertised_port(&heard.far_port, heard.far.mac);
-    let (kind, id) = match port_id {
-        PortId::Name(name) => ("interfaceName", format!("\"{name}\"")),
-        PortId::Mac(mac) => ("macAddress", dotted(mac)),
-    };
+    let (id, description) = heard.far.kind.advertised_port(&heard.far_port);
     let mut interface = json!({
-        "interfaceIdType": kind,
-        "interfaceId": id,
-        "interfaceId_v2": id.trim_matches('"'),
+        "interfaceIdType": "interfaceName",
+        "interfaceId": format!("\"{id}\""),
+        "interfaceId_v2": id,
     });
     if !description.is_empty() {
         interface["interfaceDescription"] = json!(description);

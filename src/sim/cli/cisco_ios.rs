@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::sim::cabling::Heard;
-use crate::sim::chassis::{Kind, PortId};
+use crate::sim::chassis::Kind;
 use crate::sim::cli::{Answer, dotted, squeezed};
 use crate::sim::inside::View;
 
@@ -128,11 +128,7 @@ fn inventory(view: &View) -> String {
 fn lldp(view: &View) -> String {
     let mut out = String::new();
     for heard in &view.heard {
-        let (port_id, description) = heard.far.kind.advertised_port(&heard.far_port, heard.far.mac);
-        let port_id = match port_id {
-            PortId::Name(name) => name,
-            PortId::Mac(mac) => dotted(mac),
-        };
+        let (port_id, description) = heard.far.kind.advertised_port(&heard.far_port);
         let or_not = |text: &str| {
             if text.is_empty() { "- not advertised".into() } else { format!(": {text}") }
         };

@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use crate::sim::cabling::Heard;
-use crate::sim::chassis::PortId;
 use crate::sim::cli::{Answer, squeezed};
 use crate::sim::inside::View;
 
@@ -13,6 +12,8 @@ pub fn answer(view: &View, command: &str) -> Answer {
     match command.as_str() {
         "" => Answer::Text(String::new()),
         "exit" | "logout" => Answer::Logout,
+        "cat /etc/greenlight/serial" => Answer::Text(format!("{}\n", view.chassis.serial)),
+        "cat /etc/greenlight/model" => Answer::Text(format!("{}\n", view.chassis.model)),
         "hostname" => Answer::Text(format!("{}\n", view.hostname)),
         "vtysh -c 'show version'" => Answer::Text(version(view)),
         "vtysh -c 'show running-config'" | "vtysh -c 'show running-config no-header'" => {
@@ -56,12 +57,8 @@ fn lldp(view: &View) -> Value {
 }
 
 fn interface(view: &View, heard: &Heard) -> Value {
-    let (port_id, description) = heard.far.kind.advertised_port(&heard.far_port, heard.far.mac);
-    let id = match port_id {
-        PortId::Name(name) => json!([{ "type": "ifname", "value": name }]),
-        PortId::Mac(mac) => json!([{ "type": "mac", "value": mac.to_string() }]),
-    };
-    let mut port = json!({ "id": id });
+    let (id, description) = heard.far.kind.advertised_port(&heard.far_port);
+    let mut port = json!({ "id": [{ "type": "ifname", "value": id }] });
     if !description.is_empty() {
         port["descr"] = json!([{ "value": description }]);
     }

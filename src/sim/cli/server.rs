@@ -476,7 +476,7 @@ mod tests {
         let (out, _, status) = exec(&handle, "lldpcli -f json0 show neighbors details").await;
         let lldp: serde_json::Value = serde_json::from_str(&out).unwrap();
         let first = &lldp["lldp"][0]["interface"][0];
-        assert_eq!((first["name"].as_str(), status), (Some("eth0"), 0));
+        assert_eq!((first["name"].as_str(), status), (Some("swp1"), 0));
         assert_eq!(first["chassis"][0]["name"][0]["value"], "dist-1");
         let (_, error, status) = exec(&handle, "frobnicate now").await;
         assert_eq!(
