@@ -2,6 +2,7 @@
 //! a clock and its end; the protocol itself is in `proto/`.
 
 pub mod dhcp;
+pub mod files;
 pub mod http;
 pub mod socket;
 pub mod tftp;

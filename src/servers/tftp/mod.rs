@@ -1,1 +1,577 @@
-//! The TFTP driver.
+//! The TFTP driver: sockets, time and tasks around the table of transfers.
+//!
+//! One loop holds all transfers. Each listening socket has a few transfer ports beside it that all its
+//! transfers share: a thousand devices cost no thousand sockets. Only questions to the service and
+//! reports run as tasks of their own, so that a slow answer holds up nobody else.
+
+mod table;
+
+use std::io;
+use std::net::SocketAddr;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use self::table::{ARTIFACT_PATIENCE, Arrival, Bounds, Origin, Table, Todo};
+use crate::clock::Clock;
+use crate::config::meant;
+use crate::error::{Code, Error};
+use crate::proto::tftp::Output;
+use crate::proto::tftp::negotiate::Limits;
+use crate::proto::tftp::packet::REQUEST_BYTES_MAX;
+use crate::servers::files::Files;
+use crate::servers::socket::tftp::{Port, Received};
+use crate::service::serving::{Artifact, Refusal};
+
+/// Transfer ports beside each listening socket. More than one, so that a peer that asks anew from its old
+/// port meets another one of ours.
+const TRANSFER_PORTS: usize = 8;
+
+/// Datagrams taken from one socket before the others have their turn.
+const BATCH: usize = 64;
+
+/// A client's `timeout` above this is not agreed; RFC 2349 allows 255 s.
+const TIMEOUT_MAX: Duration = Duration::from_secs(30);
+
+/// For one transfer: an image of 1 GB at 300 kB/s.
+const TOTAL_MAX: Duration = Duration::from_secs(3600);
+
+/// For reports that are still under way when the server ends.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// One more byte than a request may have, so that a longer one is recognised.
+const BUFFER_BYTES: usize = REQUEST_BYTES_MAX + 1;
+
+/// The sockets of the server, bound.
+#[derive(Debug)]
+pub struct Sockets {
+    /// The listening ones first.
+    ports: Vec<Port>,
+    listening: usize,
+}
+
+impl Sockets {
+    /// The addresses at which requests are taken, in the order of the configuration.
+    pub fn listening(&self) -> Vec<SocketAddr> {
+        self.ports[..self.listening].iter().map(Port::local).collect()
+    }
+
+    /// A port with a datagram, once there is one. The search begins behind `last`, so that no busy port
+    /// holds up the others.
+    async fn readable(&self, last: usize) -> usize {
+        let count = self.ports.len();
+        std::future::poll_fn(|cx| {
+            let mut order = (1..=count).map(|step| (last + step) % count);
+            let ready = order.find(|index| self.ports[*index].poll_readable(cx).is_ready());
+            ready.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+}
+
+/// Binds every listening address and its transfer ports. Must be called within a tokio runtime.
+pub fn bind(config: &meant::Tftp) -> Result<Sockets, Error> {
+    let mut ports = Vec::new();
+    for listen in &config.listen {
+        ports.push(Port::bind(listen).map_err(|error| cannot_listen(listen, &error))?);
+    }
+    let listening = ports.len();
+    for (index, listen) in config.listen.iter().enumerate() {
+        for _ in 0..TRANSFER_PORTS {
+            let port = ports[index].bind_beside().map_err(|error| cannot_listen(listen, &error))?;
+            ports.push(port);
+        }
+    }
+    Ok(Sockets { ports, listening })
+}
+
+fn cannot_listen(listen: &meant::Listen, error: &io::Error) -> Error {
+    let interface = listen.interface.as_deref().map(|i| format!(" on {i}")).unwrap_or_default();
+    let message = format!("cannot listen for TFTP at {}{interface}: {error}", listen.address);
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need CAP_NET_BIND_SERVICE, \
+             interfaces CAP_NET_RAW"
+        }
+        io::ErrorKind::AddrInUse => "another TFTP server is running: `ss -lunp` names it",
+        _ => "",
+    };
+    Error::new(Code::Listen, message).hint(hint)
+}
+
+/// Serves until `shutdown` turns true (or its sender is gone), then tells every reader and reports every
+/// transfer.
+pub async fn serve(
+    sockets: Sockets,
+    config: meant::Tftp,
+    files: impl Into<Files>,
+    clock: Clock,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let limits = Limits {
+        block_bytes_max: config.block_bytes_max,
+        window_blocks_max: config.window_blocks_max,
+        timeout: config.timeout,
+        timeout_max: TIMEOUT_MAX.max(config.timeout),
+        retries_max: config.retries_max,
+        total_max: TOTAL_MAX,
+    };
+    let tasks_max = config.transfers_max.saturating_mul(2).max(16);
+    let table = Table::new(Bounds { transfers_max: config.transfers_max, limits });
+    let mut server = Server {
+        sockets,
+        table,
+        files: files.into(),
+        clock,
+        tasks: JoinSet::new(),
+        tasks_max,
+        turn: 0,
+        out: Output::default(),
+        todo: Todo::default(),
+    };
+    let mut last = 0;
+    loop {
+        let now = server.clock.instant();
+        let wait = server.table.deadline().map(|at| at.saturating_duration_since(now));
+        tokio::select! {
+            _ = shutdown.wait_for(|end| *end) => break,
+            port = server.sockets.readable(last) => {
+                last = port;
+                server.drain(port);
+            }
+            Some(done) = server.tasks.join_next(), if !server.tasks.is_empty() => {
+                server.on_done(done);
+            }
+            () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {
+                server.on_time();
+            }
+        }
+    }
+    server.stop().await;
+}
+
+/// What a task brings back.
+#[derive(Debug)]
+enum Done {
+    Answered(u64, Result<Artifact, Refusal>),
+    Reported,
+}
+
+struct Server {
+    sockets: Sockets,
+    table: Table,
+    files: Files,
+    clock: Clock,
+    tasks: JoinSet<Done>,
+    /// Questions and reports under way at once.
+    tasks_max: usize,
+    /// Counts requests, to give out transfer ports in turn.
+    turn: usize,
+    out: Output,
+    todo: Todo,
+}
+
+impl Server {
+    /// Takes what waits at this port, up to a batch.
+    fn drain(&mut self, port: usize) {
+        let mut buffer = [0; BUFFER_BYTES];
+        for _ in 0..BATCH {
+            match self.sockets.ports[port].receive(&mut buffer) {
+                Ok(received) => self.on_datagram(port, received, &buffer[..received.length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // An error of one datagram is no reason to stop listening.
+                Err(error) => {
+                    tracing::debug!(%error, "tftp receive");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn on_datagram(&mut self, port: usize, received: Received, bytes: &[u8]) {
+        let arrival = Arrival { port, from: received.from, asked: received.asked };
+        let now = self.clock.instant();
+        let listening = self.sockets.listening;
+        let origin = if port < listening {
+            self.turn = (self.turn + 1) % TRANSFER_PORTS;
+            let transfer_port = listening + port * TRANSFER_PORTS + self.turn;
+            let place = (arrival, transfer_port);
+            self.table.on_request(bytes, place, now, &mut self.out, &mut self.todo)
+        } else {
+            self.table.on_packet(bytes, arrival, now, &mut self.out, &mut self.todo)
+        };
+        self.perform(origin);
+    }
+
+    fn on_time(&mut self) {
+        let now = self.clock.instant();
+        while let Some(origin) = self.table.on_time(now, &mut self.out, &mut self.todo) {
+            self.perform(origin);
+        }
+        self.perform_todo();
+    }
+
+    fn on_done(&mut self, done: Result<Done, tokio::task::JoinError>) {
+        match done {
+            Ok(Done::Answered(id, answer)) => {
+                let now = self.clock.instant();
+                if let Some(origin) = self.table.on_answer(id, answer, now, &mut self.out) {
+                    self.perform(origin);
+                }
+            }
+            Ok(Done::Reported) => {}
+            // The transfer's own deadline answers its reader.
+            Err(error) => tracing::error!(%error, "a task of the TFTP server broke"),
+        }
+    }
+
+    fn perform(&mut self, origin: Origin) {
+        let port = &self.sockets.ports[origin.port];
+        for (to, bytes) in self.out.datagrams() {
+            if let Err(error) = port.send(bytes, to, origin.source) {
+                tracing::debug!(%to, %error, "tftp send");
+            }
+        }
+        self.out.clear();
+        self.perform_todo();
+    }
+
+    fn perform_todo(&mut self) {
+        for (id, ask) in std::mem::take(&mut self.todo.asks) {
+            if self.tasks.len() >= self.tasks_max {
+                let why = "busy, ask again".to_owned();
+                self.tasks
+                    .spawn(async move { Done::Answered(id, Err(Refusal::Unavailable { why })) });
+                continue;
+            }
+            let question = self.files.artifact(ask);
+            self.tasks.spawn(async move {
+                let answer = tokio::time::timeout(ARTIFACT_PATIENCE, question).await;
+                let late =
+                    || Refusal::Unavailable { why: "no answer in time, ask again".to_owned() };
+                Done::Answered(id, answer.unwrap_or_else(|_| Err(late())))
+            });
+        }
+        for report in std::mem::take(&mut self.todo.reports) {
+            let report = self.files.transferred(report);
+            self.tasks.spawn(async move {
+                report.await;
+                Done::Reported
+            });
+        }
+    }
+
+    /// Tells every reader, reports every transfer, and waits for the reports within bounds.
+    async fn stop(mut self) {
+        while let Some(origin) = self.table.stop_one(&mut self.out, &mut self.todo) {
+            self.perform(origin);
+        }
+        let farewell = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+            tracing::warn!(
+                "transfers ended with the TFTP server and could not be reported in time"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Output as Ended;
+    use std::sync::{Arc, Mutex};
+
+    use tokio::net::UdpSocket;
+    use tokio::process::Command;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::config::meant::Listen;
+    use crate::proto::tftp::download::{Download, Outcome, Stop, Wish};
+    use crate::proto::tftp::packet::{ErrorCode, Packet};
+    use crate::service::serving::{Ask, Transferred};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    struct Room {
+        server: SocketAddr,
+        asks: Arc<Mutex<Vec<Ask>>>,
+        reports: watch::Receiver<Vec<Transferred>>,
+        shutdown: watch::Sender<bool>,
+        task: JoinHandle<()>,
+    }
+
+    fn config(listen: &str) -> meant::Tftp {
+        meant::Tftp {
+            listen: vec![Listen { address: listen.parse().unwrap(), interface: None }],
+            transfers_max: 2000,
+            block_bytes_max: 1468,
+            window_blocks_max: 16,
+            timeout: Duration::from_millis(500),
+            retries_max: 5,
+        }
+    }
+
+    fn content() -> Arc<[u8]> {
+        (0..300_000u32).map(|i| if i % 40 == 39 { b'\n' } else { b'a' + (i % 23) as u8 }).collect()
+    }
+
+    /// `network-confg` is there, `slow` after a while, `down` never, and nothing else.
+    fn room_at(listen: &str) -> Room {
+        let config = config(listen);
+        let sockets = bind(&config).unwrap();
+        let server = sockets.listening()[0];
+        let asks = Arc::new(Mutex::new(Vec::new()));
+        let (told, reports) = watch::channel(Vec::new());
+        let heard = asks.clone();
+        let artifact = move |ask: Ask| {
+            heard.lock().unwrap().push(ask.clone());
+            async move {
+                match ask.name.as_str() {
+                    "network-confg" => {}
+                    "slow" => tokio::time::sleep(Duration::from_millis(300)).await,
+                    "down" => return Err(Refusal::Unavailable { why: "the store is down".into() }),
+                    _ => return Err(Refusal::NotFound { why: "no such file for you".into() }),
+                }
+                let sha256 = "ab".to_owned();
+                Ok(Artifact { device: "sw1".to_owned(), content: content(), sha256 })
+            }
+        };
+        let files = Files::new(artifact, move |end| {
+            told.send_modify(|reports: &mut Vec<Transferred>| reports.push(end));
+            std::future::ready(())
+        });
+        let (shutdown, end) = watch::channel(false);
+        let task = tokio::spawn(serve(sockets, config, files, Clock::System, end));
+        Room { server, asks, reports, shutdown, task }
+    }
+
+    fn room() -> Room {
+        room_at("127.0.0.1:0")
+    }
+
+    impl Room {
+        async fn reported(&mut self, count: usize) -> Vec<Transferred> {
+            let enough = self.reports.wait_for(|reports| reports.len() >= count);
+            let reports = tokio::time::timeout(PATIENCE, enough).await.expect("reported in time");
+            reports.unwrap().clone()
+        }
+
+        /// Runs a client somebody else wrote; `{port}` and `{to}` stand for the server and a new file.
+        async fn client(&self, line: &str) -> (Ended, Option<Vec<u8>>) {
+            let folder = tempfile::tempdir().unwrap();
+            let to = folder.path().join("file");
+            let words: Vec<String> = line
+                .split_whitespace()
+                .map(|word| word.replace("{port}", &self.server.port().to_string()))
+                .map(|word| word.replace("{to}", to.to_str().unwrap()))
+                .map(|word| word.replace('_', " "))
+                .collect();
+            let mut command = Command::new(&words[0]);
+            command.args(&words[1..]).kill_on_drop(true);
+            let ended = tokio::time::timeout(PATIENCE, command.output()).await;
+            let ended = ended.expect("the client ends in time");
+            let ended = ended.unwrap_or_else(|error| {
+                panic!("{} cannot be run ({error}): install it as ./test does", words[0])
+            });
+            (ended, std::fs::read(&to).ok())
+        }
+
+        async fn download(&self, wish: Wish) -> (Outcome, Vec<u8>, Option<u64>) {
+            download(self.server, wish).await
+        }
+    }
+
+    async fn download(server: SocketAddr, wish: Wish) -> (Outcome, Vec<u8>, Option<u64>) {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut out = Output::default();
+        let now = || Clock::System.instant();
+        let mut download = Download::start(server, wish, now(), &mut out);
+        let mut buffer = vec![0; 65536];
+        loop {
+            for (to, bytes) in out.datagrams() {
+                socket.send_to(bytes, to).await.unwrap();
+            }
+            out.clear();
+            let Some(deadline) = download.deadline() else { break };
+            let wait = deadline.saturating_duration_since(now());
+            match tokio::time::timeout(wait, socket.recv_from(&mut buffer)).await {
+                Ok(heard) => {
+                    let (length, from) = heard.unwrap();
+                    download.on_packet(&buffer[..length], from, now(), &mut out);
+                }
+                Err(_) => download.on_time(now(), &mut out),
+            }
+        }
+        let (outcome, tsize) = (download.outcome().unwrap().clone(), download.tsize());
+        (outcome, download.into_bytes(), tsize)
+    }
+
+    #[tokio::test]
+    async fn curl_reads_the_file_with_options_and_without() {
+        let mut room = room();
+        for line in [
+            "curl -s -o {to} tftp://127.0.0.1:{port}/network-confg",
+            "curl -s -o {to} --tftp-blksize 1400 tftp://127.0.0.1:{port}/network-confg",
+            "curl -s -o {to} --tftp-no-options tftp://127.0.0.1:{port}/network-confg",
+        ] {
+            let (ended, file) = room.client(line).await;
+            assert!(ended.status.success(), "{line}: {ended:?}");
+            assert!(file.unwrap() == *content(), "{line}");
+        }
+        for report in room.reported(3).await {
+            let expected = (true, content().len() as u64, 0, "");
+            let found = (report.complete, report.bytes, report.repeats, report.why.as_str());
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn tftp_hpa_reads_the_file_in_both_modes() {
+        let mut room = room();
+        for mode in ["binary", "ascii"] {
+            let line = format!("tftp -m {mode} 127.0.0.1 {{port}} -c get network-confg {{to}}");
+            let (ended, file) = room.client(&line).await;
+            assert!(file.is_some_and(|file| file == *content()), "{mode}: {ended:?}");
+        }
+        assert!(room.reported(2).await.iter().all(|report| report.complete));
+    }
+
+    #[tokio::test]
+    async fn atftp_reads_the_file_in_windows() {
+        let mut room = room();
+        let line = "atftp --option blksize_1428 --option windowsize_16 --option tsize_0 \
+                    --get -r network-confg -l {to} 127.0.0.1 {port}";
+        let (ended, file) = room.client(line).await;
+        assert!(file.is_some_and(|file| file == *content()), "{ended:?}");
+        assert!(room.reported(1).await[0].complete);
+    }
+
+    #[tokio::test]
+    async fn busybox_reads_the_file() {
+        let mut room = room();
+        let line = "busybox tftp -g -b 1400 -r network-confg -l {to} 127.0.0.1 {port}";
+        let (ended, file) = room.client(line).await;
+        assert!(file.is_some_and(|file| file == *content()), "{ended:?}");
+        assert!(room.reported(1).await[0].complete);
+    }
+
+    #[tokio::test]
+    async fn names_that_are_not_there_are_refused_at_once_and_open_nothing() {
+        let room = room();
+        for name in ["sw9.cfg", "../../../../etc/passwd", "/etc/passwd", "", "a\u{1b}[2J"] {
+            let (outcome, bytes, _) = room.download(Wish::plain(name)).await;
+            let text = "no such file for you".to_owned();
+            assert_eq!(outcome, Outcome::Refused { code: ErrorCode::NotFound, text });
+            assert!(bytes.is_empty());
+        }
+        let names: Vec<String> = room.asks.lock().unwrap().iter().map(|a| a.name.clone()).collect();
+        assert_eq!(names[1], "../../../../etc/passwd");
+        let (outcome, ..) = room.download(Wish::plain("down")).await;
+        let text = "the store is down".to_owned();
+        assert_eq!(outcome, Outcome::Refused { code: ErrorCode::Undefined, text });
+    }
+
+    #[tokio::test]
+    async fn uploads_are_refused() {
+        let room = room();
+        let line = "curl -sS -T /etc/hostname tftp://127.0.0.1:{port}/network-confg";
+        let (ended, _) = room.client(line).await;
+        // 69: permission problem on the TFTP server.
+        assert_eq!(ended.status.code(), Some(69), "{ended:?}");
+    }
+
+    #[tokio::test]
+    async fn a_slow_answer_holds_up_nobody_else() {
+        let room = room();
+        let slow = room.download(Wish::plain("slow"));
+        let quick = async {
+            room.download(Wish::plain("network-confg")).await;
+            Clock::System.instant()
+        };
+        let slow = async {
+            slow.await;
+            Clock::System.instant()
+        };
+        let (slow, quick) = tokio::join!(slow, quick);
+        assert!(quick < slow);
+    }
+
+    #[tokio::test]
+    async fn an_aborted_transfer_is_reported_at_once_with_its_bytes() {
+        let mut room = room();
+        let stop = Stop::ErrorAfter { blocks: 3 };
+        room.download(Wish { stop, ..Wish::plain("network-confg") }).await;
+        let report = room.reported(1).await.remove(0);
+        assert_eq!((report.complete, report.bytes), (false, 1024));
+        assert_eq!(report.why, "the reader sent error 0: stopped by the reader");
+    }
+
+    #[tokio::test]
+    async fn two_hundred_readers_at_once_get_their_file() {
+        let mut room = room();
+        let wish = Wish {
+            block_bytes: Some(1468),
+            window_blocks: Some(8),
+            ..Wish::plain("network-confg")
+        };
+        let mut readers = JoinSet::new();
+        for _ in 0..200 {
+            readers.spawn(download(room.server, wish.clone()));
+        }
+        for (outcome, bytes, _) in readers.join_all().await {
+            assert_eq!(outcome, Outcome::Complete);
+            assert!(bytes == *content());
+        }
+        assert!(room.reported(200).await.iter().all(|report| report.complete));
+    }
+
+    #[tokio::test]
+    async fn ipv4_readers_of_a_dual_stack_socket_are_ipv4_to_the_service() {
+        let mut room = room_at("[::]:0");
+        let line = "curl -s -o {to} tftp://127.0.0.1:{port}/network-confg";
+        let (_, file) = room.client(line).await;
+        assert!(file.unwrap() == *content());
+        let ask = room.asks.lock().unwrap()[0].clone();
+        assert_eq!(
+            (ask.peer.ip().to_string(), ask.local.ip().to_string()),
+            ("127.0.0.1".into(), "127.0.0.1".into())
+        );
+        assert_eq!(room.reported(1).await[0].peer, ask.peer);
+    }
+
+    #[tokio::test]
+    async fn rubbish_on_every_port_leaves_the_server_serving() {
+        let room = room();
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        for length in [0, 1, 2, 3, 4, 100, 1473, 9000, 60000] {
+            for opcode in 0..8 {
+                let mut bytes = vec![b'x'; length];
+                bytes.iter_mut().take(2).zip([0, opcode]).for_each(|(byte, value)| *byte = value);
+                socket.send_to(&bytes, room.server).await.unwrap();
+            }
+        }
+        let (outcome, bytes, _) =
+            room.download(Wish { tsize: true, ..Wish::plain("network-confg") }).await;
+        assert_eq!(outcome, Outcome::Complete);
+        assert!(bytes == *content());
+    }
+
+    #[tokio::test]
+    async fn at_its_end_the_server_tells_its_readers_and_reports_their_transfers() {
+        let mut room = room();
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut request = Vec::new();
+        Packet::Read(Wish::plain("network-confg").request()).encode(&mut request);
+        socket.send_to(&request, room.server).await.unwrap();
+        let mut buffer = [0; 600];
+        socket.recv_from(&mut buffer).await.unwrap();
+        room.shutdown.send(true).unwrap();
+        let (length, _) = socket.recv_from(&mut buffer).await.unwrap();
+        let told = Packet::decode(&buffer[..length]).unwrap();
+        assert_eq!(told, Packet::error(ErrorCode::Undefined, "the server was stopped"));
+        tokio::time::timeout(PATIENCE, &mut room.task).await.unwrap().unwrap();
+        assert_eq!(room.reported(1).await[0].why, "the server was stopped");
+    }
+}

@@ -1,0 +1,578 @@
+//! Both ends on one fake wire: timetables, and properties under loss, doubling and reordering.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::Output;
+use super::download::{Download, Outcome, Stop, Wish};
+use super::negotiate::Limits;
+use super::packet::{Mode, Packet, shown};
+use super::transfer::{Digest, End, Transfer};
+use crate::clock::Clock;
+
+fn reader() -> SocketAddr {
+    "10.77.0.9:40000".parse().unwrap()
+}
+
+fn listener() -> SocketAddr {
+    "10.77.0.1:69".parse().unwrap()
+}
+
+fn sender() -> SocketAddr {
+    "10.77.0.1:50001".parse().unwrap()
+}
+
+fn limits() -> Limits {
+    Limits {
+        block_bytes_max: 65464,
+        window_blocks_max: 64,
+        timeout: Duration::from_secs(2),
+        timeout_max: Duration::from_secs(10),
+        retries_max: 4,
+        total_max: Duration::from_secs(3600),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    Up,
+    Down,
+}
+
+/// The delays after which copies of a packet arrive; none: it is lost.
+type Fate<'a> = &'a mut dyn FnMut(Way, usize, &[u8]) -> Vec<u64>;
+
+/// Two ends, one wire, one clock that only goes forward.
+struct Room<'a> {
+    began: Instant,
+    now: Instant,
+    content: Arc<[u8]>,
+    server: Option<Transfer>,
+    digest: Option<Digest>,
+    client: Download,
+    wire: Vec<(Instant, usize, Way, Vec<u8>)>,
+    counts: [usize; 2],
+    fate: Fate<'a>,
+    log: Vec<String>,
+    logging: bool,
+}
+
+impl<'a> Room<'a> {
+    fn new(content: &[u8], wish: Wish, fate: Fate<'a>) -> Self {
+        let now = Clock::System.instant();
+        let mut out = Output::default();
+        let client = Download::start(listener(), wish, now, &mut out);
+        let mut room = Room {
+            began: now,
+            now,
+            content: content.into(),
+            server: None,
+            digest: None,
+            client,
+            wire: Vec::new(),
+            counts: [0, 0],
+            fate,
+            log: Vec::new(),
+            logging: true,
+        };
+        room.put(Way::Up, &out);
+        room
+    }
+
+    fn put(&mut self, way: Way, out: &Output) {
+        for (_, bytes) in out.datagrams() {
+            let number = self.counts[way as usize];
+            self.counts[way as usize] += 1;
+            let delays = (self.fate)(way, number, bytes);
+            if self.logging {
+                let lost = if delays.is_empty() { " (lost)" } else { "" };
+                let arrow = if way == Way::Up { "->" } else { "<-" };
+                let at = (self.now - self.began).as_millis();
+                self.log.push(format!("{at:>5} {arrow} {}{lost}", told(bytes)));
+            }
+            for delay in delays {
+                let at = self.now + Duration::from_millis(delay);
+                self.wire.push((at, self.wire.len(), way, bytes.to_vec()));
+            }
+        }
+    }
+
+    /// The next packet or deadline. False once nothing is left to happen.
+    fn step(&mut self) -> bool {
+        let mut out = Output::default();
+        let packet = self.wire.iter().enumerate().min_by_key(|(_, p)| p.0).map(|(i, p)| (p.0, i));
+        let server = self.server.as_ref().and_then(Transfer::deadline);
+        let client = self.client.deadline();
+        let due = [packet.map(|p| p.0), server, client].into_iter().flatten().min();
+        let Some(due) = due else { return false };
+        assert!(due >= self.now, "time goes forward only");
+        self.now = due;
+        match packet {
+            Some((at, index)) if at == due => {
+                let (_, _, way, bytes) = self.wire.remove(index);
+                self.arrive(way, &bytes);
+            }
+            Some(_) | None if server == Some(due) => {
+                self.server.as_mut().unwrap().on_time(due, &mut out);
+                self.put(Way::Down, &out);
+            }
+            Some(_) | None => {
+                self.client.on_time(due, &mut out);
+                self.put(Way::Up, &out);
+            }
+        }
+        self.digest =
+            self.server.as_ref().and_then(Transfer::digest).cloned().or(self.digest.take());
+        true
+    }
+
+    fn arrive(&mut self, way: Way, bytes: &[u8]) {
+        let mut out = Output::default();
+        match (way, Packet::decode(bytes).unwrap()) {
+            (Way::Up, Packet::Read(request)) => {
+                match &mut self.server {
+                    Some(server) if !server.has_progress() => server.on_repeat(self.now, &mut out),
+                    Some(_) => {}
+                    None => {
+                        let (content, limits) = (self.content.clone(), limits());
+                        let asked = (reader(), &request);
+                        let started = Transfer::start(asked, content, &limits, self.now, &mut out);
+                        self.server = Some(started);
+                    }
+                }
+                self.put(Way::Down, &out);
+            }
+            (Way::Up, _) => {
+                let server = self.server.as_mut().unwrap();
+                server.on_packet(bytes, reader(), self.now, &mut out);
+                self.put(Way::Down, &out);
+            }
+            (Way::Down, _) => {
+                self.client.on_packet(bytes, sender(), self.now, &mut out);
+                self.put(Way::Up, &out);
+            }
+        }
+    }
+
+    fn run(&mut self) {
+        for _ in 0..2_000_000 {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("the two ends never come to rest");
+    }
+
+    fn end(&self) -> End {
+        self.digest.clone().expect("the transfer has ended").end
+    }
+
+    fn millis(&self) -> u128 {
+        (self.now - self.began).as_millis()
+    }
+}
+
+fn told(bytes: &[u8]) -> String {
+    let words = |options: &[super::packet::Opt]| {
+        let word = |o: &super::packet::Opt| format!(" {}={}", shown(&o.name), shown(&o.value));
+        options.iter().map(word).collect::<String>()
+    };
+    match Packet::decode(bytes).unwrap() {
+        Packet::Read(r) => format!("RRQ {}{}", r.name_shown(), words(&r.options)),
+        Packet::Write(_) => "WRQ".into(),
+        Packet::Data { block, bytes } => format!("DATA {block} ({})", bytes.len()),
+        Packet::Ack { block } => format!("ACK {block}"),
+        Packet::Error { code, text } => format!("ERROR {} {}", code.number(), shown(&text)),
+        Packet::OptionAck(options) => format!("OACK{}", words(&options)),
+        Packet::Other { opcode, .. } => format!("opcode {opcode}"),
+    }
+}
+
+fn windowed(block_bytes: u16, window_blocks: u16) -> Wish {
+    Wish {
+        block_bytes: Some(block_bytes),
+        window_blocks: Some(window_blocks),
+        patience: Duration::from_secs(5),
+        ..Wish::plain("network-confg")
+    }
+}
+
+/// Every packet takes 5 ms, but those named (way, number from 0) are lost.
+fn check(content: &[u8], wish: Wish, lost: &[(Way, usize)], timetable: &str) -> Digest {
+    let mut fate = |way, n, _: &[u8]| if lost.contains(&(way, n)) { vec![] } else { vec![5] };
+    let mut room = Room::new(content, wish, &mut fate);
+    room.run();
+    let told: Vec<&str> = room.log.iter().map(|line| line.trim_start()).collect();
+    let expected: Vec<&str> = timetable.trim().lines().map(str::trim).collect();
+    assert_eq!(told, expected, "\n{}", room.log.join("\n"));
+    let digest = room.digest.clone().expect("the transfer has ended");
+    if digest.end == End::Complete {
+        assert_eq!(room.client.outcome(), Some(&Outcome::Complete));
+        assert_eq!(room.client.into_bytes(), content);
+    }
+    digest
+}
+
+#[test]
+fn a_file_of_exactly_one_block_ends_with_an_empty_one() {
+    let digest = check(
+        &[7; 512],
+        Wish::plain("network-confg"),
+        &[],
+        "
+        0 -> RRQ network-confg
+        5 <- DATA 1 (512)
+        10 -> ACK 1
+        15 <- DATA 2 (0)
+        20 -> ACK 2",
+    );
+    assert_eq!(digest, Digest { bytes: 512, blocks: 2, repeats: 0, end: End::Complete });
+}
+
+#[test]
+fn an_empty_file_is_one_empty_block() {
+    check(
+        b"",
+        Wish::plain("f"),
+        &[],
+        "
+        0 -> RRQ f
+        5 <- DATA 1 (0)
+        10 -> ACK 1",
+    );
+}
+
+#[test]
+fn tsize_tells_the_length_after_the_line_ends_were_converted() {
+    let wish = Wish { tsize: true, mode: Mode::Netascii, ..Wish::plain("f") };
+    let digest = check(
+        b"a\nb\n",
+        wish,
+        &[],
+        "
+        0 -> RRQ f tsize=0
+        5 <- OACK tsize=6
+        10 -> ACK 0
+        15 <- DATA 1 (6)
+        20 -> ACK 1",
+    );
+    assert_eq!(digest.bytes, 4);
+}
+
+#[test]
+fn a_lost_first_block_of_a_window_is_sent_again_without_waiting() {
+    let digest = check(
+        &[7; 40],
+        windowed(8, 4),
+        &[(Way::Down, 1)],
+        "
+        0 -> RRQ network-confg blksize=8 windowsize=4
+        5 <- OACK blksize=8 windowsize=4
+        10 -> ACK 0
+        15 <- DATA 1 (8) (lost)
+        15 <- DATA 2 (8)
+        15 <- DATA 3 (8)
+        15 <- DATA 4 (8)
+        20 -> ACK 0
+        25 <- DATA 1 (8)
+        25 <- DATA 2 (8)
+        25 <- DATA 3 (8)
+        25 <- DATA 4 (8)
+        30 -> ACK 4
+        35 <- DATA 5 (8)
+        35 <- DATA 6 (0)
+        40 -> ACK 6",
+    );
+    assert_eq!(digest.repeats, 4);
+}
+
+#[test]
+fn a_gap_inside_a_window_is_filled_without_waiting() {
+    check(
+        &[7; 40],
+        windowed(8, 4),
+        &[(Way::Down, 2)],
+        "
+        0 -> RRQ network-confg blksize=8 windowsize=4
+        5 <- OACK blksize=8 windowsize=4
+        10 -> ACK 0
+        15 <- DATA 1 (8)
+        15 <- DATA 2 (8) (lost)
+        15 <- DATA 3 (8)
+        15 <- DATA 4 (8)
+        20 -> ACK 1
+        25 <- DATA 2 (8)
+        25 <- DATA 3 (8)
+        25 <- DATA 4 (8)
+        25 <- DATA 5 (8)
+        30 -> ACK 5
+        35 <- DATA 6 (0)
+        40 -> ACK 6",
+    );
+}
+
+#[test]
+fn a_lost_ack_costs_one_timeout_of_ours() {
+    let digest = check(
+        &[7; 600],
+        Wish { patience: Duration::from_secs(5), ..Wish::plain("f") },
+        &[(Way::Up, 1)],
+        "
+        0 -> RRQ f
+        5 <- DATA 1 (512)
+        10 -> ACK 1 (lost)
+        2005 <- DATA 1 (512)
+        2010 -> ACK 1
+        2015 <- DATA 2 (88)
+        2020 -> ACK 2",
+    );
+    assert_eq!(digest.repeats, 1);
+}
+
+#[test]
+fn a_lost_last_ack_is_said_again_by_a_reader_that_is_done() {
+    check(
+        &[7; 3],
+        Wish::plain("f"),
+        &[(Way::Up, 1)],
+        "
+        0 -> RRQ f
+        5 <- DATA 1 (3)
+        10 -> ACK 1 (lost)
+        2005 <- DATA 1 (3)
+        2010 -> ACK 1",
+    );
+}
+
+#[test]
+fn a_doubled_ack_never_doubles_a_block() {
+    let mut fate = |way, _, _: &[u8]| if way == Way::Up { vec![5, 5] } else { vec![5] };
+    let mut room = Room::new(&[7; 5000], Wish::plain("f"), &mut fate);
+    room.run();
+    let sent = room.log.iter().filter(|line| line.contains("DATA")).count();
+    // Ten blocks, and the first twice: its request came twice.
+    assert_eq!((sent, room.end()), (11, End::Complete));
+}
+
+#[test]
+fn doubling_of_one_window_dies_out_instead_of_running_to_the_end() {
+    let mut acks = 0;
+    let mut fate = |way, _, bytes: &[u8]| {
+        let ack = way == Way::Up && matches!(Packet::decode(bytes), Ok(Packet::Ack { .. }));
+        acks += usize::from(ack);
+        if ack && acks == 3 { vec![5, 6] } else { vec![5] }
+    };
+    let mut room = Room::new(&[7; 8 * 400], windowed(8, 4), &mut fate);
+    room.run();
+    let digest = room.digest.clone().unwrap();
+    assert_eq!(digest.end, End::Complete);
+    assert_eq!(digest.repeats, 4, "{}", room.log.join("\n"));
+}
+
+#[test]
+fn an_error_of_the_reader_ends_the_transfer_at_once() {
+    let stop = Stop::ErrorAfter { blocks: 2 };
+    let digest = check(
+        &[7; 5000],
+        Wish { stop, ..Wish::plain("f") },
+        &[],
+        "
+        0 -> RRQ f
+        5 <- DATA 1 (512)
+        10 -> ACK 1
+        15 <- DATA 2 (512)
+        20 -> ERROR 0 stopped by the reader",
+    );
+    assert_eq!((digest.bytes, digest.blocks), (512, 1));
+    assert_eq!(digest.end.to_string(), "the reader sent error 0: stopped by the reader");
+}
+
+#[test]
+fn an_error_instead_of_an_ack_for_the_oack_ends_it_at_once() {
+    let stop = Stop::ErrorAfter { blocks: 0 };
+    check(
+        &[7; 9],
+        Wish { stop, tsize: true, ..Wish::plain("f") },
+        &[],
+        "
+        0 -> RRQ f tsize=0
+        5 <- OACK tsize=9
+        10 -> ERROR 0 stopped by the reader",
+    );
+}
+
+#[test]
+fn a_reader_that_falls_silent_is_given_up() {
+    let stop = Stop::SilenceAfter { blocks: 1 };
+    let digest = check(
+        &[7; 5000],
+        Wish { stop, ..Wish::plain("f") },
+        &[],
+        "
+        0 -> RRQ f
+        5 <- DATA 1 (512)
+        2005 <- DATA 1 (512)
+        4005 <- DATA 1 (512)
+        6005 <- DATA 1 (512)
+        8005 <- DATA 1 (512)
+        10005 <- ERROR 0 the reader was silent through 5 waits",
+    );
+    assert_eq!((digest.end, digest.repeats), (End::Silent { waits: 5 }, 4));
+}
+
+#[test]
+fn an_unanswered_oack_is_sent_again_and_given_up() {
+    let stop = Stop::SilenceAfter { blocks: 0 };
+    let wish = Wish { stop, timeout_seconds: Some(1), ..Wish::plain("f") };
+    check(
+        &[7; 9],
+        wish,
+        &[],
+        "
+        0 -> RRQ f timeout=1
+        5 <- OACK timeout=1
+        1005 <- OACK timeout=1
+        2005 <- OACK timeout=1
+        3005 <- OACK timeout=1
+        4005 <- OACK timeout=1
+        5005 <- ERROR 0 the reader was silent through 5 waits",
+    );
+}
+
+#[test]
+fn a_reader_that_never_acknowledges_options_is_served_without_them() {
+    let wish = Wish { tsize: true, stop: Stop::IgnoresOack, ..Wish::plain("f") };
+    let mut fate = |_, _, _: &[u8]| vec![5];
+    let mut room = Room::new(&[7; 600], wish, &mut fate);
+    room.run();
+    assert_eq!(room.end(), End::Complete, "{}", room.log.join("\n"));
+    assert!(room.log.last().unwrap().ends_with("ACK 2"));
+    assert_eq!(room.client.into_bytes(), [7; 600]);
+}
+
+#[test]
+fn a_stranger_leaves_the_transfer_alone() {
+    let mut fate = |_, _, _: &[u8]| vec![5];
+    let mut room = Room::new(&[7; 600], Wish::plain("f"), &mut fate);
+    while room.server.is_none() {
+        room.step();
+    }
+    let stranger: SocketAddr = "10.77.0.66:1".parse().unwrap();
+    for (bytes, answer) in [
+        (&b"\0\x04\0\x01"[..], vec!["ERROR 5 no transfer of yours is here"]),
+        (&b"\xff\xff"[..], vec!["ERROR 5 no transfer of yours is here"]),
+        (&b"\0\x05\0\0bye\0"[..], vec![]),
+    ] {
+        let mut out = Output::default();
+        room.server.as_mut().unwrap().on_packet(bytes, stranger, room.now, &mut out);
+        let told: Vec<String> = out
+            .datagrams()
+            .map(|(to, bytes)| {
+                assert_eq!(to, stranger);
+                told(bytes)
+            })
+            .collect();
+        assert_eq!(told, answer);
+    }
+    room.run();
+    assert_eq!(room.end(), End::Complete);
+}
+
+#[test]
+fn block_numbers_roll_over_to_zero_in_lockstep_and_in_windows() {
+    let content: Vec<u8> = (0..8 * 70_000u32 + 3).map(|i| (i / 8 % 251) as u8).collect();
+    for window in [1, 16] {
+        let mut fate = |_, n: usize, _: &[u8]| if n % 9973 == 9972 { vec![] } else { vec![1] };
+        let mut room = Room::new(&content, windowed(8, window), &mut fate);
+        room.logging = false;
+        room.run();
+        let digest = room.digest.clone().unwrap();
+        assert_eq!((digest.blocks, &digest.end), (70_001, &End::Complete), "window {window}");
+        assert!(room.client.into_bytes() == content, "window {window}");
+    }
+}
+
+#[test]
+fn the_whole_transfer_has_a_bound() {
+    let mut fate = |_, _, _: &[u8]| vec![1000];
+    let mut room = Room::new(&vec![7; 2_000_000], Wish::plain("f"), &mut fate);
+    room.logging = false;
+    room.run();
+    assert_eq!(room.end(), End::TooLong);
+    assert!(room.millis() < 3_700_000, "{}", room.millis());
+}
+
+/// What becomes of a packet: its copies' delays in milliseconds.
+fn fates() -> impl Strategy<Value = Vec<Vec<u64>>> {
+    let fate = prop_oneof![
+        12 => (1u64..30).prop_map(|d| vec![d]),
+        2 => Just(vec![]),
+        1 => (1u64..60, 1u64..60).prop_map(|(a, b)| vec![a, b]),
+        1 => (1u64..3000).prop_map(|d| vec![d]),
+    ];
+    prop::collection::vec(fate, 1..200)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn what_arrives_whole_is_the_file_and_every_session_ends(
+        length in 0usize..6000,
+        block in prop::option::of(8u16..1600),
+        window in prop::option::of(1u16..20),
+        netascii: bool, tsize: bool,
+        fates in fates(),
+    ) {
+        let content: Vec<u8> = (0..length).map(|i| (i * 31 % 251) as u8).collect();
+        let mode = if netascii { Mode::Netascii } else { Mode::Octet };
+        let wish = Wish {
+            mode, tsize, block_bytes: block, window_blocks: window, ..Wish::plain("f")
+        };
+        let mut next = 0;
+        let mut fate = |_, _, _: &[u8]| { next += 1; fates[next % fates.len()].clone() };
+        let mut room = Room::new(&content, wish, &mut fate);
+        room.run();
+        let digest = room.digest.clone();
+        if room.client.outcome() == Some(&Outcome::Complete) {
+            prop_assert_eq!(room.client.into_bytes(), content);
+        } else {
+            let complete = digest.is_some_and(|digest| digest.end == End::Complete);
+            prop_assert!(!complete, "complete here means complete there");
+        }
+    }
+
+    #[test]
+    fn on_a_clean_wire_every_session_is_complete(
+        length in 0usize..6000, block in 8u16..1600, window in 1u16..20,
+    ) {
+        let content: Vec<u8> = (0..length).map(|i| (i * 31 % 251) as u8).collect();
+        let mut fate = |_, _, _: &[u8]| vec![1];
+        let mut room = Room::new(&content, windowed(block, window), &mut fate);
+        room.run();
+        let digest = room.digest.clone().unwrap();
+        prop_assert_eq!(digest.end, End::Complete);
+        prop_assert_eq!((digest.bytes, digest.repeats), (length as u64, 0));
+        prop_assert_eq!(room.client.into_bytes(), content);
+    }
+
+    #[test]
+    fn random_datagrams_never_panic_and_never_complete_a_transfer_that_was_not_read(
+        datagrams in prop::collection::vec((0u8..8, prop::collection::vec(any::<u8>(), 0..40)), 1..60),
+    ) {
+        let now = Clock::System.instant();
+        let mut out = Output::default();
+        let request = windowed(8, 4).request();
+        let asked = (reader(), &request);
+        let mut server = Transfer::start(asked, [7; 100_000].as_slice().into(), &limits(), now, &mut out);
+        for (opcode, rest) in datagrams {
+            out.clear();
+            server.on_packet(&[vec![0, opcode], rest].concat(), reader(), now, &mut out);
+            prop_assert!(out.datagrams().count() <= 4);
+        }
+        prop_assert!(server.digest().is_none_or(|digest| digest.end != End::Complete));
+    }
+}

@@ -1,0 +1,67 @@
+//! What TFTP and HTTP ask of whoever has the files: two functions, so that a server can be driven
+//! without a service behind it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::service::serving::{Artifact, Ask, Refusal, Serving, Transferred};
+
+type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The two functions. Clones share them.
+#[derive(Clone)]
+pub struct Files {
+    artifact: Arc<dyn Fn(Ask) -> Answer<Result<Artifact, Refusal>> + Send + Sync>,
+    transferred: Arc<dyn Fn(Transferred) -> Answer<()> + Send + Sync>,
+}
+
+impl Files {
+    pub fn new<A, T>(
+        artifact: impl Fn(Ask) -> A + Send + Sync + 'static,
+        transferred: impl Fn(Transferred) -> T + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: Future<Output = Result<Artifact, Refusal>> + Send + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
+        Self {
+            artifact: Arc::new(move |ask| Box::pin(artifact(ask))),
+            transferred: Arc::new(move |end| Box::pin(transferred(end))),
+        }
+    }
+
+    /// What this asker gets.
+    pub fn artifact(&self, ask: Ask) -> Answer<Result<Artifact, Refusal>> {
+        (self.artifact)(ask)
+    }
+
+    /// Reports how a transfer ended.
+    pub fn transferred(&self, end: Transferred) -> Answer<()> {
+        (self.transferred)(end)
+    }
+}
+
+impl From<Serving> for Files {
+    fn from(serving: Serving) -> Self {
+        let reports = serving.clone();
+        Self::new(
+            move |ask| {
+                let serving = serving.clone();
+                async move { serving.artifact(ask).await }
+            },
+            move |end| {
+                let reports = reports.clone();
+                async move { reports.transferred(end).await }
+            },
+        )
+    }
+}
+
+/// The address without `::ffff:`, which dual-stack sockets put before IPv4.
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(v4) => SocketAddr::new(v4.into(), address.port()),
+        IpAddr::V6(_) => address,
+    }
+}

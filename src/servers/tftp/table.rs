@@ -1,0 +1,682 @@
+//! All transfers of the server, by who asks and by where its packets arrive. Bounded; no socket is here.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use crate::proto::tftp::Output;
+use crate::proto::tftp::negotiate::Limits;
+use crate::proto::tftp::packet::{ErrorCode, Packet, Request};
+use crate::proto::tftp::transfer::{Digest, End, Transfer, tell_stranger};
+use crate::servers::files::canonical;
+use crate::service::serving::{Artifact, Ask, Refusal, Transferred};
+
+/// For the answer of the service. Devices ask again after a few seconds, for a minute or two.
+pub const ARTIFACT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// One host may hold this part of the table, and [`HOST_TRANSFERS_MIN`] in any case: behind a NAT
+/// a whole site is one host.
+const HOST_SHARE: usize = 4;
+const HOST_TRANSFERS_MIN: usize = 16;
+
+/// What the table may grow to.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    pub transfers_max: usize,
+    pub limits: Limits,
+}
+
+/// Where a datagram arrived: the port by its number in the driver, and its two ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    pub port: usize,
+    pub from: SocketAddr,
+    pub asked: SocketAddr,
+}
+
+/// Where answers leave from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    pub port: usize,
+    pub source: IpAddr,
+}
+
+/// What a call leaves to be done, beside sending its output.
+#[derive(Debug, Default)]
+pub struct Todo {
+    /// To be asked of the service; the answer goes to [`Table::on_answer`] with this id.
+    pub asks: Vec<(u64, Ask)>,
+    pub reports: Vec<Transferred>,
+}
+
+#[derive(Debug)]
+pub struct Table {
+    bounds: Bounds,
+    slots: HashMap<u64, Slot>,
+    /// The newest transfer by peer and the address it asked.
+    by_request: HashMap<(SocketAddr, SocketAddr), u64>,
+    by_transfer: HashMap<(usize, SocketAddr), u64>,
+    by_host: HashMap<IpAddr, usize>,
+    /// One entry for each slot, never later than its deadline: it moves when it is due, not with every ACK.
+    wakes: BTreeSet<(Instant, u64)>,
+    next_id: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    peer: SocketAddr,
+    asked: SocketAddr,
+    request: Request,
+    /// The port that the transfer has.
+    port: usize,
+    /// The transfer that the same peer was in when it asked anew. Whichever goes on, the other is dropped:
+    /// a late copy of the first request must not end a transfer, and a rebooted device must get its file.
+    rival: Option<u64>,
+    /// Its entry in [`Table::wakes`].
+    wake: Instant,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Pending { repeats: u32, deadline: Instant },
+    Running { transfer: Box<Transfer>, device: String, sha256: String },
+}
+
+impl Table {
+    pub fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            slots: HashMap::new(),
+            by_request: HashMap::new(),
+            by_transfer: HashMap::new(),
+            by_host: HashMap::new(),
+            wakes: BTreeSet::new(),
+            next_id: 0,
+        }
+    }
+
+    /// A datagram on a listening port. If a transfer begins it gets `port`.
+    pub fn on_request(
+        &mut self,
+        bytes: &[u8],
+        (arrival, port): (Arrival, usize),
+        now: Instant,
+        out: &mut Output,
+        todo: &mut Todo,
+    ) -> Origin {
+        let mut origin = Origin { port, source: arrival.asked.ip() };
+        let refused = match Packet::decode(bytes) {
+            Ok(Packet::Read(request)) => match request.readable_mode() {
+                Ok(_) => match self.on_read(request, (arrival, port), now, out, todo) {
+                    Ok(joined) => {
+                        origin.port = joined;
+                        None
+                    }
+                    Err(busy) => Some((ErrorCode::Undefined, busy)),
+                },
+                Err((code, text)) => Some((code, text)),
+            },
+            Ok(Packet::Write(_)) => {
+                Some((ErrorCode::AccessViolation, "uploads are not taken here"))
+            }
+            Ok(
+                Packet::Data { .. }
+                | Packet::Ack { .. }
+                | Packet::Error { .. }
+                | Packet::OptionAck(_)
+                | Packet::Other { .. },
+            ) => None,
+            Err(malformed) => {
+                tracing::debug!(peer = %arrival.from, %malformed, "tftp request not understood");
+                let asks = matches!(bytes, [0, 1 | 2, ..]);
+                asks.then_some((ErrorCode::IllegalOperation, "the request is not understood"))
+            }
+        };
+        if let Some((code, text)) = refused {
+            out.datagram(arrival.from, |bytes| Packet::error(code, text).encode(bytes));
+        }
+        origin
+    }
+
+    /// A datagram on a transfer port.
+    pub fn on_packet(
+        &mut self,
+        bytes: &[u8],
+        arrival: Arrival,
+        now: Instant,
+        out: &mut Output,
+        todo: &mut Todo,
+    ) -> Origin {
+        let Arrival { port, from, asked } = arrival;
+        let origin = Origin { port, source: asked.ip() };
+        let found = self.by_transfer.get(&(port, from)).copied();
+        let Some((id, slot)) = found.and_then(|id| Some((id, self.slots.get_mut(&id)?))) else {
+            // RFC 1350 section 4, for those who believe to be in a transfer.
+            if matches!(Packet::decode(bytes), Ok(Packet::Ack { .. } | Packet::Data { .. })) {
+                tell_stranger(from, out);
+            }
+            return origin;
+        };
+        let State::Running { transfer, .. } = &mut slot.state else { return origin };
+        let before = transfer.progress();
+        transfer.on_packet(bytes, from, now, out);
+        let went_on = transfer.progress() != before;
+        let source = slot.asked.ip();
+        if went_on && let Some(rival) = slot.rival.take() {
+            self.drop_rival(id, rival, todo);
+        }
+        self.settle(id, todo);
+        Origin { port, source }
+    }
+
+    /// The service's answer for a transfer. `None` if nobody waits for it any more.
+    pub fn on_answer(
+        &mut self,
+        id: u64,
+        answer: Result<Artifact, Refusal>,
+        now: Instant,
+        out: &mut Output,
+    ) -> Option<Origin> {
+        let slot = self.slots.get_mut(&id)?;
+        let State::Pending { repeats, .. } = slot.state else { return None };
+        let origin = Origin { port: slot.port, source: slot.asked.ip() };
+        match answer {
+            Ok(Artifact { device, content, sha256 }) => {
+                let asked = (slot.peer, &slot.request);
+                let mut transfer = Transfer::start(asked, content, &self.bounds.limits, now, out);
+                transfer.count_repeats(repeats);
+                let transfer = Box::new(transfer);
+                let wake = transfer.deadline().unwrap_or(now);
+                slot.state = State::Running { transfer, device, sha256 };
+                self.wakes.remove(&(slot.wake, id));
+                slot.wake = wake;
+                self.wakes.insert((wake, id));
+            }
+            Err(refusal) => {
+                let (code, why) = match refusal {
+                    Refusal::NotFound { why } => (ErrorCode::NotFound, why),
+                    Refusal::Unavailable { why } => (ErrorCode::Undefined, why),
+                };
+                let peer = slot.peer;
+                out.datagram(peer, |bytes| Packet::error(code, &why).encode(bytes));
+                self.remove(id);
+            }
+        }
+        Some(origin)
+    }
+
+    /// The earliest moment at which [`Self::on_time`] may have something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.wakes.first().map(|(at, _)| *at)
+    }
+
+    /// Lets one transfer that is due go on. `None` once none is due any more.
+    pub fn on_time(&mut self, now: Instant, out: &mut Output, todo: &mut Todo) -> Option<Origin> {
+        loop {
+            let (at, id) = *self.wakes.first()?;
+            if at > now {
+                return None;
+            }
+            self.wakes.pop_first();
+            let Some(slot) = self.slots.get_mut(&id) else { continue };
+            let origin = Origin { port: slot.port, source: slot.asked.ip() };
+            let wake = match &mut slot.state {
+                State::Pending { deadline, .. } if *deadline <= now => {
+                    let peer = slot.peer;
+                    let error = Packet::error(ErrorCode::Undefined, "no answer in time, ask again");
+                    out.datagram(peer, |bytes| error.encode(bytes));
+                    self.remove(id);
+                    return Some(origin);
+                }
+                State::Pending { deadline, .. } => Some(*deadline),
+                State::Running { transfer, .. } => {
+                    transfer.on_time(now, out);
+                    transfer.deadline()
+                }
+            };
+            if let Some(wake) = wake {
+                slot.wake = wake;
+                self.wakes.insert((wake, id));
+            }
+            self.settle(id, todo);
+            if !out.is_empty() {
+                return Some(origin);
+            }
+        }
+    }
+
+    /// Ends one transfer because the server ends. `None` once the table is empty.
+    pub fn stop_one(&mut self, out: &mut Output, todo: &mut Todo) -> Option<Origin> {
+        let (id, slot) = self.slots.iter_mut().next()?;
+        let id = *id;
+        let origin = Origin { port: slot.port, source: slot.asked.ip() };
+        match &mut slot.state {
+            State::Pending { .. } => {
+                let text = End::Stopped.to_string();
+                let error = Packet::error(ErrorCode::Undefined, &text);
+                out.datagram(slot.peer, |bytes| error.encode(bytes));
+                self.remove(id);
+            }
+            State::Running { transfer, .. } => {
+                transfer.stop(End::Stopped, out);
+                self.settle(id, todo);
+            }
+        }
+        Some(origin)
+    }
+
+    /// Joins or begins. The port from which the answer leaves, or why there is no place.
+    fn on_read(
+        &mut self,
+        request: Request,
+        (arrival, port): (Arrival, usize),
+        now: Instant,
+        out: &mut Output,
+        todo: &mut Todo,
+    ) -> Result<usize, &'static str> {
+        let Arrival { from, asked, .. } = arrival;
+        let earlier = self.by_request.get(&(from, asked)).copied();
+        let mut rival = None;
+        if let Some((id, slot)) = earlier.and_then(|id| Some((id, self.slots.get_mut(&id)?))) {
+            let equal = slot.request == request;
+            match &mut slot.state {
+                State::Pending { repeats, .. } if equal => {
+                    *repeats = repeats.saturating_add(1);
+                    return Ok(slot.port);
+                }
+                State::Running { transfer, .. } if equal && !transfer.has_progress() => {
+                    transfer.on_repeat(now, out);
+                    return Ok(slot.port);
+                }
+                // A third request takes the place of the second; the first is still the rival.
+                State::Running { transfer, .. } if equal && transfer.has_progress() => {
+                    rival = Some(id);
+                }
+                State::Pending { .. } | State::Running { .. } => {
+                    rival = slot.rival.take();
+                    self.ask_anew(id, todo);
+                }
+            }
+        }
+        self.begin(request, (arrival, port), rival, now, todo)
+    }
+
+    fn begin(
+        &mut self,
+        request: Request,
+        (arrival, port): (Arrival, usize),
+        rival: Option<u64>,
+        now: Instant,
+        todo: &mut Todo,
+    ) -> Result<usize, &'static str> {
+        let Arrival { from, asked, .. } = arrival;
+        let host = self.by_host.entry(from.ip()).or_insert(0);
+        let host_max = (self.bounds.transfers_max / HOST_SHARE).max(HOST_TRANSFERS_MIN);
+        if self.slots.len() >= self.bounds.transfers_max || *host >= host_max {
+            if *host == 0 {
+                self.by_host.remove(&from.ip());
+            }
+            return Err("busy, ask again");
+        }
+        if self.by_transfer.contains_key(&(port, from)) {
+            return Err("busy with an earlier request");
+        }
+        *host += 1;
+        self.next_id += 1;
+        let id = self.next_id;
+        let ask = Ask {
+            transport: "tftp",
+            peer: canonical(from),
+            local: canonical(asked),
+            name: String::from_utf8_lossy(&request.name).into_owned(),
+            serial: None,
+            mac: None,
+        };
+        let deadline = now + ARTIFACT_PATIENCE;
+        let state = State::Pending { repeats: 0, deadline };
+        let slot = Slot { peer: from, asked, request, port, rival, wake: deadline, state };
+        self.slots.insert(id, slot);
+        self.by_request.insert((from, asked), id);
+        self.by_transfer.insert((port, from), id);
+        self.wakes.insert((deadline, id));
+        if let Some(slot) = rival.and_then(|rival| self.slots.get_mut(&rival)) {
+            slot.rival = Some(id);
+        }
+        todo.asks.push((id, ask));
+        Ok(port)
+    }
+
+    /// The peer wants something else now: the old transfer is over.
+    fn ask_anew(&mut self, id: u64, todo: &mut Todo) {
+        if let Some(Slot { state: State::Running { transfer, .. }, .. }) = self.slots.get_mut(&id) {
+            transfer.forget(End::AskedAnew);
+            self.settle(id, todo);
+        } else {
+            self.remove(id);
+        }
+    }
+
+    /// `winner` went on, so its peer is there and not in `rival`.
+    fn drop_rival(&mut self, winner: u64, rival: u64, todo: &mut Todo) {
+        let Some(slot) = self.slots.get_mut(&rival) else { return };
+        slot.rival = None;
+        let request = (slot.peer, slot.asked);
+        let began = match &slot.state {
+            State::Pending { .. } => false,
+            State::Running { transfer, .. } => transfer.has_progress(),
+        };
+        if began {
+            self.ask_anew(rival, todo);
+            return;
+        }
+        // It was a late copy of the winner's request.
+        self.remove(rival);
+        self.by_request.insert(request, winner);
+        if let Some(Slot { state: State::Running { transfer, .. }, .. }) =
+            self.slots.get_mut(&winner)
+        {
+            transfer.count_repeats(1);
+        }
+    }
+
+    /// Takes a transfer out if it has ended, and reports it.
+    fn settle(&mut self, id: u64, todo: &mut Todo) {
+        let Some(slot) = self.slots.get(&id) else { return };
+        let State::Running { transfer, device, sha256 } = &slot.state else { return };
+        let Some(digest) = transfer.digest() else { return };
+        todo.reports.push(report(slot, digest, device, sha256));
+        self.remove(id);
+    }
+
+    fn remove(&mut self, id: u64) {
+        let Some(slot) = self.slots.remove(&id) else { return };
+        self.wakes.remove(&(slot.wake, id));
+        self.by_transfer.remove(&(slot.port, slot.peer));
+        if self.by_request.get(&(slot.peer, slot.asked)) == Some(&id) {
+            self.by_request.remove(&(slot.peer, slot.asked));
+        }
+        let host = slot.peer.ip();
+        if let Some(count) = self.by_host.get_mut(&host) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_host.remove(&host);
+            }
+        }
+    }
+}
+
+fn report(slot: &Slot, digest: &Digest, device: &str, sha256: &str) -> Transferred {
+    let complete = digest.end == End::Complete;
+    Transferred {
+        device: device.to_owned(),
+        transport: "tftp",
+        peer: canonical(slot.peer),
+        name: String::from_utf8_lossy(&slot.request.name).into_owned(),
+        complete,
+        bytes: digest.bytes,
+        sha256: sha256.to_owned(),
+        repeats: digest.repeats,
+        why: if complete { String::new() } else { digest.end.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::proto::tftp::download::Wish;
+
+    const PORTS: usize = 8;
+
+    struct Room {
+        table: Table,
+        now: Instant,
+        turn: usize,
+        reports: Vec<Transferred>,
+        asks: Vec<u64>,
+    }
+
+    fn peer(port: u16) -> SocketAddr {
+        SocketAddr::new("10.77.0.9".parse().unwrap(), port)
+    }
+
+    fn listener() -> SocketAddr {
+        "10.77.0.1:69".parse().unwrap()
+    }
+
+    impl Room {
+        fn new(transfers_max: usize) -> Self {
+            let limits = Limits {
+                block_bytes_max: 1428,
+                window_blocks_max: 16,
+                timeout: Duration::from_secs(2),
+                timeout_max: Duration::from_secs(10),
+                retries_max: 3,
+                total_max: Duration::from_secs(600),
+            };
+            let table = Table::new(Bounds { transfers_max, limits });
+            let now = Clock::System.instant();
+            Room { table, now, turn: 0, reports: Vec::new(), asks: Vec::new() }
+        }
+
+        fn take(&mut self, out: &Output, todo: Todo) -> Vec<String> {
+            self.asks.extend(todo.asks.iter().map(|(id, _)| *id));
+            self.reports.extend(todo.reports);
+            let told = |(to, bytes): (SocketAddr, &[u8])| match Packet::decode(bytes).unwrap() {
+                Packet::Data { block, .. } => format!("{} DATA {block}", to.port()),
+                Packet::Error { code, .. } => format!("{} ERROR {}", to.port(), code.number()),
+                Packet::OptionAck(_) => format!("{} OACK", to.port()),
+                other => panic!("{other:?}"),
+            };
+            out.datagrams().map(told).collect()
+        }
+
+        fn heard(&mut self, bytes: &[u8], from: SocketAddr) -> (usize, Vec<String>) {
+            self.turn = self.turn % PORTS + 1;
+            let arrival = Arrival { port: 0, from, asked: listener() };
+            let (mut out, mut todo) = (Output::default(), Todo::default());
+            let place = (arrival, self.turn);
+            let origin = self.table.on_request(bytes, place, self.now, &mut out, &mut todo);
+            (origin.port, self.take(&out, todo))
+        }
+
+        fn asked(&mut self, wish: &Wish, from: SocketAddr) -> (usize, Vec<String>) {
+            let mut bytes = Vec::new();
+            Packet::Read(wish.request()).encode(&mut bytes);
+            self.heard(&bytes, from)
+        }
+
+        fn acked(&mut self, block: u16, from: SocketAddr, port: usize) -> Vec<String> {
+            self.sent(&Packet::Ack { block }, from, port)
+        }
+
+        fn sent(&mut self, packet: &Packet<'_>, from: SocketAddr, port: usize) -> Vec<String> {
+            let mut bytes = Vec::new();
+            packet.encode(&mut bytes);
+            let arrival = Arrival { port, from, asked: listener() };
+            let (mut out, mut todo) = (Output::default(), Todo::default());
+            self.table.on_packet(&bytes, arrival, self.now, &mut out, &mut todo);
+            self.take(&out, todo)
+        }
+
+        fn answered(&mut self) -> Vec<String> {
+            let mut told = Vec::new();
+            for id in std::mem::take(&mut self.asks) {
+                let mut out = Output::default();
+                let content = vec![7; 1000].into();
+                let artifact = Artifact { device: "sw1".into(), content, sha256: "ab".into() };
+                self.table.on_answer(id, Ok(artifact), self.now, &mut out);
+                told.extend(self.take(&out, Todo::default()));
+            }
+            told
+        }
+
+        fn after(&mut self, span: Duration) -> Vec<String> {
+            self.now += span;
+            let mut told = Vec::new();
+            let (mut out, mut todo) = (Output::default(), Todo::default());
+            while self.table.on_time(self.now, &mut out, &mut todo).is_some() {
+                told.extend(self.take(&out, std::mem::take(&mut todo)));
+                out.clear();
+            }
+            told.extend(self.take(&out, todo));
+            told
+        }
+
+        fn is_empty(&self) -> bool {
+            let table = &self.table;
+            let maps = [table.slots.len(), table.by_request.len(), table.by_transfer.len()];
+            maps == [0; 3] && table.by_host.is_empty() && table.wakes.is_empty()
+        }
+    }
+
+    #[test]
+    fn equal_requests_join_while_the_answer_is_awaited_and_until_the_first_ack() {
+        let mut room = Room::new(100);
+        let wish = Wish::plain("network-confg");
+        let (port, told) = room.asked(&wish, peer(1));
+        assert!(told.is_empty());
+        assert_eq!(room.asked(&wish, peer(1)), (port, vec![]));
+        assert_eq!(room.asks.len(), 1, "asked of the service once");
+        assert_eq!(room.answered(), ["1 DATA 1"]);
+        assert_eq!(room.asked(&wish, peer(1)), (port, vec!["1 DATA 1".into()]));
+        assert_eq!(room.acked(1, peer(1), port), ["1 DATA 2"]);
+        assert_eq!(room.acked(2, peer(1), port), [""; 0]);
+        let report = &room.reports[0];
+        assert_eq!((report.complete, report.bytes, report.repeats), (true, 1000, 2));
+        assert!(room.is_empty());
+    }
+
+    #[test]
+    fn a_rebooted_reader_gets_a_new_transfer_from_its_old_port() {
+        let mut room = Room::new(100);
+        let wish = Wish::plain("network-confg");
+        let (old, _) = room.asked(&wish, peer(1));
+        room.answered();
+        room.acked(1, peer(1), old);
+        let (new, _) = room.asked(&wish, peer(1));
+        assert_ne!(new, old);
+        assert_eq!(room.answered(), ["1 DATA 1"]);
+        room.acked(1, peer(1), new);
+        assert_eq!(room.reports[0].why, "the reader asked anew");
+        room.acked(2, peer(1), new);
+        assert!(room.reports[1].complete);
+        assert!(room.is_empty());
+    }
+
+    #[test]
+    fn a_late_copy_of_the_request_does_not_end_the_transfer() {
+        let mut room = Room::new(100);
+        let wish = Wish::plain("network-confg");
+        let (port, _) = room.asked(&wish, peer(1));
+        room.answered();
+        room.acked(1, peer(1), port);
+        let (stray, _) = room.asked(&wish, peer(1));
+        assert_eq!(room.answered(), ["1 DATA 1"]);
+        assert_eq!(room.acked(2, peer(1), port), [""; 0]);
+        assert_eq!(room.reports.len(), 1);
+        assert_eq!((room.reports[0].complete, room.reports[0].repeats), (true, 1));
+        assert!(room.is_empty());
+        assert_eq!(room.acked(1, peer(1), stray), ["1 ERROR 5"]);
+    }
+
+    #[test]
+    fn a_differing_request_restarts() {
+        let mut room = Room::new(100);
+        room.asked(&Wish { tsize: true, ..Wish::plain("f") }, peer(1));
+        assert_eq!(room.answered(), ["1 OACK"]);
+        let (port, _) = room.asked(&Wish::plain("f"), peer(1));
+        assert_eq!(room.answered(), ["1 DATA 1"]);
+        assert_eq!(room.reports[0].why, "the reader asked anew");
+        room.acked(1, peer(1), port);
+        room.acked(2, peer(1), port);
+        assert!(room.is_empty());
+    }
+
+    #[test]
+    fn two_ports_of_one_switch_are_two_transfers() {
+        let mut room = Room::new(100);
+        let wish = Wish::plain("network-confg");
+        room.asked(&wish, peer(1));
+        room.asked(&wish, peer(2));
+        assert_eq!(room.answered(), ["1 DATA 1", "2 DATA 1"]);
+    }
+
+    #[test]
+    fn requests_that_are_none_of_ours_are_refused_at_once() {
+        let mut room = Room::new(100);
+        for (bytes, told) in [
+            (&b"\0\x02f\0octet\0"[..], vec!["1 ERROR 2"]),
+            (b"\0\x01f\0mail\0", vec!["1 ERROR 4"]),
+            (b"\0\x01f\0image\0", vec!["1 ERROR 4"]),
+            (b"\0\x01f", vec!["1 ERROR 4"]),
+            (b"\0\x04\0\x01", vec![]),
+            (b"\0\x05\0\x01no\0", vec![]),
+            (b"\0\x09what", vec![]),
+            (b"\0", vec![]),
+            (b"", vec![]),
+        ] {
+            assert_eq!(room.heard(bytes, peer(1)).1, told, "{bytes:?}");
+        }
+        assert!(room.is_empty());
+    }
+
+    #[test]
+    fn the_table_and_the_part_of_one_host_are_bounded() {
+        let mut room = Room::new(80);
+        for port in 1..=20 {
+            assert!(room.asked(&Wish::plain("f"), peer(port)).1.is_empty());
+        }
+        assert_eq!(room.asked(&Wish::plain("f"), peer(21)).1, ["21 ERROR 0"]);
+        for host in 1..=60u8 {
+            let from = SocketAddr::from(([10, 1, 0, host], 9));
+            assert!(room.asked(&Wish::plain("f"), from).1.is_empty());
+        }
+        let other: SocketAddr = "10.2.0.1:9".parse().unwrap();
+        assert_eq!(room.asked(&Wish::plain("f"), other).1, ["9 ERROR 0"]);
+        // What is never answered is told so, and leaves nothing behind.
+        assert_eq!(room.after(ARTIFACT_PATIENCE).len(), 80);
+        assert!(room.is_empty());
+    }
+
+    #[test]
+    fn a_refusal_of_the_service_is_told_at_once() {
+        let mut room = Room::new(100);
+        let refusals = [
+            (Refusal::NotFound { why: "no such file".into() }, "1 ERROR 1"),
+            (Refusal::Unavailable { why: "the store is down".into() }, "1 ERROR 0"),
+        ];
+        for (refusal, told) in refusals {
+            room.asked(&Wish::plain("f"), peer(1));
+            let id = room.asks.remove(0);
+            let mut out = Output::default();
+            room.table.on_answer(id, Err(refusal), room.now, &mut out).unwrap();
+            assert_eq!(room.take(&out, Todo::default()), [told]);
+            assert!(room.is_empty() && room.reports.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_silent_reader_is_given_up_and_reported() {
+        let mut room = Room::new(100);
+        room.asked(&Wish::plain("f"), peer(1));
+        room.answered();
+        for _ in 0..3 {
+            assert_eq!(room.after(Duration::from_secs(2)), ["1 DATA 1"]);
+        }
+        assert_eq!(room.after(Duration::from_secs(2)), ["1 ERROR 0"]);
+        assert_eq!(room.reports[0].why, "the reader was silent through 4 waits");
+        assert!(room.is_empty());
+    }
+
+    #[test]
+    fn an_error_of_the_reader_is_reported_with_its_words_escaped() {
+        let mut room = Room::new(100);
+        let (port, _) = room.asked(&Wish::plain("f"), peer(1));
+        room.answered();
+        room.sent(&Packet::error(ErrorCode::DiskFull, "full\x1b[2J"), peer(1), port);
+        assert_eq!(room.reports[0].why, "the reader sent error 3: full\\u{1b}[2J");
+        assert!(room.is_empty());
+    }
+}
