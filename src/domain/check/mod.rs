@@ -1,0 +1,325 @@
+//! Seen against planned: Pass, Fail or Unknown for each check, and the one fault that speaks.
+//!
+//! What a [`Problem`] carries for the words, by fault. A key that is not named for a fault is not there.
+//!
+//! | fault | keys |
+//! |---|---|
+//! | `OtherBox` | `found`, `planned`: serials, or host names where no serial disagrees; `location` of this device |
+//! | `ConfigurationDiffers` | `missing_count` of `planned_count` lines; `found`: `running` or `saved`; `location` of this device |
+//! | `OtherSoftware` | `found`, `planned`: versions |
+//! | `SwappedPair` | `port`, `port_b`: the two plugs of this device to be exchanged; `location` of this device |
+//! | `NeighbourDown`, `NeighbourMute` | `port` here; `far_device`, `far_port` planned; `planned`: both in words; `location` of the far device |
+//! | `WrongDevice` | `port` here; `far_device`, `far_port` planned; `found_device`, `found_port` seen; `planned`, `found`: the same in words; `location` of the far device |
+//! | `WrongPort` | the plug to be moved: at `far_device` from `found_port` to `far_port`; `port`: where the cable belongs on this device; `found_device` equals `far_device`; `planned`, `found`: in words; `location` of `far_device` |
+//!
+//! In `WrongPort`, `far_device` is this very device when its own end of the cable is in the wrong port.
+//! Ports and planned names are as written in the inventory; what was found is as the device printed it.
+
+mod configuration;
+mod heard;
+mod identity;
+mod neighbours;
+#[cfg(test)]
+mod planned;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::fault::Fault;
+use crate::platform::observation::Observation;
+
+/// Text from a device is cut here before it becomes a filling or a remark: the longest system name that
+/// LLDP can carry (IEEE 802.1AB, 8.5.6).
+const FOUND_CHARS_MAX: usize = 255;
+/// Remarks beyond these are counted, not kept: a journal line is read by a person.
+const REMARKS_MAX: usize = 40;
+
+/// One thing that must be proven before the light turns green.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    Hostname,
+    Serial,
+    Software,
+    Running,
+    Saved,
+    Neighbours,
+}
+
+/// The outcome of one check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Proven.
+    Pass,
+    /// Disproven.
+    Fail(Problem),
+    /// Neither: never green, never an accusation.
+    Unknown {
+        /// What could not be read, for the log and the network team.
+        why: String,
+    },
+    /// The plan asks for nothing here, so nothing is claimed.
+    NotPlanned,
+}
+
+/// What is wrong, with the words' fillings. Text from devices in here is raw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub fault: Fault,
+    /// Placeholders of the notice's words: `port`, `far_device`, `far_port`, `found`, `planned`, ...
+    pub fill: BTreeMap<String, String>,
+}
+
+/// All checks of one visit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Findings {
+    /// In the order of [`Check`]; the plan decides which are there.
+    pub verdicts: Vec<(Check, Verdict)>,
+    /// Remarks for the journal: differing lines with secrets masked, lines that could not be read.
+    pub remarks: Vec<String>,
+}
+
+/// The plan for one device, as far as a visit can prove it.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    pub device: &'a crate::domain::inventory::meant::Device,
+    pub inventory: &'a crate::domain::inventory::meant::Inventory,
+    pub platforms: &'a crate::platform::Platforms,
+    /// What the device was served, or would be.
+    pub rendered: &'a str,
+    /// Whether neighbours had the time to be heard: before that, a missing one is Unknown.
+    pub neighbours_due: bool,
+}
+
+/// Judges one visit. All six checks are in the result, in the order of [`Check`].
+pub fn judge(plan: &Plan<'_>, seen: &Observation) -> Findings {
+    let mut remarks = Remarks::default();
+    let verdicts = vec![
+        (Check::Hostname, identity::hostname(plan, seen)),
+        (Check::Serial, identity::serial(plan, seen)),
+        (Check::Software, identity::software(plan, seen)),
+        (Check::Running, configuration::running(plan, seen, &mut remarks)),
+        (Check::Saved, configuration::saved(plan, seen, &mut remarks)),
+        (Check::Neighbours, neighbours::neighbours(plan, seen, &mut remarks)),
+    ];
+    Findings { verdicts, remarks: remarks.into_lines() }
+}
+
+/// The problem of the lowest layer; among equals, of the first check.
+pub fn most_urgent(findings: &Findings) -> Option<&Problem> {
+    let problems = findings.verdicts.iter().filter_map(|(_, verdict)| match verdict {
+        Verdict::Fail(problem) => Some(problem),
+        Verdict::Pass | Verdict::Unknown { .. } | Verdict::NotPlanned => None,
+    });
+    problems.min_by_key(|problem| problem.fault.layer())
+}
+
+/// The first check that could not be decided, and why.
+pub fn first_unknown(findings: &Findings) -> Option<(Check, &str)> {
+    findings.verdicts.iter().find_map(|(check, verdict)| match verdict {
+        Verdict::Unknown { why } => Some((*check, why.as_str())),
+        Verdict::Pass | Verdict::Fail(_) | Verdict::NotPlanned => None,
+    })
+}
+
+/// True if this visit leaves nothing open: nothing failed, nothing is unknown, the box is proven to be
+/// the planned one by its host name or its serial, and the configuration is proven to run.
+pub fn all_proven(findings: &Findings) -> bool {
+    let passed = |wanted: Check| {
+        findings
+            .verdicts
+            .iter()
+            .any(|(check, verdict)| *check == wanted && *verdict == Verdict::Pass)
+    };
+    let nothing_open = findings.verdicts.iter().all(|(_, verdict)| match verdict {
+        Verdict::Pass | Verdict::NotPlanned => true,
+        Verdict::Fail(_) | Verdict::Unknown { .. } => false,
+    });
+    nothing_open && (passed(Check::Hostname) || passed(Check::Serial)) && passed(Check::Running)
+}
+
+impl Problem {
+    fn new(fault: Fault, fill: &[(&str, &str)]) -> Self {
+        let fill = fill.iter().map(|(key, value)| ((*key).to_owned(), cut(value))).collect();
+        Self { fault, fill }
+    }
+}
+
+impl Verdict {
+    fn unknown(why: impl Into<String>) -> Self {
+        Verdict::Unknown { why: why.into() }
+    }
+}
+
+/// Remarks under way, bounded in number and length.
+#[derive(Debug, Default)]
+struct Remarks {
+    lines: Vec<String>,
+    more: usize,
+}
+
+impl Remarks {
+    fn add(&mut self, line: &str) {
+        if self.lines.len() < REMARKS_MAX {
+            self.lines.push(cut(line));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn into_lines(self) -> Vec<String> {
+        let mut lines = self.lines;
+        if self.more > 0 {
+            lines.push(format!("and {} more remarks", self.more));
+        }
+        lines
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(FOUND_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::planned::{Scene, row};
+    use super::*;
+    use crate::platform::observation::Reading;
+
+    fn verdict(findings: &Findings, wanted: Check) -> &Verdict {
+        let found = findings.verdicts.iter().find(|(check, _)| *check == wanted);
+        &found.expect("every check is there").1
+    }
+
+    #[test]
+    fn a_device_as_planned_is_proven() {
+        let scene = Scene::two_uplinks();
+        let findings = scene.judge(&scene.as_planned());
+        assert!(findings.verdicts.iter().all(|(_, v)| *v == Verdict::Pass), "{findings:#?}");
+        assert!(all_proven(&findings));
+        assert_eq!((most_urgent(&findings), first_unknown(&findings)), (None, None));
+        let order: Vec<Check> = findings.verdicts.iter().map(|(check, _)| *check).collect();
+        assert!(order.is_sorted() && order.len() == 6);
+    }
+
+    #[test]
+    fn whatever_cannot_be_read_is_unknown_and_never_proven() {
+        let scene = Scene::two_uplinks();
+        let good = scene.as_planned();
+        let why = "line 3: expected a column, found `?`";
+        let cases = [
+            Observation { facts: Reading::unreadable(why), ..good.clone() },
+            Observation { lldp: Reading::unreadable(why), ..good.clone() },
+            Observation { running: Reading::unreadable(why), ..good.clone() },
+            Observation { saved: Reading::unreadable(why), ..good.clone() },
+        ];
+        for seen in cases {
+            let findings = scene.judge(&seen);
+            assert!(!all_proven(&findings), "{seen:#?}");
+            assert_eq!(most_urgent(&findings), None);
+            let (_, found) = first_unknown(&findings).expect("one is unknown");
+            assert!(found == why || found.contains("not known"), "{found}");
+        }
+    }
+
+    #[test]
+    fn nothing_seen_proves_nothing() {
+        let scene = Scene::two_uplinks();
+        let findings = scene.judge(&Observation::empty());
+        assert!(!all_proven(&findings));
+        for check in [Check::Serial, Check::Software, Check::Running, Check::Neighbours] {
+            assert!(matches!(verdict(&findings, check), Verdict::Unknown { .. }), "{check:?}");
+        }
+    }
+
+    #[test]
+    fn another_box_is_told_by_serial_or_name() {
+        let scene = Scene::two_uplinks();
+        for (hostname, serial, found, planned) in [
+            ("acc-sw-17.example.com", "FDO9999", "FDO9999", "FDO1234"),
+            ("acc-sw-18", "fdo1234", "acc-sw-18", "acc-sw-17"),
+        ] {
+            let mut seen = scene.as_planned();
+            let Reading::Seen(facts) = &mut seen.facts else { panic!("facts are there") };
+            facts.hostname = Some(hostname.to_owned());
+            facts.serials = vec![serial.to_owned()];
+            let findings = scene.judge(&seen);
+            let problem = most_urgent(&findings).expect("it is another box");
+            assert_eq!(problem.fault, Fault::OtherBox);
+            assert_eq!((&*problem.fill["found"], &*problem.fill["planned"]), (found, planned));
+        }
+    }
+
+    #[test]
+    fn any_member_of_a_stack_may_bear_the_serial() {
+        let scene = Scene::two_uplinks();
+        let mut seen = scene.as_planned();
+        let Reading::Seen(facts) = &mut seen.facts else { panic!("facts are there") };
+        facts.serials = vec!["FDO0001".to_owned(), "fdo1234".to_owned()];
+        assert_eq!(*verdict(&scene.judge(&seen), Check::Serial), Verdict::Pass);
+    }
+
+    #[test]
+    fn another_version_speaks_after_everything_else() {
+        let scene = Scene::two_uplinks();
+        let mut seen = scene.as_planned();
+        let Reading::Seen(facts) = &mut seen.facts else { panic!("facts are there") };
+        facts.software = Some("17.6.3".to_owned());
+        let findings = scene.judge(&seen);
+        assert_eq!(most_urgent(&findings).map(|p| p.fault), Some(Fault::OtherSoftware));
+        seen.lldp =
+            Reading::Seen(vec![row("Gi1/0/49", "dist-9", "1"), row("Gi1/0/50", "dist-2", "48")]);
+        let findings = scene.judge(&seen);
+        assert_eq!(most_urgent(&findings).map(|p| p.fault), Some(Fault::WrongDevice));
+    }
+
+    #[test]
+    fn a_lost_line_is_counted_and_its_secret_stays_here() {
+        let scene = Scene::two_uplinks();
+        let mut seen = scene.as_planned();
+        let lost = "username ops secret hunter2\n";
+        assert!(scene.rendered.contains(lost));
+        seen.running = Reading::Seen(scene.rendered.replace(lost, ""));
+        let findings = scene.judge(&seen);
+        let problem = most_urgent(&findings).expect("a line is lost");
+        assert_eq!(problem.fault, Fault::ConfigurationDiffers);
+        assert_eq!((&*problem.fill["missing_count"], &*problem.fill["found"]), ("1", "running"));
+        assert!(!format!("{findings:?}").contains("hunter2"), "{findings:?}");
+    }
+
+    #[test]
+    fn what_is_not_saved_would_be_lost() {
+        let scene = Scene::two_uplinks();
+        let mut seen = scene.as_planned();
+        seen.saved = Reading::Seen("hostname Switch\n".to_owned());
+        let findings = scene.judge(&seen);
+        assert_eq!(*verdict(&findings, Check::Running), Verdict::Pass);
+        let Verdict::Fail(problem) = verdict(&findings, Check::Saved) else { panic!("not saved") };
+        assert_eq!(problem.fill["found"], "saved");
+        assert!(!all_proven(&findings));
+    }
+
+    #[test]
+    fn an_empty_plan_proves_no_configuration() {
+        let mut scene = Scene::two_uplinks();
+        let seen = scene.as_planned();
+        scene.rendered = "!\n\n! nothing\n".to_owned();
+        assert!(matches!(verdict(&scene.judge(&seen), Check::Running), Verdict::Unknown { .. }));
+    }
+
+    #[test]
+    fn text_from_a_device_is_cut_and_remarks_are_counted() {
+        let scene = Scene::two_uplinks();
+        let mut seen = scene.as_planned();
+        let long = "x".repeat(100_000);
+        let lines: String = (0..500).map(|n| format!("line{n} {long}\n")).collect();
+        seen.running = Reading::Seen(format!("{}{lines}", scene.rendered));
+        seen.lldp =
+            Reading::Seen(vec![row("Gi1/0/49", &long, &long), row("Gi1/0/50", "dist-2", "48")]);
+        let findings = scene.judge(&seen);
+        assert!(format!("{findings:?}").len() < 20_000);
+        assert_eq!(findings.remarks.last().map(String::as_str), Some("and 460 more remarks"));
+    }
+}

@@ -1,0 +1,128 @@
+//! The plan the tests judge by: one access switch with its uplinks, and its neighbours in service.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Findings, Plan, judge};
+use crate::domain::inventory::meant::{Device, Inventory, Place, PlannedNeighbour};
+use crate::platform::Platforms;
+use crate::platform::observation::{Facts, Interface, Neighbour, Observation, Reading};
+
+pub(super) struct Scene {
+    pub(super) inventory: Inventory,
+    pub(super) platforms: Platforms,
+    pub(super) rendered: String,
+    pub(super) due: bool,
+}
+
+impl Scene {
+    /// `acc-sw-17` with ports 49 and 50 to `dist-1` port 47 and `dist-2` port 48.
+    pub(super) fn two_uplinks() -> Self {
+        Self::cabled(&[("Gi1/0/49", "dist-1", "47"), ("Gi1/0/50", "dist-2", "48")])
+    }
+
+    /// `acc-sw-17` with these cables: port here, far device, far port.
+    pub(super) fn cabled(cables: &[(&str, &str, &str)]) -> Self {
+        let mut access = device("acc-sw-17");
+        access.serial = Some("FDO1234".to_owned());
+        access.software = Some("17.9.5".to_owned());
+        access.neighbours = cables
+            .iter()
+            .map(|(local_port, device, port)| PlannedNeighbour {
+                local_port: (*local_port).to_owned(),
+                device: (*device).to_owned(),
+                port: (*port).to_owned(),
+            })
+            .collect();
+        let mut names: BTreeMap<&str, ()> = BTreeMap::new();
+        names.extend(cables.iter().map(|(_, device, _)| (*device, ())));
+        let mut inventory = Inventory::default();
+        for device in std::iter::once(access).chain(names.into_keys().map(device)) {
+            inventory.by_name.insert(device.name.clone(), inventory.devices.len());
+            inventory.devices.push(Arc::new(device));
+        }
+        let rendered = "hostname acc-sw-17\nusername ops secret hunter2\n\
+                        interface Gi1/0/49\n description to dist-1\n!\nend\n";
+        let rendered = rendered.to_owned();
+        Self { inventory, platforms: Platforms::default(), rendered, due: true }
+    }
+
+    /// The device sees everything as it was planned.
+    pub(super) fn as_planned(&self) -> Observation {
+        let device = &self.inventory.devices[0];
+        let rows =
+            |planned: &PlannedNeighbour| row(&planned.local_port, &planned.device, &planned.port);
+        Observation {
+            facts: Reading::Seen(Facts {
+                hostname: Some(device.name.clone()),
+                serials: device.serial.clone().into_iter().collect(),
+                model: None,
+                software: device.software.clone(),
+            }),
+            lldp: Reading::Seen(device.neighbours.iter().map(rows).collect()),
+            cdp: Reading::NotAsked,
+            interfaces: Reading::NotAsked,
+            running: Reading::Seen(self.rendered.clone()),
+            saved: Reading::Seen(self.rendered.clone()),
+        }
+    }
+
+    pub(super) fn judge(&self, seen: &Observation) -> Findings {
+        let plan = Plan {
+            device: &self.inventory.devices[0],
+            inventory: &self.inventory,
+            platforms: &self.platforms,
+            rendered: &self.rendered,
+            neighbours_due: self.due,
+        };
+        judge(&plan, seen)
+    }
+
+    /// Changes a device of the inventory.
+    pub(super) fn alter(&mut self, name: &str, change: impl FnOnce(&mut Device)) {
+        let index = self.inventory.by_name[name];
+        let device = Arc::get_mut(&mut self.inventory.devices[index]).expect("the only holder");
+        change(device);
+        for mac in &device.macs {
+            self.inventory.by_mac.insert(*mac, index);
+        }
+    }
+}
+
+fn device(name: &str) -> Device {
+    Device {
+        name: name.to_owned(),
+        site: "harbour".to_owned(),
+        platform: "cisco_ios".to_owned(),
+        serial: None,
+        macs: Vec::new(),
+        position: None,
+        address: None,
+        ssh_port: 22,
+        managed: true,
+        template: None,
+        variables: serde_json::Map::new(),
+        software: None,
+        neighbours: Vec::new(),
+        credentials: Vec::new(),
+        location: format!("the rack of {name}"),
+        place: Place::default(),
+    }
+}
+
+/// One row as a device lists it, without times.
+pub(super) fn row(local_port: &str, system_name: &str, port_id: &str) -> Neighbour {
+    Neighbour {
+        local_port: local_port.to_owned(),
+        system_name: system_name.to_owned(),
+        chassis_id: None,
+        port_id: port_id.to_owned(),
+        port_description: None,
+        first_seen_seconds_ago: None,
+        last_heard_seconds_ago: None,
+    }
+}
+
+pub(super) fn link(name: &str, link_up: bool) -> Interface {
+    Interface { name: name.to_owned(), link_up }
+}
