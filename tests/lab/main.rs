@@ -1,0 +1,31 @@
+//! The lab: real devices boot from Greenlight in network namespaces, with real cables between them.
+//!
+//! Needs root and the packages of `tests/lab/prepare`; `./test` sees to both and runs the stories
+//! with `--run-ignored`. Each story has namespaces of its own and leaves none behind.
+
+mod device;
+mod itself;
+mod net;
+mod site;
+mod slack;
+mod stories;
+
+use std::time::Duration;
+
+use greenlight::clock::Clock;
+
+/// Asks again and again until there is an answer; panics with the last refusal after `seconds`.
+#[track_caller]
+pub fn until<T>(what: &str, seconds: u64, mut ask: impl FnMut() -> Result<T, String>) -> T {
+    let clock = Clock::System;
+    let deadline = clock.instant() + Duration::from_secs(seconds);
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(_) if clock.instant() < deadline => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Err(why) => panic!("{what}: not within {seconds} s; at the end:\n{why}"),
+        }
+    }
+}

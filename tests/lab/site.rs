@@ -1,0 +1,257 @@
+//! A small site: one switch to be provisioned, two in service, Greenlight, and the installer's chat.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+
+use serde_json::Value;
+
+use crate::device::{Client, Device, Label};
+use crate::net::Net;
+use crate::slack::{Slack, TOKEN};
+use crate::until;
+
+/// The end of a cable: device and port.
+pub type End = (&'static str, &'static str);
+
+/// The two uplinks as planned.
+pub const PLANNED: [(End, End); 2] =
+    [(("acc-1", "swp49"), ("dist-1", "swp47")), (("acc-1", "swp50"), ("dist-2", "swp47"))];
+
+const PORTS: [End; 6] = [
+    ("acc-1", "swp49"),
+    ("acc-1", "swp50"),
+    ("dist-1", "swp47"),
+    ("dist-1", "swp48"),
+    ("dist-2", "swp47"),
+    ("dist-2", "swp48"),
+];
+
+const INVENTORY: &str = "\
+defaults:
+  platform: frr
+  credentials:
+    - { username: netops, password: { env: LAB_PASSWORD } }
+sites:
+  lab: { title: The lab }
+devices:
+  - name: acc-1
+    site: lab
+    serial: LAB0001
+    address: 10.77.0.11
+    template: switch.j2
+    location: Rack 2
+    variables:
+      uplinks:
+        - { port: swp49, to: dist-1 port swp47 }
+        - { port: swp50, to: dist-2 port swp47 }
+    neighbours:
+      - swp49 -> dist-1, swp47
+      - swp50 -> dist-2, swp47
+  - { name: dist-1, site: lab, managed: false }
+  - { name: dist-2, site: lab, managed: false }
+";
+
+const TEMPLATE: &str = "\
+hostname {{ device.name }}
+!
+{% for uplink in uplinks %}
+interface {{ uplink.port }}
+ description to {{ uplink.to }}
+exit
+!
+{% endfor %}
+ip route 198.51.100.0/24 10.77.0.1
+!
+";
+
+/// A site with everything under power. Dropping it ends all of it.
+pub struct Site {
+    // Fields are dropped in this order: processes first, namespaces last.
+    greenlight: Child,
+    slack: Slack,
+    pub access: Device,
+    _distribution: [Device; 2],
+    pub net: Net,
+    home: tempfile::TempDir,
+    config: PathBuf,
+}
+
+impl Site {
+    /// Builds the site with these cables, and powers the switch on.
+    pub fn with(client: Client, cables: &[(End, End)]) -> Self {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let mut net = Net::new();
+        net.space("srv");
+        net.join_management("srv", "eth0");
+        net.ip("-n srv addr add 10.77.0.1/24 dev eth0");
+        for space in ["acc-1", "dist-1", "dist-2"] {
+            net.space(space);
+            net.join_management(space, "mgmt0");
+        }
+        for (space, port) in PORTS {
+            net.port(space, port);
+        }
+        for (one, other) in cables {
+            net.plug(*one, *other);
+        }
+        let slack = Slack::start(&net, "srv", home.path());
+        let config = write_plan(home.path(), &slack);
+        let greenlight = serve(&net, home.path(), &config);
+        let distribution = ["dist-1", "dist-2"].map(|name| {
+            let label = Label { name, serial: name, client };
+            Device::power_on(&net, home.path(), &label, Some(&format!("hostname {name}\n")))
+        });
+        for device in &distribution {
+            device.wait_for_door();
+        }
+        let label = Label { name: "acc-1", serial: "LAB0001", client };
+        let access = Device::power_on(&net, home.path(), &label, None);
+        Self { greenlight, slack, access, _distribution: distribution, net, home, config }
+    }
+
+    /// Runs a command of Greenlight's and gives back what it prints.
+    pub fn greenlight(&self, words: &[&str]) -> String {
+        let done = self
+            .net
+            .command("srv", env!("CARGO_BIN_EXE_greenlight"))
+            .args(words)
+            .arg("--config")
+            .arg(&self.config)
+            .output()
+            .expect("greenlight runs");
+        let complaint = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "greenlight {}: {complaint}", words.join(" "));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
+    /// What `greenlight status` says of the switch.
+    pub fn status(&self) -> Value {
+        let text = self.greenlight(&["status", "--format", "json"]);
+        let json: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        find(&json, "acc-1").cloned().unwrap_or_default()
+    }
+
+    /// Waits for a phase; says everything that is known when it does not come.
+    #[track_caller]
+    pub fn wait_for(&mut self, phase: &str) {
+        until(&format!("the phase `{phase}`"), 60, || {
+            assert!(
+                self.greenlight.try_wait().is_ok_and(|ended| ended.is_none()),
+                "{}",
+                self.all()
+            );
+            if self.status()["phase"] == phase { Ok(()) } else { Err(self.all()) }
+        });
+    }
+
+    /// Waits for a reply in the switch's one thread that holds this text.
+    #[track_caller]
+    pub fn wait_for_reply(&self, text: &str) {
+        until(&format!("the reply `{text}`"), 30, || {
+            let replies = self.replies();
+            replies.iter().any(|reply| reply.contains(text)).then_some(()).ok_or_else(|| self.all())
+        });
+    }
+
+    /// The replies of the switch's thread, of which there is exactly one.
+    #[track_caller]
+    pub fn replies(&self) -> Vec<String> {
+        let threads = self.slack.threads(&self.net, "srv");
+        let about: Vec<_> =
+            threads.iter().filter(|one| one.parent.to_string().contains("acc-1")).collect();
+        assert!(about.len() <= 1, "one device, {} parent messages", about.len());
+        about.iter().flat_map(|thread| thread.replies.iter().map(Value::to_string)).collect()
+    }
+
+    /// The parent message of the switch's thread.
+    pub fn parent(&self) -> String {
+        let threads = self.slack.threads(&self.net, "srv");
+        threads.iter().map(|thread| thread.parent.to_string()).collect()
+    }
+
+    /// What the hook was handed, one line per call.
+    pub fn handed_over(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.home.path().join("handed")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// The whole story, for a failure.
+    pub fn all(&self) -> String {
+        let log = std::fs::read_to_string(self.home.path().join("serve.log")).unwrap_or_default();
+        let tail: Vec<&str> = log.lines().rev().take(40).collect();
+        let tail: Vec<&str> = tail.into_iter().rev().collect();
+        format!("the switch:\n{}\nGreenlight:\n{}\n", self.access.console(), tail.join("\n"))
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = self.greenlight.kill();
+        let _ = self.greenlight.wait();
+    }
+}
+
+/// The object about this device, wherever it stands in an answer.
+fn find<'a>(json: &'a Value, device: &str) -> Option<&'a Value> {
+    match json {
+        Value::Array(list) => list.iter().find_map(|value| find(value, device)),
+        Value::Object(fields) => {
+            let named = ["device", "name"].iter().any(|key| json[*key] == device);
+            let inner = || fields.values().find_map(|value| find(value, device));
+            if named { Some(json) } else { inner() }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+fn write_plan(home: &Path, slack: &Slack) -> PathBuf {
+    let write = |name: &str, text: &str| {
+        std::fs::write(home.join(name), text).expect("the lab's directory can be written");
+    };
+    std::fs::create_dir_all(home.join("templates")).expect("the lab's directory can be written");
+    write("inventory.yaml", INVENTORY);
+    write("templates/switch.j2", TEMPLATE);
+    let config = format!(
+        "\
+data: data
+dhcp:
+  listen: [{{ address: '0.0.0.0:67', interface: eth0 }}]
+  server_address: 10.77.0.1
+  pools:
+    - {{ subnet: 10.77.0.0/24, range: 10.77.0.100 - 10.77.0.150, router: 10.77.0.1 }}
+tftp: {{ listen: ['10.77.0.1:69'] }}
+http: {{ listen: ['10.77.0.1:80'] }}
+runs:
+  settle: 1s
+  recheck: 1s
+  neighbour_patience: 5s
+  back_deadline: 60s
+slack:
+  bot_token: {{ env: LAB_SLACK_TOKEN }}
+  channel: {channel}
+  api_url: {api}
+hooks:
+  - {{ name: notebook, exec: [sh, -c, 'cat >>\"$0\"; echo >>\"$0\"', {handed}] }}
+",
+        channel = slack.channel,
+        api = Slack::API,
+        handed = home.join("handed").display(),
+    );
+    write("greenlight.yaml", &config);
+    home.join("greenlight.yaml")
+}
+
+fn serve(net: &Net, home: &Path, config: &Path) -> Child {
+    let log = File::create(home.join("serve.log")).expect("the lab's directory can be written");
+    net.command("srv", env!("CARGO_BIN_EXE_greenlight"))
+        .args(["serve", "--config"])
+        .arg(config)
+        .env("LAB_PASSWORD", "lab-password")
+        .env("LAB_SLACK_TOKEN", TOKEN)
+        .env("NO_PROXY", "*")
+        .stdout(log.try_clone().expect("a file can be shared"))
+        .stderr(log)
+        .spawn()
+        .expect("greenlight runs")
+}
