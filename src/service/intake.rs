@@ -3,11 +3,24 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use moka::sync::Cache;
 
 use crate::address::Mac;
+use crate::clock::{Clock, Timestamp};
 use crate::domain::inventory::meant::{Device, Position};
+use crate::domain::run::Event;
 use crate::receipt::Committed;
-use crate::service::memory::{Lease, Refused};
+use crate::service::memory::{Change, Lease, Refused};
+use crate::service::plan::InForce;
+use crate::service::runner::{Input, Opening, Runs};
+
+/// Strangers written down within a minute of each other are one sighting. The number bounds memory
+/// against a flood of invented addresses.
+const STRANGERS_MAX: u64 = 10_000;
+const STRANGER_AGAIN: Duration = Duration::from_secs(60);
 
 /// What an asker let us know about itself. Whatever is absent is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,46 +53,166 @@ pub enum Identity {
 /// The intake. Clones share everything.
 #[derive(Clone)]
 pub struct Intake {
-    inner: Arc<()>,
+    plan: InForce,
+    runs: Runs,
+    clock: Clock,
+    /// Which device holds which address. A hint that is rebuilt from the leases at every start.
+    addresses: Arc<DashMap<Ipv4Addr, String>>,
+    strangers: Cache<String, ()>,
 }
 
 impl Intake {
+    pub fn new(plan: InForce, runs: Runs, clock: Clock, leases: &[Lease]) -> Self {
+        let addresses = DashMap::new();
+        for lease in leases {
+            if let Some(device) = &lease.device {
+                addresses.insert(lease.address, device.clone());
+            }
+        }
+        let strangers =
+            Cache::builder().max_capacity(STRANGERS_MAX).time_to_live(STRANGER_AGAIN).build();
+        Self { plan, runs, clock, addresses: Arc::new(addresses), strangers }
+    }
+
     /// Joins clues to the plan: serial, then MAC, then position, then the lease that holds the address.
     pub fn identify(&self, clues: &Clues) -> Identity {
-        let _ = (&self.inner, clues);
-        unreachable!()
+        let plan = self.plan.get();
+        let inventory = &plan.inventory;
+        let by_serial = clues.serial.as_deref().and_then(|serial| inventory.with_serial(serial));
+        let by_mac = clues.mac.and_then(|mac| inventory.with_mac(mac));
+        let by_position = clues.position.as_ref().and_then(|position| {
+            let anywhere = Position { remote_id: None, ..position.clone() };
+            inventory.at_position(position).or_else(|| inventory.at_position(&anywhere))
+        });
+        let named = [("serial", by_serial), ("MAC", by_mac), ("position", by_position)];
+        let mut found: Option<(&str, &Arc<Device>)> = None;
+        for (clue, device) in named {
+            let Some(device) = device else { continue };
+            match found {
+                None => found = Some((clue, device)),
+                Some((first, other)) if other.name != device.name => {
+                    let detail =
+                        format!("{first} says {}, {clue} says {}", other.name, device.name);
+                    return Identity::Conflict { detail };
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some((_, device)) = found {
+            return Identity::Device(Arc::clone(device));
+        }
+        if let Some(device) = clues.address.and_then(|address| self.holder(address)) {
+            return Identity::Device(device);
+        }
+        match &clues.platform {
+            Some(platform) => Identity::Stranger { description: describe(platform, clues) },
+            None => Identity::Nobody,
+        }
+    }
+
+    /// The device that holds this address: by lease, or by reservation while nobody leases it.
+    pub fn holder(&self, address: Ipv4Addr) -> Option<Arc<Device>> {
+        let plan = self.plan.get();
+        let leased = self.addresses.get(&address).map(|name| name.clone());
+        match leased {
+            Some(name) => plan.inventory.device(&name).cloned(),
+            None => plan.inventory.with_address(address).cloned(),
+        }
     }
 
     /// A device began to ask by DHCP (DISCOVER). Opens its run, or joins it, and returns at once;
     /// the run is durable later, with the lease.
     pub fn asked(&self, device: &Arc<Device>) {
-        let _ = device;
+        if device.managed {
+            self.runs.try_send(Input::event(&device.name, Event::Asked, Opening::Unproven));
+        }
     }
 
     /// Stores a lease, and with it, in the same commit, the step of the device's run.
     /// The receipt releases the reply.
     pub async fn lease_bound(&self, lease: Lease) -> Result<Committed, Refused> {
-        let _ = lease;
-        unreachable!()
+        let address = lease.address;
+        let device = lease.device.clone();
+        let plan = self.plan.get();
+        let managed = device
+            .as_deref()
+            .and_then(|name| plan.inventory.device(name))
+            .filter(|device| device.managed);
+        let event = managed.map(|device| (device.name.clone(), Event::LeaseBound { address }));
+        let input = Input {
+            event,
+            run: None,
+            opening: Opening::Unproven,
+            changes: vec![Change::Lease(lease)],
+            receipt: None,
+        };
+        let committed = self.runs.stored(input).await?;
+        match device {
+            Some(device) => drop(self.addresses.insert(address, device)),
+            None => drop(self.addresses.remove(&address)),
+        }
+        Ok(committed)
     }
 
     /// RELEASE, or DECLINE with the time until which the address must rest.
     pub async fn lease_ended(
         &self,
         address: Ipv4Addr,
-        quarantined_until: Option<crate::clock::Timestamp>,
+        quarantined_until: Option<Timestamp>,
     ) -> Result<Committed, Refused> {
-        let _ = (address, quarantined_until);
-        unreachable!()
+        let input = Input {
+            event: None,
+            run: None,
+            opening: Opening::Never,
+            changes: vec![Change::LeaseEnded { address, quarantined_until }],
+            receipt: None,
+        };
+        let committed = self.runs.stored(input).await?;
+        self.addresses.remove(&address);
+        Ok(committed)
     }
 
     /// Our DHCP side cannot serve this device (no free address, relay of no known subnet).
     pub fn lease_impossible(&self, device: &Arc<Device>, why: &str) {
-        let _ = (device, why);
+        if device.managed {
+            let event = Event::LeaseImpossible { why: why.to_owned() };
+            self.runs.try_send(Input::event(&device.name, event, Opening::Unproven));
+        }
     }
 
-    /// Somebody unknown, or a conflict: counted and reported once per `key`.
+    /// Somebody unknown, or a conflict: counted, and written down once a minute per `key`.
     pub fn stranger(&self, key: &str, description: &str) {
-        let _ = (key, description);
+        let entry = self.strangers.entry_by_ref(key).or_insert(());
+        if !entry.is_fresh() {
+            return;
+        }
+        tracing::warn!(key, description, "a device that nobody planned");
+        let at = self.clock.now();
+        let change = Change::Stranger {
+            key: key.chars().take(100).collect(),
+            description: description.chars().take(300).collect(),
+            at,
+        };
+        self.runs.try_send(Input {
+            event: None,
+            run: None,
+            opening: Opening::Never,
+            changes: vec![change],
+            receipt: None,
+        });
     }
+}
+
+fn describe(platform: &str, clues: &Clues) -> String {
+    let mut text = format!("a {platform} device");
+    if let Some(serial) = &clues.serial {
+        text.push_str(&format!(", serial {serial}"));
+    }
+    if let Some(mac) = clues.mac {
+        text.push_str(&format!(", MAC {mac}"));
+    }
+    if let Some(position) = &clues.position {
+        text.push_str(&format!(", at {}", position.circuit_id));
+    }
+    text
 }

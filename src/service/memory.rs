@@ -22,9 +22,10 @@ pub enum Change {
         window_micros: i64,
         forced: bool,
     },
-    /// A run that moved from revision `run.rev - 1`. Refused as [`Refused::Stale`] otherwise.
+    /// A run that moved from revision `from_rev`. Refused as [`Refused::Stale`] otherwise.
     RunMoved {
         run: Box<Run>,
+        from_rev: u64,
     },
     Journal(JournalLine),
     Lease(Lease),

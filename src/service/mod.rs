@@ -4,6 +4,10 @@
 pub mod intake;
 pub mod leases;
 pub mod memory;
+pub mod operations;
 pub mod outbox;
+pub mod performer;
+pub mod plan;
 pub mod probe;
+pub mod runner;
 pub mod serving;

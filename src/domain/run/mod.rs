@@ -13,6 +13,15 @@ use crate::clock::Timestamp;
 use crate::domain::check::{Check, Findings, Problem};
 use crate::domain::notice;
 
+mod draft;
+mod phases;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod transitions;
+
+pub use phases::{open, step};
+
 /// A run of one device. A row in the store, moved by [`step`] alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -52,12 +61,25 @@ pub struct Run {
     pub handed: BTreeMap<String, String>,
     /// The newest outcome of each check.
     pub findings: Option<Findings>,
+    /// A problem seen but not said yet, and since when: some faults must be seen to last.
+    pub suspected: Option<(Problem, Timestamp)>,
+    /// What was said lately, so that a flickering fault pushes once. At most [`TOLD_MAX`].
+    pub told: Vec<(Problem, Timestamp)>,
+    /// The newest visit was told to save the running configuration first.
+    pub saving: bool,
+    /// A file name it asked for that its platform does not know.
+    pub strange_file: Option<String>,
 }
+
+/// How many said problems a run remembers: more than one device can have within a minute.
+pub const TOLD_MAX: usize = 16;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transfers {
     pub complete: u32,
     pub aborted: u32,
+    /// Aborted ones since the last complete one.
+    pub aborted_in_a_row: u32,
 }
 
 /// The steps an installer sees.
@@ -93,12 +115,12 @@ pub struct Timing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum Phase {
-    /// Opened by a person or the plan; nothing was heard yet.
-    Expected,
+    /// Opened; nothing was heard yet. It should ask for an address by `ask_by`.
+    Expected { ask_by: Timestamp },
     /// It holds a lease. It should ask for its file by `fetch_by`.
     Addressed { fetch_by: Timestamp },
-    /// It is reading its file.
-    Fetching { since: Timestamp },
+    /// It is reading its file. The end of the transfer should be known by `end_by`.
+    Fetching { since: Timestamp, end_by: Timestamp },
     /// It has its file and is applying it or rebooting. The first visit is at `visit_at`.
     Settling { visit_at: Timestamp, back_by: Timestamp },
     /// We try to log in. `refused_since` is set from the first refused login on.
@@ -227,7 +249,7 @@ impl Phase {
     /// The name as people and the store say it.
     pub fn name(&self) -> &'static str {
         match self {
-            Phase::Expected => "expected",
+            Phase::Expected { .. } => "expected",
             Phase::Addressed { .. } => "addressed",
             Phase::Fetching { .. } => "fetching",
             Phase::Settling { .. } => "settling",

@@ -1,0 +1,424 @@
+//! A step being made: the run as it will be, what to write down and what follows. The moves that
+//! several phases share live here; which phase makes which move stands in `phases`.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::domain::check::{self, Check, Findings, Problem, Verdict};
+use crate::domain::fault::Fault;
+use crate::domain::notice::Kind;
+use crate::domain::run::{Effect, Milestone, Phase, Run, Stepped, TOLD_MAX, Timer, Visit};
+
+/// A problem said within this time is not pushed again: `facts` call for one push when a fault flickers.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// An open fault that nobody mends is given up after a day; the device stays as it is.
+const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+
+pub(super) struct Draft {
+    pub run: Run,
+    pub now: Timestamp,
+    notes: Vec<(String, String)>,
+    effects: Vec<Effect>,
+}
+
+impl Draft {
+    pub fn of(run: &Run, now: Timestamp) -> Self {
+        let mut run = run.clone();
+        run.rev += 1;
+        Self { run, now, notes: Vec::new(), effects: Vec::new() }
+    }
+
+    pub fn finish(self) -> Stepped {
+        Stepped { run: self.run, notes: self.notes, effects: self.effects }
+    }
+
+    pub fn note(&mut self, topic: &str, text: impl Into<String>) {
+        self.notes.push((topic.to_owned(), text.into()));
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    pub fn tell(&mut self, kind: Kind) {
+        self.effect(Effect::Tell { kind, problem: None });
+    }
+
+    pub fn wake(&mut self, timer: Timer, at: Timestamp) {
+        self.effect(Effect::Wake { timer, at });
+    }
+
+    pub fn sleep(&mut self, timer: Timer) {
+        self.effect(Effect::Sleep { timer });
+    }
+
+    /// The device spoke, or a person did: the window counts from here.
+    pub fn heard(&mut self) {
+        self.run.last_heard = self.now;
+    }
+
+    /// One more request that joined this run.
+    pub fn repeat(&mut self, what: &str) {
+        self.heard();
+        self.run.repeats += 1;
+        self.note("repeat", format!("{what} again, {} so far", self.run.repeats));
+    }
+
+    /// Sets a milestone once; true if it is new.
+    pub fn reach(&mut self, milestone: Milestone) -> bool {
+        let now = self.now;
+        let mut new = false;
+        self.run.milestones.entry(milestone).or_insert_with(|| {
+            new = true;
+            now
+        });
+        new
+    }
+
+    /// The first sign of life starts the thread in chat.
+    pub fn begin(&mut self) {
+        self.heard();
+        if self.reach(Milestone::Asked) {
+            self.tell(Kind::Started);
+        }
+    }
+
+    pub fn enter(&mut self, phase: Phase, why: impl Into<String>) {
+        self.note(phase.name(), why);
+        self.run.phase = phase;
+    }
+
+    pub fn address(&mut self, address: Ipv4Addr) {
+        self.heard();
+        if self.run.address != Some(address) {
+            self.note("address", format!("has {address}"));
+            self.run.address = Some(address);
+        }
+    }
+
+    /// A lease while nothing later has begun.
+    pub fn addressed(&mut self, address: Ipv4Addr) {
+        self.begin();
+        self.address(address);
+        let fetch_by = self.now.plus(self.run.timing.file_patience);
+        self.enter(Phase::Addressed { fetch_by }, format!("leased {address}"));
+        self.wake(Timer::Deadline, fetch_by);
+        if self.reach(Milestone::Addressed) {
+            self.tell(Kind::Progress);
+        }
+    }
+
+    /// It reads its file, for the first time or anew.
+    pub fn fetching(&mut self, transport: &str, name: &str, address: Ipv4Addr) {
+        self.begin();
+        self.address(address);
+        self.reach(Milestone::Addressed);
+        let end_by = self.now.plus(self.run.timing.file_patience);
+        self.run.strange_file = None;
+        self.enter(
+            Phase::Fetching { since: self.now, end_by },
+            format!("asks for {} by {transport}", shown(name)),
+        );
+        self.sleep(Timer::Visit);
+        self.wake(Timer::Deadline, end_by);
+    }
+
+    pub fn transfer_ended(&mut self, complete: bool, bytes: u64, why: &str) {
+        self.heard();
+        if complete {
+            self.run.transfers.complete += 1;
+            self.run.transfers.aborted_in_a_row = 0;
+            self.note("transfer", format!("{bytes} bytes complete"));
+        } else {
+            self.run.transfers.aborted += 1;
+            // A probe of the size (OACK, then ERROR) is no broken download.
+            if bytes > 0 {
+                self.run.transfers.aborted_in_a_row += 1;
+            }
+            self.note("transfer", format!("broke after {bytes} bytes: {}", shown(why)));
+        }
+    }
+
+    /// The file arrived: leave it time to take effect.
+    pub fn settling(&mut self, sha256: &str) {
+        self.run.served_sha256 = Some(sha256.to_owned());
+        let visit_at = self.now.plus(self.run.timing.settle);
+        let back_by = self.now.plus(self.run.timing.back_deadline.max(self.run.timing.settle));
+        self.enter(Phase::Settling { visit_at, back_by }, "has its configuration");
+        self.run.findings = None;
+        self.run.suspected = None;
+        self.run.first_visit = None;
+        self.wake(Timer::Visit, visit_at);
+        self.wake(Timer::Deadline, back_by);
+        if self.reach(Milestone::Downloaded) {
+            self.tell(Kind::Progress);
+        }
+    }
+
+    pub fn connecting(&mut self, back_by: Timestamp, why: &str) {
+        self.enter(Phase::Connecting { back_by, refused_since: None }, why);
+        self.wake(Timer::Deadline, back_by);
+        self.visit();
+    }
+
+    /// Goes and looks now. Without an address there is nowhere to go: the timer tries again.
+    pub fn visit(&mut self) {
+        let Some(address) = self.run.address else {
+            self.visit_later();
+            return;
+        };
+        self.run.attempt += 1;
+        self.run.saving = self.wants_saving();
+        let (attempt, save) = (self.run.attempt, self.run.saving);
+        self.effect(Effect::Visit { attempt, address, save });
+        // Should the answer never come (a restart in between), the next visit comes by itself.
+        let at = self.now.plus(self.run.timing.recheck * 2 + Duration::from_secs(60));
+        self.wake(Timer::Visit, at);
+    }
+
+    pub fn visit_later(&mut self) {
+        self.wake(Timer::Visit, self.now.plus(self.run.timing.recheck));
+    }
+
+    /// Saving is due once the running configuration is proven and the saved one is not.
+    fn wants_saving(&self) -> bool {
+        self.run.timing.save
+            && verdict_of(&self.run, Check::Running) == Some(&Verdict::Pass)
+            && !matches!(
+                verdict_of(&self.run, Check::Saved),
+                Some(Verdict::Pass | Verdict::NotPlanned) | None
+            )
+    }
+
+    /// Says what is wrong, once, and goes on looking.
+    pub fn action_needed(&mut self, problem: Problem, reachable: bool) {
+        self.run.suspected = None;
+        self.run.told.retain(|(_, at)| self.now.since(*at) < QUIET);
+        let lately = self.run.told.iter().any(|(told, _)| *told == problem);
+        let kind = if lately { Kind::Progress } else { Kind::ActionNeeded };
+        if !lately {
+            self.run.told.push((problem.clone(), self.now));
+            let surplus = self.run.told.len().saturating_sub(TOLD_MAX);
+            self.run.told.drain(..surplus);
+        }
+        self.note("fault", format!("{} {}", problem.fault.code(), fill_text(&problem)));
+        self.effect(Effect::Tell { kind, problem: Some(problem.clone()) });
+        self.enter(
+            Phase::ActionNeeded { problem, since: self.now, still_waiting_said: false, reachable },
+            "waits for the fault to be mended",
+        );
+        self.visit_later();
+        self.wake(Timer::Deadline, self.now.plus(GIVE_UP));
+        self.wake(Timer::StillWaiting, self.now.plus(self.run.timing.still_waiting));
+    }
+
+    pub fn trouble(&mut self, fault: Fault, fill: &[(&str, &str)], reachable: bool) {
+        self.action_needed(problem(fault, fill), reachable);
+    }
+
+    /// The fault that was said is gone.
+    pub fn cleared(&mut self) {
+        if let Phase::ActionNeeded { problem, .. } = &self.run.phase {
+            let problem = problem.clone();
+            self.note("cleared", problem.fault.code());
+            self.effect(Effect::Tell { kind: Kind::Cleared, problem: Some(problem) });
+            self.sleep(Timer::StillWaiting);
+        }
+    }
+
+    /// A visit got in and its answers were compared with the plan.
+    pub fn judged(&mut self, host_key: Option<&String>, findings: &Findings) {
+        if self.run.host_key.is_none() {
+            self.run.host_key = host_key.cloned();
+        }
+        self.run.first_visit.get_or_insert(self.now);
+        let before = self.run.findings.replace(findings.clone());
+        if before.as_ref() != Some(findings) {
+            self.write_down(findings);
+        }
+        let back = self.reach(Milestone::Back);
+        if check::all_proven(findings) {
+            self.cleared();
+            self.proven();
+        } else if self.wants_saving() && !self.run.saving {
+            self.verifying("the configuration runs; saving it");
+            self.visit();
+        } else {
+            self.doubted(findings);
+        }
+        if back {
+            self.tell(Kind::Progress);
+        }
+    }
+
+    fn write_down(&mut self, findings: &Findings) {
+        for (check, verdict) in &findings.verdicts {
+            let text = match verdict {
+                Verdict::Pass => "pass".to_owned(),
+                Verdict::NotPlanned => "not planned".to_owned(),
+                Verdict::Unknown { why } => format!("unknown: {}", shown(why)),
+                Verdict::Fail(problem) => {
+                    format!("fail: {} {}", problem.fault.code(), fill_text(problem))
+                }
+            };
+            self.note("check", format!("{check:?}: {text}"));
+        }
+        for remark in &findings.remarks {
+            self.note("remark", shown(remark));
+        }
+    }
+
+    fn verifying(&mut self, why: &str) {
+        if !matches!(self.run.phase, Phase::Verifying { .. } | Phase::ActionNeeded { .. }) {
+            self.enter(Phase::Verifying { since: self.now }, why);
+            self.sleep(Timer::Deadline);
+        }
+    }
+
+    /// Not everything is proven. What is wrong is said when it lasts; what is unknown, when it stays so.
+    fn doubted(&mut self, findings: &Findings) {
+        self.verifying("comparing with the plan");
+        let found = check::most_urgent(findings).cloned().or_else(|| {
+            let (check, why) = check::first_unknown(findings)?;
+            Some(problem(Fault::Unreadable, &[("found", &format!("{check:?}: {why}"))]))
+        });
+        let Some(found) = found else {
+            self.run.suspected = None;
+            self.visit_later();
+            return;
+        };
+        if let Phase::ActionNeeded { problem, .. } = &self.run.phase
+            && *problem == found
+        {
+            self.run.suspected = None;
+            self.visit_later();
+            return;
+        }
+        let since = match &self.run.suspected {
+            Some((suspected, since)) if suspected.fault == found.fault => Some(*since),
+            Some(_) | None => None,
+        };
+        let lasts = since.is_some_and(|since| self.now.since(since) >= self.patience(&found));
+        if lasts || self.patience(&found).is_zero() {
+            self.cleared();
+            self.action_needed(found, true);
+        } else {
+            self.run.suspected = Some((found, since.unwrap_or(self.now)));
+            self.visit_later();
+        }
+    }
+
+    /// How long a fault must be seen before it is said. Zero: at once.
+    fn patience(&self, problem: &Problem) -> Duration {
+        let timing = &self.run.timing;
+        let moving = matches!(self.run.phase, Phase::ActionNeeded { .. });
+        match problem.fault {
+            // A plug that is being moved is dark and mute for a while.
+            Fault::NeighbourDown | Fault::NeighbourMute if moving => timing.neighbour_patience,
+            // The set must be seen twice: neighbours are heard one after the other.
+            Fault::NeighbourDown
+            | Fault::NeighbourMute
+            | Fault::WrongPort
+            | Fault::WrongDevice
+            | Fault::SwappedPair
+            | Fault::ConfigurationDiffers => Duration::from_millis(1),
+            Fault::Unreadable => timing.neighbour_patience + timing.back_deadline,
+            Fault::Silent
+            | Fault::DhcpSide
+            | Fault::NoFileAsked
+            | Fault::UnexpectedFile
+            | Fault::UnknownDevice
+            | Fault::TransferBroken
+            | Fault::NotBack
+            | Fault::LoginRefused
+            | Fault::HostKeyChanged
+            | Fault::OtherBox
+            | Fault::OtherSoftware
+            | Fault::Duplicate
+            | Fault::OurSide => Duration::ZERO,
+        }
+    }
+
+    /// Every check passed: hand over, or be green at once where nobody takes over.
+    fn proven(&mut self) {
+        self.run.suspected = None;
+        if self.reach(Milestone::Checked) {
+            self.tell(Kind::Progress);
+        }
+        let open = |hooks: &[String], handed: &std::collections::BTreeMap<String, String>| {
+            hooks.iter().filter(|hook| !handed.contains_key(*hook)).cloned().collect::<Vec<_>>()
+        };
+        let required = open(&self.run.timing.hooks_required, &self.run.handed);
+        let optional = open(&self.run.timing.hooks_optional, &self.run.handed);
+        for hook in required.iter().chain(&optional) {
+            self.effect(Effect::HandOff { hook: hook.clone() });
+        }
+        self.sleep(Timer::Visit);
+        self.sleep(Timer::Deadline);
+        if required.is_empty() {
+            self.ready();
+        } else {
+            let why = format!("everything is proven; waits for {}", required.join(", "));
+            let since = self.now;
+            self.enter(Phase::HandingOff { since, waiting_for: required }, why);
+            self.wake(Timer::StillWaiting, self.now.plus(self.run.timing.still_waiting));
+        }
+    }
+
+    pub fn ready(&mut self) {
+        self.reach(Milestone::HandedOver);
+        self.enter(Phase::Ready { at: self.now }, "green");
+        self.tell(Kind::Done);
+        self.rest();
+    }
+
+    /// No timer outlives the run.
+    pub fn rest(&mut self) {
+        self.sleep(Timer::Visit);
+        self.sleep(Timer::Deadline);
+        self.sleep(Timer::StillWaiting);
+    }
+
+    /// An answer that belongs to an earlier attempt.
+    pub fn late(&self, attempt: u64) -> bool {
+        attempt != self.run.attempt
+    }
+
+    /// What a visit that did not get in leads to, wherever the run is.
+    pub fn no_entry(&mut self, visit: &Visit) {
+        match visit {
+            Visit::HostKeyChanged { found } => {
+                self.cleared();
+                self.trouble(Fault::HostKeyChanged, &[("found", found)], true);
+            }
+            Visit::Unreachable { why } | Visit::LoginRefused { why } | Visit::Broken { why } => {
+                self.note("visit", shown(why));
+                self.visit_later();
+            }
+            Visit::Judged { .. } => {}
+        }
+    }
+}
+
+fn verdict_of(run: &Run, wanted: Check) -> Option<&Verdict> {
+    let findings = run.findings.as_ref()?;
+    findings.verdicts.iter().find(|(check, _)| *check == wanted).map(|(_, verdict)| verdict)
+}
+
+pub(super) fn problem(fault: Fault, fill: &[(&str, &str)]) -> Problem {
+    let fill = fill.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    Problem { fault, fill }
+}
+
+fn fill_text(problem: &Problem) -> String {
+    let parts: Vec<String> =
+        problem.fill.iter().map(|(key, value)| format!("{key}={}", shown(value))).collect();
+    parts.join(" ")
+}
+
+/// Text from outside, fit for a journal line: no control characters, at most 200 characters.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+}

@@ -1,0 +1,526 @@
+//! The phases, one function each, every event named.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use crate::clock::Timestamp;
+use crate::domain::fault::Fault;
+use crate::domain::inventory::meant::Device;
+use crate::domain::notice::Kind;
+use crate::domain::run::draft::{Draft, shown};
+use crate::domain::run::{Event, Milestone, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
+
+/// A new run of `device`, before its first event. `id` is unique; nothing follows from this alone.
+pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run {
+    Run {
+        id,
+        device: device.name.clone(),
+        site: device.site.clone(),
+        platform: device.platform.clone(),
+        location: device.location.clone(),
+        opened: now,
+        last_heard: now,
+        rev: 0,
+        seq: 0,
+        phase: Phase::Expected { ask_by: now.plus(timing.file_patience) },
+        timing,
+        actor: None,
+        address: device.address,
+        repeats: 0,
+        transfers: Transfers::default(),
+        served_sha256: None,
+        host_key: None,
+        attempt: 0,
+        first_visit: None,
+        milestones: BTreeMap::new(),
+        handed: BTreeMap::new(),
+        findings: None,
+        suspected: None,
+        told: Vec::new(),
+        saving: false,
+        strange_file: None,
+    }
+}
+
+/// Moves a run. Pure and total: the same run, event and time give the same step, and every event is
+/// met in every phase, if only with a note.
+pub fn step(run: &Run, event: &Event, now: Timestamp) -> Stepped {
+    let mut draft = Draft::of(run, now);
+    match &run.phase {
+        Phase::Expected { .. } => expected(&mut draft, event),
+        Phase::Addressed { .. } => addressed(&mut draft, event),
+        Phase::Fetching { .. } => fetching(&mut draft, event),
+        Phase::Settling { back_by, .. } => settling(&mut draft, event, *back_by),
+        Phase::Connecting { back_by, refused_since } => {
+            connecting(&mut draft, event, *back_by, *refused_since);
+        }
+        Phase::Verifying { .. } => verifying(&mut draft, event),
+        Phase::HandingOff { waiting_for, .. } => handing_off(&mut draft, event, waiting_for),
+        Phase::ActionNeeded { problem, reachable, .. } => {
+            action_needed(&mut draft, event, problem.fault, *reachable);
+        }
+        Phase::Ready { .. } | Phase::Failed { .. } | Phase::Cancelled { .. } => {
+            ended(&mut draft, event);
+        }
+    }
+    draft.finish()
+}
+
+fn expected(d: &mut Draft, event: &Event) {
+    match event {
+        Event::Asked => d.begin(),
+        Event::LeaseBound { address } => d.addressed(*address),
+        Event::LeaseImpossible { why } => lease_impossible(d, why),
+        Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
+        Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::TransferEnded { complete, bytes, sha256, why, .. } => {
+            transfer_ended(d, (*complete, *bytes), sha256, why);
+        }
+        Event::Due { timer: Timer::Deadline } => d.trouble(Fault::Silent, &[], false),
+        Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
+        Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
+        Event::Conflict { detail } => conflict(d, detail),
+        Event::OurSideFailed { why } => our_side(d, why),
+        Event::Recheck { by } => recheck(d, by),
+        Event::Cancel { by } => cancel(d, by),
+    }
+}
+
+fn addressed(d: &mut Draft, event: &Event) {
+    match event {
+        Event::Asked => d.repeat("asked for an address"),
+        Event::LeaseBound { address } => again_addressed(d, *address),
+        Event::LeaseImpossible { why } => lease_impossible(d, why),
+        Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
+        Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::TransferEnded { complete, bytes, sha256, why, .. } => {
+            transfer_ended(d, (*complete, *bytes), sha256, why);
+        }
+        Event::Due { timer: Timer::Deadline } => match d.run.strange_file.clone() {
+            Some(name) => d.trouble(Fault::UnexpectedFile, &[("found", &name)], false),
+            None => d.trouble(Fault::NoFileAsked, &[], false),
+        },
+        Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
+        Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
+        Event::Conflict { detail } => conflict(d, detail),
+        Event::OurSideFailed { why } => our_side(d, why),
+        Event::Recheck { by } => recheck(d, by),
+        Event::Cancel { by } => cancel(d, by),
+    }
+}
+
+fn fetching(d: &mut Draft, event: &Event) {
+    match event {
+        Event::Asked => d.repeat("asked for an address"),
+        Event::LeaseBound { address } => d.address(*address),
+        Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
+        Event::FileAsked { name, address, .. } => {
+            d.address(*address);
+            d.repeat(&format!("asked for {}", shown(name)));
+        }
+        Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::TransferEnded { complete, bytes, sha256, why, .. } => {
+            transfer_ended(d, (*complete, *bytes), sha256, why);
+        }
+        Event::Due { timer: Timer::Deadline } => {
+            let fetch_by = d.now.plus(d.run.timing.file_patience);
+            d.enter(Phase::Addressed { fetch_by }, "the end of its transfer was not seen");
+            d.wake(Timer::Deadline, fetch_by);
+        }
+        Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
+        Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
+        Event::Conflict { detail } => conflict(d, detail),
+        Event::OurSideFailed { why } => our_side(d, why),
+        Event::Recheck { by } => recheck(d, by),
+        Event::Cancel { by } => cancel(d, by),
+    }
+}
+
+fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
+    match event {
+        Event::Asked => d.repeat("asked for an address"),
+        Event::LeaseBound { address } => d.address(*address),
+        Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
+        Event::FileAsked { name, address, .. } => {
+            d.address(*address);
+            d.repeat(&format!("asked for {}", shown(name)));
+        }
+        Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::TransferEnded { complete, bytes, sha256, why, .. } => {
+            d.transfer_ended(*complete, *bytes, why);
+            if *complete {
+                d.settling(sha256);
+            }
+        }
+        Event::Due { timer: Timer::Visit } => d.connecting(back_by, "first visit"),
+        Event::Due { timer: Timer::Deadline } => d.connecting(back_by, "deadline of settling"),
+        Event::Due { timer: Timer::StillWaiting } => {}
+        Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
+        Event::Conflict { detail } => conflict(d, detail),
+        Event::OurSideFailed { why } => d.note("ours", shown(why)),
+        Event::Recheck { by } => {
+            d.note("recheck", format!("by {}", shown(by)));
+            d.connecting(back_by, "asked for by a person");
+        }
+        Event::Cancel { by } => cancel(d, by),
+    }
+}
+
+fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: Option<Timestamp>) {
+    match event {
+        Event::Asked => d.repeat("asked for an address"),
+        Event::LeaseBound { address } => d.address(*address),
+        Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
+        Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
+        Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::TransferEnded { complete, bytes, sha256, why, .. } => {
+            d.transfer_ended(*complete, *bytes, why);
+            if *complete {
+                d.settling(sha256);
+            }
+        }
+        Event::Due { timer: Timer::Visit } => d.visit(),
+        Event::Due { timer: Timer::Deadline } => {
+            if refused_since.is_none() {
+                d.trouble(Fault::NotBack, &[], false);
+            }
+        }
+        Event::Due { timer: Timer::StillWaiting } => {}
+        Event::Visited { attempt, visit } => {
+            if d.late(*attempt) {
+                d.note("late", "a visit of an earlier attempt");
+            } else {
+                first_entry(d, visit, back_by, refused_since);
+            }
+        }
+        Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
+        Event::Conflict { detail } => conflict(d, detail),
+        Event::OurSideFailed { why } => d.note("ours", shown(why)),
+        Event::Recheck { by } => recheck(d, by),
+        Event::Cancel { by } => cancel(d, by),
+    }
+}
+
+/// What a visit means while nobody was let in yet.
+fn first_entry(d: &mut Draft, visit: &Visit, back_by: Timestamp, refused_since: Option<Timestamp>) {
+    match visit {
+        Visit::Unreachable { .. } => {
+            d.no_entry(visit);
+            if d.now >= back_by {
+                d.trouble(Fault::NotBack, &[], false);
+            }
+        }
+        Visit::LoginRefused { .. } => {
+            d.no_entry(visit);
+            let since = refused_since.unwrap_or(d.now);
+            if d.now.since(since) >= d.run.timing.login_patience {
+                d.trouble(Fault::LoginRefused, &[], true);
+            } else {
+                d.run.phase = Phase::Connecting { back_by, refused_since: Some(since) };
+            }
+        }
+        Visit::Broken { why } => {
+            d.no_entry(visit);
+            if d.now >= back_by {
+                d.trouble(Fault::Unreadable, &[("found", why)], true);
+            }
+        }
+        Visit::HostKeyChanged { .. } => d.no_entry(visit),
+        Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
+    }
+}
+
+fn verifying(d: &mut Draft, event: &Event) {
+    match event {
+        Event::Asked => d.repeat("asked for an address"),
+        Event::LeaseBound { address } => d.address(*address),
+        Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
+        Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
+        Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::TransferEnded { complete, bytes, sha256, why, .. } => {
+            d.transfer_ended(*complete, *bytes, why);
+            if *complete {
+                d.settling(sha256);
+            }
+        }
+        Event::Due { timer: Timer::Visit } => d.visit(),
+        Event::Due { timer: Timer::Deadline | Timer::StillWaiting } => {}
+        Event::Visited { attempt, visit } => {
+            if d.late(*attempt) {
+                d.note("late", "a visit of an earlier attempt");
+            } else {
+                later_entry(d, visit);
+            }
+        }
+        Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
+        Event::Conflict { detail } => conflict(d, detail),
+        Event::OurSideFailed { why } => d.note("ours", shown(why)),
+        Event::Recheck { by } => recheck(d, by),
+        Event::Cancel { by } => cancel(d, by),
+    }
+}
+
+/// What a visit means after somebody was let in once.
+fn later_entry(d: &mut Draft, visit: &Visit) {
+    match visit {
+        Visit::Unreachable { why } => {
+            d.note("visit", shown(why));
+            let back_by = d.now.plus(d.run.timing.back_deadline);
+            d.enter(Phase::Connecting { back_by, refused_since: None }, "it is away again");
+            d.wake(Timer::Deadline, back_by);
+            d.visit_later();
+        }
+        Visit::LoginRefused { why } => {
+            d.note("visit", shown(why));
+            let back_by = d.now.plus(d.run.timing.back_deadline);
+            let refused_since = Some(d.now);
+            d.enter(Phase::Connecting { back_by, refused_since }, "refuses the login");
+            d.visit_later();
+        }
+        Visit::Broken { .. } | Visit::HostKeyChanged { .. } => d.no_entry(visit),
+        Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
+    }
+}
+
+fn handing_off(d: &mut Draft, event: &Event, waiting_for: &[String]) {
+    match event {
+        Event::Asked => d.repeat("asked for an address"),
+        Event::LeaseBound { address } => d.address(*address),
+        Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
+        Event::FileAsked { name, .. } => d.repeat(&format!("asked for {}", shown(name))),
+        Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::TransferEnded { complete, bytes, why, .. } => {
+            d.transfer_ended(*complete, *bytes, why);
+        }
+        Event::Due { timer: Timer::Visit | Timer::Deadline } => {}
+        Event::Due { timer: Timer::StillWaiting } => d.tell(Kind::StillWaiting),
+        Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::HookAnswered { hook, accepted, answer } => {
+            hook_answered(d, (hook, *accepted), answer, waiting_for);
+        }
+        Event::Conflict { detail } => conflict(d, detail),
+        Event::OurSideFailed { why } => d.note("ours", shown(why)),
+        Event::Recheck { by } => recheck(d, by),
+        Event::Cancel { by } => cancel(d, by),
+    }
+}
+
+fn hook_answered(
+    d: &mut Draft,
+    (hook, accepted): (&str, bool),
+    answer: &str,
+    waiting_for: &[String],
+) {
+    d.note(
+        "handoff",
+        format!("{hook} {}: {}", if accepted { "accepted" } else { "refused" }, shown(answer)),
+    );
+    if accepted {
+        d.run.handed.insert(hook.to_owned(), shown(answer));
+    }
+    if !waiting_for.iter().any(|waiting| waiting == hook) {
+        return;
+    }
+    if accepted {
+        let rest: Vec<String> = waiting_for.iter().filter(|w| *w != hook).cloned().collect();
+        if rest.is_empty() {
+            d.ready();
+        } else if let Phase::HandingOff { waiting_for, .. } = &mut d.run.phase {
+            *waiting_for = rest;
+        }
+    } else {
+        d.trouble(Fault::OurSide, &[("found", hook)], true);
+    }
+}
+
+/// Faults that end when the device is served, and those that end when it is seen right.
+fn action_needed(d: &mut Draft, event: &Event, fault: Fault, reachable: bool) {
+    match event {
+        Event::Asked => d.repeat("asked for an address"),
+        Event::LeaseBound { address } => {
+            if fault.layer() <= Fault::DhcpSide.layer() && fault != Fault::OurSide {
+                d.cleared();
+                d.addressed(*address);
+            } else {
+                d.address(*address);
+            }
+        }
+        Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
+        Event::FileAsked { transport, name, address } => {
+            if fault == Fault::TransferBroken {
+                d.address(*address);
+                d.repeat(&format!("asked for {}", shown(name)));
+            } else {
+                d.cleared();
+                d.fetching(transport, name, *address);
+            }
+        }
+        Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::TransferEnded { complete, bytes, sha256, why, .. } => {
+            d.transfer_ended(*complete, *bytes, why);
+            if *complete {
+                d.cleared();
+                d.settling(sha256);
+            }
+        }
+        Event::Due { timer: Timer::Visit } => {
+            if fault.layer() >= Fault::NotBack.layer() || reachable {
+                d.visit();
+            }
+        }
+        Event::Due { timer: Timer::Deadline } => give_up(d, fault),
+        Event::Due { timer: Timer::StillWaiting } => still_waiting(d),
+        Event::Visited { attempt, visit } => {
+            if d.late(*attempt) {
+                d.note("late", "a visit of an earlier attempt");
+            } else {
+                repaired(d, visit, fault);
+            }
+        }
+        Event::HookAnswered { hook, accepted, answer } => {
+            hook_answered(d, (hook, *accepted), answer, &[]);
+        }
+        Event::Conflict { detail } => d.note("conflict", shown(detail)),
+        Event::OurSideFailed { why } => d.note("ours", shown(why)),
+        Event::Recheck { by } => recheck(d, by),
+        Event::Cancel { by } => cancel(d, by),
+    }
+}
+
+/// What a visit means while a fault is open.
+fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
+    match visit {
+        Visit::Judged { host_key, findings } => {
+            let connectivity = fault.layer() < Fault::OtherBox.layer();
+            if connectivity && fault != Fault::HostKeyChanged {
+                d.cleared();
+                d.enter(Phase::Verifying { since: d.now }, "it lets us in");
+            }
+            d.judged(host_key.as_ref(), findings);
+        }
+        Visit::HostKeyChanged { .. } if fault != Fault::HostKeyChanged => d.no_entry(visit),
+        Visit::LoginRefused { .. } if fault == Fault::NotBack => {
+            d.cleared();
+            let back_by = d.now.plus(d.run.timing.back_deadline);
+            let refused_since = Some(d.now);
+            d.enter(Phase::Connecting { back_by, refused_since }, "back, refuses the login");
+            d.visit_later();
+        }
+        Visit::Unreachable { .. }
+        | Visit::LoginRefused { .. }
+        | Visit::Broken { .. }
+        | Visit::HostKeyChanged { .. } => d.visit_later(),
+    }
+}
+
+/// Ready, Failed and Cancelled move no more: what still comes is counted and written down.
+fn ended(d: &mut Draft, event: &Event) {
+    match event {
+        Event::Asked => d.repeat("asked for an address"),
+        Event::FileAsked { name, .. } => d.repeat(&format!("asked for {}", shown(name))),
+        Event::TransferEnded { complete, bytes, why, .. } => {
+            d.transfer_ended(*complete, *bytes, why);
+        }
+        Event::LeaseBound { address } => d.address(*address),
+        Event::HookAnswered { hook, accepted, answer } => {
+            hook_answered(d, (hook, *accepted), answer, &[]);
+        }
+        Event::LeaseImpossible { why } | Event::OurSideFailed { why } => {
+            d.note("ours", shown(why));
+        }
+        Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::Conflict { detail } => d.note("conflict", shown(detail)),
+        Event::Due { .. } | Event::Visited { .. } => d.note("late", "the run has ended"),
+        Event::Recheck { by } | Event::Cancel { by } => {
+            d.note("refused", format!("{} asked, and the run has ended", shown(by)));
+        }
+    }
+}
+
+fn again_addressed(d: &mut Draft, address: Ipv4Addr) {
+    if d.run.address == Some(address) {
+        d.repeat("took its address");
+    } else {
+        d.addressed(address);
+    }
+}
+
+fn transfer_ended(d: &mut Draft, (complete, bytes): (bool, u64), sha256: &str, why: &str) {
+    d.begin();
+    d.transfer_ended(complete, bytes, why);
+    if complete {
+        d.settling(sha256);
+    } else if d.run.transfers.aborted_in_a_row >= 2 {
+        d.trouble(Fault::TransferBroken, &[("found", why)], false);
+    }
+}
+
+fn lease_impossible(d: &mut Draft, why: &str) {
+    d.begin();
+    d.trouble(Fault::DhcpSide, &[("found", why)], false);
+}
+
+fn strange_file(d: &mut Draft, name: &str) {
+    d.heard();
+    d.note("file", format!("asked for {}, which its platform does not know", shown(name)));
+    d.run.strange_file = Some(shown(name));
+}
+
+fn unexpected_hook(d: &mut Draft, hook: &str) {
+    d.note("handoff", format!("an answer of {hook} that nobody waits for"));
+}
+
+fn conflict(d: &mut Draft, detail: &str) {
+    d.begin();
+    d.trouble(Fault::Duplicate, &[("found", detail)], false);
+}
+
+fn our_side(d: &mut Draft, why: &str) {
+    d.begin();
+    d.trouble(Fault::OurSide, &[("found", why)], false);
+}
+
+fn recheck(d: &mut Draft, by: &str) {
+    d.heard();
+    d.reach(Milestone::Asked);
+    d.note("recheck", format!("by {}", shown(by)));
+    if d.run.address.is_none() {
+        d.note("refused", "it has no address to visit yet");
+        return;
+    }
+    if matches!(d.run.phase, Phase::ActionNeeded { .. } | Phase::Verifying { .. }) {
+        d.visit();
+    } else {
+        let back_by = d.now.plus(d.run.timing.back_deadline);
+        d.sleep(Timer::StillWaiting);
+        d.connecting(back_by, "asked for by a person");
+    }
+}
+
+fn cancel(d: &mut Draft, by: &str) {
+    d.heard();
+    let by = shown(by);
+    d.enter(Phase::Cancelled { at: d.now, by: by.clone() }, format!("by {by}"));
+    d.tell(Kind::Ended);
+    d.rest();
+}
+
+fn give_up(d: &mut Draft, fault: Fault) {
+    let why = format!("{} stayed open for a day", fault.code());
+    d.enter(Phase::Failed { at: d.now, why: why.clone() }, why);
+    d.tell(Kind::Ended);
+    d.rest();
+}
+
+fn still_waiting(d: &mut Draft) {
+    if let Phase::ActionNeeded { still_waiting_said, .. } = &mut d.run.phase
+        && !*still_waiting_said
+    {
+        *still_waiting_said = true;
+        d.tell(Kind::StillWaiting);
+    }
+}

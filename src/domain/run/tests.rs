@@ -1,0 +1,315 @@
+//! Timetables of whole runs, and what must hold for every run.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::clock::Timestamp;
+use crate::domain::check::{Problem, Verdict};
+use crate::domain::fault::Fault;
+use crate::domain::notice::Kind;
+use crate::domain::run::transitions::{events, example, findings, page, phases};
+use crate::domain::run::{Effect, Event, Phase, Run, Timer, Visit, step};
+
+/// A run driven by a timetable. Time moves when told, and only forward.
+struct Story {
+    run: Run,
+    now: Timestamp,
+    told: Vec<(Kind, Option<Fault>)>,
+    hand_offs: usize,
+    visits: usize,
+}
+
+impl Story {
+    fn begin() -> Self {
+        let at = Timestamp::from_seconds(1000);
+        let ask_by = at.plus(Duration::from_secs(180));
+        let run = example(Phase::Expected { ask_by });
+        Self { run, now: at, told: Vec::new(), hand_offs: 0, visits: 0 }
+    }
+
+    fn after(&mut self, seconds: u64, event: Event) -> &mut Self {
+        self.now = self.now.plus(Duration::from_secs(seconds));
+        let event = match event {
+            // Visits answer the attempt under way.
+            Event::Visited { visit, .. } => Event::Visited { attempt: self.run.attempt, visit },
+            other => other,
+        };
+        let stepped = step(&self.run, &event, self.now);
+        for effect in &stepped.effects {
+            match effect {
+                Effect::Tell { kind, problem } => {
+                    self.told.push((*kind, problem.as_ref().map(|p| p.fault)));
+                }
+                Effect::HandOff { .. } => self.hand_offs += 1,
+                Effect::Visit { .. } => self.visits += 1,
+                Effect::Wake { .. } | Effect::Sleep { .. } => {}
+            }
+        }
+        self.run = stepped.run;
+        self
+    }
+
+    fn pushes(&self) -> Vec<Kind> {
+        let loud = |kind: &Kind| !matches!(kind, Kind::Progress | Kind::Cleared);
+        self.told.iter().map(|(kind, _)| *kind).filter(loud).collect()
+    }
+
+    fn phase(&self) -> &'static str {
+        self.run.phase.name()
+    }
+}
+
+fn leased() -> Event {
+    Event::LeaseBound { address: "172.29.50.18".parse().unwrap() }
+}
+
+fn asked(name: &str) -> Event {
+    Event::FileAsked {
+        transport: "tftp".into(),
+        name: name.into(),
+        address: "172.29.50.18".parse().unwrap(),
+    }
+}
+
+fn ended(complete: bool) -> Event {
+    Event::TransferEnded {
+        complete,
+        bytes: 382,
+        sha256: "ab".into(),
+        repeats: 0,
+        why: if complete { String::new() } else { "no answer".into() },
+    }
+}
+
+fn seen(running: Verdict, neighbours: Verdict) -> Event {
+    let findings = findings(running, neighbours);
+    Event::Visited {
+        attempt: 0,
+        visit: Visit::Judged { host_key: Some("SHA256:a".into()), findings },
+    }
+}
+
+fn fails(fault: Fault) -> Verdict {
+    Verdict::Fail(Problem { fault, fill: Default::default() })
+}
+
+fn accepts() -> Event {
+    Event::HookAnswered { hook: "ansible".into(), accepted: true, answer: "job 4711".into() }
+}
+
+fn due(timer: Timer) -> Event {
+    Event::Due { timer }
+}
+
+fn up_to_first_visit(story: &mut Story) {
+    story
+        .after(0, Event::Asked)
+        .after(1, leased())
+        .after(1, asked("network-confg"))
+        .after(1, ended(true))
+        .after(30, due(Timer::Visit));
+    assert_eq!(story.phase(), "connecting");
+}
+
+#[test]
+fn the_transitions_page_is_true() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/transitions.md");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(file, page()).unwrap();
+    }
+    let written = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(
+        written == page(),
+        "run the tests once with UPDATE=1 to print docs/transitions.md anew"
+    );
+}
+
+#[test]
+fn a_good_run_pushes_exactly_twice_and_hands_over_once() {
+    let mut story = Story::begin();
+    up_to_first_visit(&mut story);
+    story.after(1, seen(Verdict::Pass, Verdict::Pass));
+    assert_eq!(story.phase(), "handing_off");
+    story.after(1, accepts());
+    assert_eq!(story.phase(), "ready");
+    assert_eq!(story.pushes(), [Kind::Started, Kind::Done]);
+    assert_eq!((story.hand_offs, story.visits), (1, 1));
+}
+
+#[test]
+fn two_reads_from_two_ports_are_one_run() {
+    let mut story = Story::begin();
+    story
+        .after(0, Event::Asked)
+        .after(1, leased())
+        .after(1, asked("network-confg"))
+        .after(0, asked("network-confg"))
+        .after(0, ended(true))
+        .after(0, ended(true));
+    assert_eq!(story.phase(), "settling");
+    assert_eq!(story.run.repeats, 1);
+    assert_eq!(story.run.transfers.complete, 2);
+    assert_eq!(story.pushes(), [Kind::Started]);
+}
+
+#[test]
+fn twelve_transfers_in_six_seconds_are_one_run_with_eleven_repeats() {
+    let mut story = Story::begin();
+    story.after(0, Event::Asked).after(1, leased());
+    for transfer in 0..12 {
+        story.after(transfer % 2, asked("network-confg")).after(0, ended(true));
+    }
+    assert_eq!(story.run.repeats, 11);
+    story.after(30, due(Timer::Visit)).after(1, seen(Verdict::Pass, Verdict::Pass));
+    story.after(1, accepts());
+    assert_eq!(story.pushes(), [Kind::Started, Kind::Done]);
+    assert_eq!(story.hand_offs, 1);
+}
+
+#[test]
+fn a_swapped_pair_is_said_once_and_turns_green_by_itself() {
+    let mut story = Story::begin();
+    up_to_first_visit(&mut story);
+    story.after(1, seen(Verdict::Pass, fails(Fault::SwappedPair)));
+    assert_eq!(story.phase(), "verifying", "one look is not enough");
+    for _ in 0..4 {
+        story.after(15, due(Timer::Visit));
+        story.after(1, seen(Verdict::Pass, fails(Fault::SwappedPair)));
+    }
+    assert_eq!(story.phase(), "action_needed");
+    // While the plugs move, a port is mute: nothing is said about that.
+    story.after(15, due(Timer::Visit));
+    story.after(1, seen(Verdict::Pass, fails(Fault::NeighbourMute)));
+    story.after(15, due(Timer::Visit)).after(1, seen(Verdict::Pass, Verdict::Pass));
+    story.after(1, accepts());
+    assert_eq!(story.phase(), "ready");
+    assert_eq!(story.pushes(), [Kind::Started, Kind::ActionNeeded, Kind::Done]);
+    assert!(story.told.contains(&(Kind::Cleared, Some(Fault::SwappedPair))));
+}
+
+#[test]
+fn one_broken_transfer_is_normal_and_two_are_a_fault() {
+    let mut story = Story::begin();
+    story.after(0, Event::Asked).after(1, leased()).after(1, asked("a")).after(5, ended(false));
+    assert_eq!(story.phase(), "fetching");
+    story.after(1, asked("a")).after(5, ended(false));
+    assert_eq!(story.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::TransferBroken))));
+    story.after(1, asked("a")).after(5, ended(true));
+    assert_eq!(story.phase(), "settling");
+    assert_eq!(story.told.iter().filter(|(kind, _)| *kind == Kind::Cleared).count(), 1);
+}
+
+#[test]
+fn a_device_that_stays_away_is_said_at_the_deadline_and_comes_back() {
+    let mut story = Story::begin();
+    up_to_first_visit(&mut story);
+    let away = || Event::Visited { attempt: 0, visit: Visit::Unreachable { why: "x".into() } };
+    for _ in 0..5 {
+        story.after(1, away()).after(15, due(Timer::Visit));
+    }
+    assert_eq!(story.phase(), "connecting");
+    story.after(10, due(Timer::Deadline));
+    assert_eq!(story.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::NotBack))));
+    story.after(15, due(Timer::Visit)).after(1, seen(Verdict::Pass, Verdict::Pass));
+    assert!(story.told.contains(&(Kind::Cleared, Some(Fault::NotBack))));
+    assert_eq!(story.phase(), "handing_off");
+}
+
+#[test]
+fn a_host_key_that_changes_within_a_run_is_never_accepted() {
+    let mut story = Story::begin();
+    up_to_first_visit(&mut story);
+    let changed =
+        || Event::Visited { attempt: 0, visit: Visit::HostKeyChanged { found: "b".into() } };
+    story.after(1, changed());
+    for _ in 0..10 {
+        story.after(15, due(Timer::Visit)).after(1, changed());
+    }
+    assert_eq!(story.phase(), "action_needed");
+    assert_eq!(story.pushes(), [Kind::Started, Kind::ActionNeeded]);
+}
+
+#[test]
+fn a_platform_that_only_merges_is_told_to_save_and_saving_is_proven() {
+    use crate::domain::check::Check;
+    let mut story = Story::begin();
+    story.run.timing.save = true;
+    up_to_first_visit(&mut story);
+    let unsaved = |verdict: Verdict| {
+        let mut findings = findings(Verdict::Pass, Verdict::Pass);
+        findings.verdicts.push((Check::Saved, verdict));
+        Event::Visited { attempt: 0, visit: Visit::Judged { host_key: None, findings } }
+    };
+    story.after(1, unsaved(fails(Fault::ConfigurationDiffers)));
+    assert!(story.run.saving, "the next visit saves");
+    assert_eq!(story.visits, 2);
+    story.after(1, unsaved(Verdict::Pass));
+    assert_eq!(story.phase(), "handing_off");
+    assert_eq!(story.pushes(), [Kind::Started]);
+}
+
+#[test]
+fn a_hook_that_refuses_is_our_fault_and_a_person_may_try_again() {
+    let mut story = Story::begin();
+    up_to_first_visit(&mut story);
+    story.after(1, seen(Verdict::Pass, Verdict::Pass)).after(
+        1,
+        Event::HookAnswered { hook: "ansible".into(), accepted: false, answer: "500".into() },
+    );
+    assert_eq!(story.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::OurSide))));
+    story.after(60, Event::Recheck { by: "unix:0".into() });
+    story.after(1, seen(Verdict::Pass, Verdict::Pass)).after(1, accepts());
+    assert_eq!(story.phase(), "ready");
+}
+
+#[test]
+fn late_answers_of_an_earlier_attempt_fall_off() {
+    let mut story = Story::begin();
+    up_to_first_visit(&mut story);
+    let old = Event::Visited {
+        attempt: story.run.attempt - 1,
+        visit: Visit::Judged { host_key: None, findings: findings(Verdict::Pass, Verdict::Pass) },
+    };
+    let stepped = step(&story.run, &old, story.now);
+    assert_eq!(stepped.run.phase, story.run.phase);
+    assert!(stepped.effects.is_empty());
+}
+
+proptest! {
+    #[test]
+    fn green_is_only_entered_with_everything_proven_and_handed_over(
+        moves in prop::collection::vec((0usize..23, 0u64..120), 1..60),
+    ) {
+        let all = events();
+        let mut story = Story::begin();
+        for (index, seconds) in moves {
+            let before = story.run.clone();
+            story.after(seconds, all[index].1.clone());
+            let entered = matches!(story.run.phase, Phase::Ready { .. })
+                && !matches!(before.phase, Phase::Ready { .. });
+            if entered {
+                let proven = story.run.findings.as_ref().is_some_and(|findings| {
+                    findings.verdicts.iter().all(|(_, v)| *v == Verdict::Pass)
+                });
+                prop_assert!(proven);
+                prop_assert!(story.run.handed.contains_key("ansible"));
+            }
+            prop_assert_eq!(story.run.rev, before.rev + 1);
+            prop_assert!(story.run.told.len() <= crate::domain::run::TOLD_MAX);
+        }
+        let done = story.told.iter().filter(|(kind, _)| *kind == Kind::Done).count();
+        prop_assert!(done <= 1);
+    }
+}
+
+#[test]
+fn every_phase_meets_every_event_without_a_panic() {
+    for phase in phases() {
+        for (_, event) in events() {
+            let run = example(phase.clone());
+            let stepped = step(&run, &event, Timestamp::from_seconds(1030));
+            assert_eq!(stepped.run.rev, run.rev + 1);
+        }
+    }
+}

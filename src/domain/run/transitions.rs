@@ -1,0 +1,195 @@
+//! Every phase against every event, as a table: `docs/transitions.md` is printed from it, and a test
+//! holds that the page is true.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::domain::check::{Check, Findings, Problem, Verdict};
+use crate::domain::fault::Fault;
+use crate::domain::notice::Kind;
+use crate::domain::run::{Effect, Event, Phase, Run, Timer, Timing, Transfers, Visit, step};
+
+/// A run for examples, at `phase`, with an address, at time 1000 s.
+pub fn example(phase: Phase) -> Run {
+    let at = Timestamp::from_seconds(1000);
+    Run {
+        id: "01EXAMPLE".into(),
+        device: "acc-sw-17".into(),
+        site: "bma".into(),
+        platform: "cisco_ios".into(),
+        location: "Building 2, rack 4".into(),
+        opened: at,
+        last_heard: at,
+        rev: 1,
+        seq: 0,
+        phase,
+        timing: Timing {
+            file_patience: Duration::from_secs(180),
+            settle: Duration::from_secs(30),
+            back_deadline: Duration::from_secs(120),
+            recheck: Duration::from_secs(15),
+            neighbour_patience: Duration::from_secs(65),
+            login_patience: Duration::from_secs(90),
+            still_waiting: Duration::from_secs(600),
+            save: false,
+            hooks_required: vec!["ansible".into()],
+            hooks_optional: Vec::new(),
+        },
+        actor: None,
+        address: Some(std::net::Ipv4Addr::new(10, 0, 0, 17)),
+        repeats: 0,
+        transfers: Transfers::default(),
+        served_sha256: None,
+        host_key: None,
+        attempt: 7,
+        first_visit: None,
+        milestones: BTreeMap::new(),
+        handed: BTreeMap::new(),
+        findings: None,
+        suspected: None,
+        told: Vec::new(),
+        saving: false,
+        strange_file: None,
+    }
+}
+
+fn problem(fault: Fault) -> Problem {
+    Problem { fault, fill: BTreeMap::new() }
+}
+
+/// Findings with one verdict each for the running configuration and the neighbours.
+pub fn findings(running: Verdict, neighbours: Verdict) -> Findings {
+    Findings {
+        verdicts: vec![
+            (Check::Serial, Verdict::Pass),
+            (Check::Running, running),
+            (Check::Neighbours, neighbours),
+        ],
+        remarks: Vec::new(),
+    }
+}
+
+/// One example of every phase.
+pub fn phases() -> Vec<Phase> {
+    let at = Timestamp::from_seconds(1000);
+    let later = Timestamp::from_seconds(1060);
+    vec![
+        Phase::Expected { ask_by: later },
+        Phase::Addressed { fetch_by: later },
+        Phase::Fetching { since: at, end_by: later },
+        Phase::Settling { visit_at: later, back_by: later },
+        Phase::Connecting { back_by: later, refused_since: None },
+        Phase::Verifying { since: at },
+        Phase::HandingOff { since: at, waiting_for: vec!["ansible".into()] },
+        Phase::ActionNeeded {
+            problem: problem(Fault::SwappedPair),
+            since: at,
+            still_waiting_said: false,
+            reachable: true,
+        },
+        Phase::Ready { at },
+        Phase::Failed { at, why: "no reason".into() },
+        Phase::Cancelled { at, by: "unix:0".into() },
+    ]
+}
+
+/// One example of every event, with the words of the page.
+pub fn events() -> Vec<(&'static str, Event)> {
+    let address = std::net::Ipv4Addr::new(10, 0, 0, 17);
+    let ended = |complete| Event::TransferEnded {
+        complete,
+        bytes: 382,
+        sha256: "00".into(),
+        repeats: 0,
+        why: if complete { String::new() } else { "timed out".into() },
+    };
+    let visited = |visit| Event::Visited { attempt: 7, visit };
+    let judged = |running, neighbours| {
+        visited(Visit::Judged { host_key: None, findings: findings(running, neighbours) })
+    };
+    let swapped = Verdict::Fail(problem(Fault::SwappedPair));
+    let unknown = Verdict::Unknown { why: "not heard yet".into() };
+    let file = Event::FileAsked { transport: "tftp".into(), name: "network-confg".into(), address };
+    vec![
+        ("asks for an address", Event::Asked),
+        ("gets a lease", Event::LeaseBound { address }),
+        ("no lease to give", Event::LeaseImpossible { why: "pool empty".into() }),
+        ("asks for its file", file),
+        ("asks for a strange file", Event::StrangeFileAsked { name: "x".into() }),
+        ("transfer complete", ended(true)),
+        ("transfer broken", ended(false)),
+        ("deadline", Event::Due { timer: Timer::Deadline }),
+        ("visit is due", Event::Due { timer: Timer::Visit }),
+        ("still waiting is due", Event::Due { timer: Timer::StillWaiting }),
+        ("unreachable", visited(Visit::Unreachable { why: "refused".into() })),
+        ("login refused", visited(Visit::LoginRefused { why: "denied".into() })),
+        ("host key changed", visited(Visit::HostKeyChanged { found: "SHA256:x".into() })),
+        ("dialogue broken", visited(Visit::Broken { why: "no prompt".into() })),
+        ("all proven", judged(Verdict::Pass, Verdict::Pass)),
+        ("cables swapped", judged(Verdict::Pass, swapped)),
+        ("not heard yet", judged(Verdict::Pass, unknown)),
+        ("hook accepts", hook(true)),
+        ("hook refuses", hook(false)),
+        ("two claim it", Event::Conflict { detail: "serial and MAC differ".into() }),
+        ("ours failed", Event::OurSideFailed { why: "template".into() }),
+        ("person rechecks", Event::Recheck { by: "unix:0".into() }),
+        ("person cancels", Event::Cancel { by: "unix:0".into() }),
+    ]
+}
+
+fn hook(accepted: bool) -> Event {
+    Event::HookAnswered { hook: "ansible".into(), accepted, answer: "job 4711".into() }
+}
+
+/// The page.
+pub fn page() -> String {
+    let mut page = String::from(
+        "# Transitions\n\nPrinted by a test from `domain/run`: every phase against every event. \
+         A cell names the phase after the step; `push` is a message that makes the phone ring, \
+         `edit` one that does not, `visit` a login, `hand` the hand-off. An empty cell changes \
+         nothing but the journal.\n",
+    );
+    for phase in phases() {
+        let run = example(phase);
+        page.push_str(&format!("\n## {}\n\n| event | leads to |\n|---|---|\n", run.phase.name()));
+        for (name, event) in events() {
+            let stepped = step(&run, &event, Timestamp::from_seconds(1030));
+            let mut cell = Vec::new();
+            if stepped.run.phase.name() != run.phase.name() {
+                cell.push(fault_or_name(&stepped.run.phase));
+            }
+            cell.extend(stepped.effects.iter().filter_map(effect_word));
+            page.push_str(&format!("| {name} | {} |\n", cell.join(", ")));
+        }
+    }
+    page
+}
+
+fn fault_or_name(phase: &Phase) -> String {
+    match phase {
+        Phase::ActionNeeded { problem, .. } => {
+            format!("**action_needed** ({})", problem.fault.code())
+        }
+        other => format!("**{}**", other.name()),
+    }
+}
+
+fn effect_word(effect: &Effect) -> Option<String> {
+    match effect {
+        Effect::Wake { .. } | Effect::Sleep { .. } => None,
+        Effect::Visit { save, .. } => Some(if *save { "visit and save" } else { "visit" }.into()),
+        Effect::HandOff { .. } => Some("hand".into()),
+        Effect::Tell { kind, .. } => Some(
+            match kind {
+                Kind::Progress | Kind::Cleared => "edit",
+                Kind::Started
+                | Kind::ActionNeeded
+                | Kind::StillWaiting
+                | Kind::Done
+                | Kind::Ended => "push",
+            }
+            .into(),
+        ),
+    }
+}

@@ -1,0 +1,119 @@
+//! Performs what a step asked for, after it is stored, and brings back what came of it as an event.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::clock::{Clock, Timestamp};
+use crate::domain::check::{self, Plan as Planned};
+use crate::domain::inventory::meant::{Device, SecretSource};
+use crate::domain::run::{Event, Visit};
+use crate::secret::Secret;
+use crate::service::plan::{InForce, Plan};
+use crate::service::probe::{Credential, Order, Outcome, Prober, Purpose, Report};
+use crate::service::runner::{Input, Opening};
+
+/// Fetches a secret from where it is kept.
+pub type Secrets = Arc<dyn Fn(&SecretSource) -> Result<Secret, String> + Send + Sync>;
+
+/// One visit to be made.
+#[derive(Debug, Clone)]
+pub struct VisitOrder {
+    pub run: String,
+    pub device: String,
+    pub attempt: u64,
+    pub address: Ipv4Addr,
+    pub save: bool,
+    pub pinned_host_key: Option<String>,
+    pub first_visit: Option<Timestamp>,
+}
+
+/// Makes visits, so many at a time. Clones share the limit.
+#[derive(Clone)]
+pub struct Performer {
+    pub prober: Prober,
+    pub secrets: Secrets,
+    pub plan: InForce,
+    pub clock: Clock,
+    pub visits: Arc<Semaphore>,
+}
+
+impl Performer {
+    /// Visits, compares what was seen with the plan, and returns the run's event.
+    pub async fn visit(&self, visit: VisitOrder) -> Input {
+        let _permit = self.visits.acquire().await;
+        let plan = self.plan.get();
+        let outcome = match plan.inventory.device(&visit.device) {
+            Some(device) => match self.order(&plan, device, &visit) {
+                Ok(order) => {
+                    let report = (self.prober)(order).await;
+                    self.judged(&plan, device, &visit, report)
+                }
+                Err(why) => Visit::Broken { why },
+            },
+            None => Visit::Broken { why: "the device left the inventory".into() },
+        };
+        let event = Event::Visited { attempt: visit.attempt, visit: outcome };
+        Input {
+            event: Some((visit.device, event)),
+            run: Some(visit.run),
+            opening: Opening::Never,
+            changes: Vec::new(),
+            receipt: None,
+        }
+    }
+
+    fn order(&self, plan: &Plan, device: &Device, visit: &VisitOrder) -> Result<Order, String> {
+        let platform = plan
+            .platforms
+            .get(&device.platform)
+            .ok_or_else(|| format!("no platform `{}`", device.platform))?;
+        let mut credentials = Vec::new();
+        for reference in &device.credentials {
+            let enable = reference.enable.as_ref().map(|source| (self.secrets)(source));
+            credentials.push(Credential {
+                username: reference.username.clone(),
+                password: (self.secrets)(&reference.password)?,
+                enable: enable.transpose()?,
+            });
+        }
+        let purpose = if visit.save { Purpose::SaveAndObserve } else { Purpose::Observe };
+        Ok(Order {
+            target: SocketAddr::new(IpAddr::V4(visit.address), device.ssh_port),
+            platform: Arc::clone(platform),
+            credentials,
+            pinned_host_key: visit.pinned_host_key.clone(),
+            purpose,
+            deadline: plan.rules.visit_timeout,
+        })
+    }
+
+    fn judged(&self, plan: &Plan, device: &Device, visit: &VisitOrder, report: Report) -> Visit {
+        match report.outcome {
+            Outcome::Unreachable { why } => Visit::Unreachable { why },
+            Outcome::LoginRefused { why } => Visit::LoginRefused { why },
+            Outcome::HostKeyChanged { found } => Visit::HostKeyChanged { found },
+            Outcome::Broken { why } => Visit::Broken { why },
+            Outcome::Observed(seen) => {
+                let rendered = match (plan.render)(device, &plan.inventory) {
+                    Ok(rendered) => rendered,
+                    Err(why) => return Visit::Broken { why },
+                };
+                let now = self.clock.now();
+                let neighbours_due = visit
+                    .first_visit
+                    .is_some_and(|first| now.since(first) >= plan.rules.neighbour_patience);
+                let planned = Planned {
+                    device,
+                    inventory: &plan.inventory,
+                    platforms: &plan.platforms,
+                    rendered: &rendered,
+                    neighbours_due,
+                };
+                let findings = check::judge(&planned, &seen);
+                Visit::Judged { host_key: report.host_key, findings }
+            }
+        }
+    }
+}

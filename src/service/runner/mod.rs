@@ -1,0 +1,353 @@
+//! The one loop that moves runs: events are gathered, stepped, stored together, and only then acted upon.
+//!
+//! Memory holds a copy of each device's newest run so that the common case asks nobody; the truth is the
+//! store, whose constraints refuse a second run.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+
+use crate::clock::{Clock, Timestamp};
+use crate::domain::check::Problem;
+use crate::domain::notice::{Kind, Notice};
+use crate::domain::run::{Event, Phase, Run, Timer};
+use crate::entropy::Entropy;
+use crate::receipt::Committed;
+use crate::service::memory::{Change, Memory, Query, Refused};
+use crate::service::performer::{Performer, VisitOrder};
+use crate::service::plan::InForce;
+
+mod stage;
+
+/// Events that may wait; beyond it whoever brings one waits.
+const QUEUE: usize = 8192;
+
+/// Events stepped and stored together.
+const GROUP: usize = 512;
+
+/// How long an event waits that the store would not take, before it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Whether an event may open a run when the device has none that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opening {
+    /// It belongs to one run and to no other.
+    Never,
+    /// It opens the device's first run, and one after a run that did not end green.
+    Unproven,
+    /// It opens a run when the last one has not heard of the device for the window.
+    AfterWindow,
+    /// A person wants a new run now; an open one is cancelled.
+    Forced { actor: String },
+}
+
+/// One thing that happened.
+pub struct Input {
+    /// The device and what happened to it; `None` for changes that concern no run.
+    pub event: Option<(String, Event)>,
+    /// The run it belongs to, where it answers something that run asked for.
+    pub run: Option<String>,
+    pub opening: Opening,
+    /// What must be stored with it, whatever the step says.
+    pub changes: Vec<Change>,
+    /// Answered after the flush.
+    pub receipt: Option<oneshot::Sender<Result<Committed, Refused>>>,
+}
+
+impl Input {
+    pub fn event(device: &str, event: Event, opening: Opening) -> Self {
+        Self {
+            event: Some((device.to_owned(), event)),
+            run: None,
+            opening,
+            changes: Vec::new(),
+            receipt: None,
+        }
+    }
+}
+
+/// What just became true, for whoever watches.
+#[derive(Debug, Clone)]
+pub struct Told {
+    pub run: Arc<Run>,
+    /// Topic and text of the journal lines.
+    pub notes: Vec<(String, String)>,
+    pub notice: Option<Notice>,
+}
+
+/// A notice with the rows that carry it to the outlets.
+pub struct Spoken {
+    pub notice: Notice,
+    pub rows: Vec<Change>,
+}
+
+/// How a step is told, and how a device is handed over: words and outlets, without sending anything.
+pub struct Voice {
+    pub speak: Box<Speak>,
+    /// The row that hands this run's device to the hook, if there is such a hook.
+    pub hand_off: Box<HandOff>,
+}
+
+pub type Speak = dyn Fn(&Run, Kind, Option<&Problem>, Timestamp) -> Spoken + Send + Sync;
+pub type HandOff = dyn Fn(&Run, &str, Timestamp) -> Option<Change> + Send + Sync;
+
+/// The way in. Clones share one runner.
+#[derive(Clone)]
+pub struct Runs {
+    inputs: mpsc::Sender<Input>,
+    feed: broadcast::Sender<Told>,
+}
+
+impl Runs {
+    /// Brings an event; waits only while the queue is full.
+    pub async fn send(&self, input: Input) {
+        // After the end nobody moves runs; what is not stored comes again.
+        let _ = self.inputs.send(input).await;
+    }
+
+    /// Brings an event if there is room. False: dropped, as it would be on a full wire.
+    pub fn try_send(&self, input: Input) -> bool {
+        self.inputs.try_send(input).is_ok()
+    }
+
+    /// Brings an event and waits until it is stored.
+    pub async fn stored(&self, mut input: Input) -> Result<Committed, Refused> {
+        let (receipt, answer) = oneshot::channel();
+        input.receipt = Some(receipt);
+        self.send(input).await;
+        let gone = || Refused::Unavailable { why: "the server is stopping".into() };
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Everything that becomes true from now on. A slow listener misses the oldest.
+    pub fn feed(&self) -> broadcast::Receiver<Told> {
+        self.feed.subscribe()
+    }
+}
+
+/// What the runner is made of.
+pub struct Parts {
+    pub memory: Memory,
+    pub plan: InForce,
+    pub clock: Clock,
+    pub entropy: Entropy,
+    pub voice: Voice,
+    /// Rung when rows for the outlets were stored.
+    pub outbox_bell: Arc<Notify>,
+}
+
+/// A channel in two halves, so that intake can be built before the loop runs.
+pub fn channel() -> (Runs, mpsc::Receiver<Input>) {
+    let (inputs, waiting) = mpsc::channel(QUEUE);
+    let (feed, _) = broadcast::channel(4096);
+    (Runs { inputs, feed }, waiting)
+}
+
+struct Runner {
+    parts: Parts,
+    performer: Performer,
+    runs: Runs,
+    /// The newest run of each device.
+    latest: HashMap<String, Run>,
+    timers: HashMap<(String, Timer), Timestamp>,
+    by_time: BTreeSet<(Timestamp, String, Timer)>,
+    devices: HashMap<String, String>,
+}
+
+/// Resumes every open run from the store, then moves runs until `shutdown`.
+pub async fn run(
+    parts: Parts,
+    performer: Performer,
+    (runs, mut waiting): (Runs, mpsc::Receiver<Input>),
+    mut shutdown: watch::Receiver<bool>,
+) -> Result<(), Refused> {
+    let mut runner = Runner {
+        parts,
+        performer,
+        runs,
+        latest: HashMap::new(),
+        timers: HashMap::new(),
+        by_time: BTreeSet::new(),
+        devices: HashMap::new(),
+    };
+    runner.resume().await?;
+    let mut group = Vec::with_capacity(GROUP);
+    loop {
+        let pause = runner.until_next_timer();
+        tokio::select! {
+            biased;
+            _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
+            count = waiting.recv_many(&mut group, GROUP) => {
+                if count == 0 {
+                    return Ok(());
+                }
+            }
+            () = tokio::time::sleep(pause) => {}
+        }
+        runner.due(&mut group);
+        if !group.is_empty() {
+            runner.settle(std::mem::take(&mut group)).await;
+        }
+    }
+}
+
+impl Runner {
+    async fn resume(&mut self) -> Result<(), Refused> {
+        for run in self.parts.memory.ask(Query::LatestRuns).await? {
+            self.devices.insert(run.id.clone(), run.device.clone());
+            self.latest.insert(run.device.clone(), run);
+        }
+        let now = self.parts.clock.now();
+        for (run, name, at) in self.parts.memory.ask(Query::Timers).await? {
+            let Some(timer) = stage::timer_named(&name) else { continue };
+            // A visit that was under way went down with the process: it is made again at once.
+            let at = if timer == Timer::Visit && self.visiting(&run) { at.min(now) } else { at };
+            self.set_timer(&run, timer, Some(at));
+        }
+        let open: Vec<&Run> = self.latest.values().filter(|run| run.is_open()).collect();
+        tracing::info!(open = open.len(), known = self.latest.len(), "runs resumed");
+        Ok(())
+    }
+
+    fn visiting(&self, run: &str) -> bool {
+        let run = self.devices.get(run).and_then(|device| self.latest.get(device));
+        run.is_some_and(|run| {
+            matches!(
+                run.phase,
+                Phase::Connecting { .. } | Phase::Verifying { .. } | Phase::ActionNeeded { .. }
+            )
+        })
+    }
+
+    fn until_next_timer(&self) -> Duration {
+        let longest = Duration::from_secs(3600);
+        self.by_time
+            .first()
+            .map_or(longest, |(at, _, _)| at.since(self.parts.clock.now()).min(longest))
+    }
+
+    fn set_timer(&mut self, run: &str, timer: Timer, at: Option<Timestamp>) {
+        let key = (run.to_owned(), timer);
+        if let Some(old) = self.timers.remove(&key) {
+            self.by_time.remove(&(old, run.to_owned(), timer));
+        }
+        if let Some(at) = at {
+            self.timers.insert(key, at);
+            self.by_time.insert((at, run.to_owned(), timer));
+        }
+    }
+
+    /// Turns timers that went off into inputs. The row in the store goes with the step it causes.
+    fn due(&mut self, group: &mut Vec<Input>) {
+        let now = self.parts.clock.now();
+        while let Some((at, run, timer)) = self.by_time.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.set_timer(&run, timer, None);
+            let change = stage::timer_change(&run, timer, None);
+            let event = self.devices.get(&run).map(|d| (d.clone(), Event::Due { timer }));
+            group.push(Input {
+                event,
+                run: Some(run),
+                opening: Opening::Never,
+                changes: vec![change],
+                receipt: None,
+            });
+        }
+    }
+
+    /// Steps and stores a group. A refusal loads the run anew and decides again; a store that is
+    /// unavailable answers those who wait, and keeps what nobody would bring again.
+    async fn settle(&mut self, group: Vec<Input>) {
+        for _ in 0..4 {
+            let staged = self.stage(&group);
+            match self.parts.memory.commit(staged.changes.clone()).await {
+                Ok(committed) => {
+                    self.adopt(staged);
+                    for input in group {
+                        if let Some(receipt) = input.receipt {
+                            let _ = receipt.send(Ok(committed));
+                        }
+                    }
+                    return;
+                }
+                Err(Refused::AlreadyOpen { run }) => self.learn(*run),
+                Err(Refused::Stale { run }) => self.reload(&run).await,
+                Err(Refused::Unavailable { why }) => {
+                    self.put_off(group, &why);
+                    return;
+                }
+            }
+        }
+        self.put_off(group, "the run was moved by another server again and again");
+    }
+
+    fn learn(&mut self, run: Run) {
+        self.devices.insert(run.id.clone(), run.device.clone());
+        self.latest.insert(run.device.clone(), run);
+    }
+
+    async fn reload(&mut self, run: &str) {
+        let Some(device) = self.devices.get(run).cloned() else { return };
+        let question = |reply| Query::LatestRunOf { device: device.clone(), reply };
+        match self.parts.memory.ask(question).await {
+            Ok(Some(run)) => self.learn(run),
+            Ok(None) => {
+                self.latest.remove(&device);
+            }
+            Err(refused) => tracing::error!(%refused, "the run could not be loaded anew"),
+        }
+    }
+
+    fn put_off(&self, group: Vec<Input>, why: &str) {
+        tracing::error!(why, events = group.len(), "the store did not take events");
+        let refused = Refused::Unavailable { why: why.to_owned() };
+        let mut kept = Vec::new();
+        for mut input in group {
+            match input.receipt.take() {
+                Some(receipt) => drop(receipt.send(Err(refused.clone()))),
+                None => kept.push(input),
+            }
+        }
+        let runs = self.runs.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(RETRY).await;
+            for input in kept {
+                runs.send(input).await;
+            }
+        });
+    }
+
+    /// What was stored becomes what is known, and what follows is done.
+    fn adopt(&mut self, staged: stage::Staged) {
+        let rows = staged.rows > 0;
+        for run in staged.runs.into_values() {
+            self.learn(run);
+        }
+        for (run, timer, at) in staged.timers {
+            self.set_timer(&run, timer, at);
+        }
+        for told in staged.told {
+            // Nobody watching is fine.
+            let _ = self.runs.feed.send(told);
+        }
+        if rows {
+            self.parts.outbox_bell.notify_waiters();
+        }
+        for visit in staged.visits {
+            self.perform(visit);
+        }
+    }
+
+    fn perform(&self, visit: VisitOrder) {
+        let performer = self.performer.clone();
+        let runs = self.runs.clone();
+        tokio::spawn(async move {
+            let input = performer.visit(visit).await;
+            runs.send(input).await;
+        });
+    }
+}

@@ -1,0 +1,239 @@
+//! Deciding what a group of events changes, before anything is stored.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::domain::inventory::meant::Device;
+use crate::domain::notice::{Kind, Notice};
+use crate::domain::run::{self, Effect, Event, Phase, Run, Stepped, Timer};
+use crate::service::memory::{Change, JournalLine};
+use crate::service::performer::VisitOrder;
+use crate::service::plan::Plan;
+use crate::service::runner::{Input, Opening, Runner, Told};
+
+/// A group's outcome: what to store, and what to do once it is.
+#[derive(Default)]
+pub(super) struct Staged {
+    pub changes: Vec<Change>,
+    pub runs: HashMap<String, Run>,
+    pub timers: Vec<(String, Timer, Option<Timestamp>)>,
+    pub visits: Vec<VisitOrder>,
+    pub told: Vec<Told>,
+    /// Rows for the outlets among the changes.
+    pub rows: usize,
+}
+
+pub(super) fn timer_name(timer: Timer) -> &'static str {
+    match timer {
+        Timer::Deadline => "deadline",
+        Timer::Visit => "visit",
+        Timer::StillWaiting => "still_waiting",
+    }
+}
+
+pub(super) fn timer_named(name: &str) -> Option<Timer> {
+    [Timer::Deadline, Timer::Visit, Timer::StillWaiting]
+        .into_iter()
+        .find(|timer| timer_name(*timer) == name)
+}
+
+pub(super) fn timer_change(run: &str, timer: Timer, at: Option<Timestamp>) -> Change {
+    Change::Timer { run: run.to_owned(), name: timer_name(timer).to_owned(), at }
+}
+
+/// Where an event goes.
+enum Way {
+    Join(Box<Run>),
+    Open { replacing: Option<Box<Run>>, forced: Option<String> },
+    Nowhere,
+}
+
+impl Runner {
+    pub(super) fn stage(&self, group: &[Input]) -> Staged {
+        let now = self.parts.clock.now();
+        let plan = self.parts.plan.get();
+        let mut staged = Staged::default();
+        for input in group {
+            staged.changes.extend(input.changes.iter().cloned());
+            if let Some((device, event)) = &input.event {
+                self.stage_one(&mut staged, &plan, (input, device, event), now);
+            }
+        }
+        staged
+    }
+
+    fn stage_one(
+        &self,
+        staged: &mut Staged,
+        plan: &Plan,
+        (input, name, event): (&Input, &str, &Event),
+        now: Timestamp,
+    ) {
+        match self.way(staged, plan, (input, name, event), now) {
+            Way::Nowhere => {}
+            Way::Join(run) => {
+                let stepped = run::step(&run, event, now);
+                self.record(staged, Before::Moved(run.rev), stepped, now);
+            }
+            Way::Open { replacing, forced } => {
+                let Some(device) = plan.inventory.device(name) else { return };
+                if let Some(old) = replacing {
+                    let by = forced.clone().unwrap_or_default();
+                    let stepped = run::step(&old, &Event::Cancel { by }, now);
+                    self.record(staged, Before::Moved(old.rev), stepped, now);
+                }
+                self.open(staged, plan, (device, event, forced), now);
+            }
+        }
+    }
+
+    fn open(
+        &self,
+        staged: &mut Staged,
+        plan: &Plan,
+        (device, event, forced): (&Arc<Device>, &Event, Option<String>),
+        now: Timestamp,
+    ) {
+        let id = self.parts.entropy.ulid(now);
+        let mut run = run::open(id, device, plan.timing(device), now);
+        run.actor.clone_from(&forced);
+        let window = i64::try_from(plan.rules.window.as_micros()).unwrap_or(i64::MAX);
+        let stepped = run::step(&run, event, now);
+        self.record(staged, Before::Opened { window, forced: forced.is_some() }, stepped, now);
+    }
+
+    fn way(
+        &self,
+        staged: &Staged,
+        plan: &Plan,
+        (input, device, event): (&Input, &str, &Event),
+        now: Timestamp,
+    ) -> Way {
+        let latest = staged.runs.get(device).or_else(|| self.latest.get(device));
+        if let Some(wanted) = &input.run {
+            return match latest {
+                Some(run) if run.id == *wanted => Way::Join(Box::new(run.clone())),
+                Some(_) | None => Way::Nowhere,
+            };
+        }
+        let Some(latest) = latest else {
+            return match &input.opening {
+                Opening::Never => Way::Nowhere,
+                Opening::Unproven | Opening::AfterWindow => {
+                    Way::Open { replacing: None, forced: None }
+                }
+                Opening::Forced { actor } => {
+                    Way::Open { replacing: None, forced: Some(actor.clone()) }
+                }
+            };
+        };
+        let over = now.since(latest.last_heard) >= plan.rules.window;
+        let green = matches!(latest.phase, Phase::Ready { .. });
+        match (&input.opening, latest.is_open()) {
+            (Opening::Forced { actor }, open) => Way::Open {
+                replacing: open.then(|| Box::new(latest.clone())),
+                forced: Some(actor.clone()),
+            },
+            (Opening::Unproven, false) if over && !green => {
+                Way::Open { replacing: None, forced: None }
+            }
+            (Opening::AfterWindow, false) if over => Way::Open { replacing: None, forced: None },
+            // A renewal of a device that is done moves nothing.
+            (Opening::Unproven, false) if matches!(event, Event::LeaseBound { address } if latest.address == Some(*address)) => {
+                Way::Nowhere
+            }
+            (Opening::Never | Opening::Unproven | Opening::AfterWindow, _) => {
+                Way::Join(Box::new(latest.clone()))
+            }
+        }
+    }
+
+    fn record(&self, staged: &mut Staged, before: Before, stepped: Stepped, now: Timestamp) {
+        let Stepped { mut run, notes, effects } = stepped;
+        for (topic, text) in &notes {
+            run.seq += 1;
+            staged.changes.push(Change::Journal(JournalLine {
+                run: run.id.clone(),
+                seq: run.seq,
+                device: run.device.clone(),
+                at: now,
+                topic: topic.clone(),
+                text: text.clone(),
+            }));
+        }
+        let mut notices = Vec::new();
+        for effect in effects {
+            self.follow(staged, &mut run, effect, &mut notices);
+        }
+        staged.changes.push(match before {
+            Before::Opened { window, forced } => {
+                Change::RunOpened { run: Box::new(run.clone()), window_micros: window, forced }
+            }
+            Before::Moved(from_rev) => Change::RunMoved { run: Box::new(run.clone()), from_rev },
+        });
+        let shared = Arc::new(run.clone());
+        let mut notes = Some(notes);
+        if notices.is_empty() {
+            let notes = notes.take().unwrap_or_default();
+            staged.told.push(Told { run: shared.clone(), notes, notice: None });
+        }
+        for notice in notices {
+            let notes = notes.take().unwrap_or_default();
+            staged.told.push(Told { run: shared.clone(), notes, notice: Some(notice) });
+        }
+        staged.runs.insert(run.device.clone(), run);
+    }
+
+    fn follow(
+        &self,
+        staged: &mut Staged,
+        run: &mut Run,
+        effect: Effect,
+        notices: &mut Vec<Notice>,
+    ) {
+        let now = self.parts.clock.now();
+        match effect {
+            Effect::Wake { timer, at } => {
+                staged.changes.push(timer_change(&run.id, timer, Some(at)));
+                staged.timers.push((run.id.clone(), timer, Some(at)));
+            }
+            Effect::Sleep { timer } => {
+                staged.changes.push(timer_change(&run.id, timer, None));
+                staged.timers.push((run.id.clone(), timer, None));
+            }
+            Effect::Visit { attempt, address, save } => {
+                staged.visits.push(VisitOrder {
+                    run: run.id.clone(),
+                    device: run.device.clone(),
+                    attempt,
+                    address,
+                    save,
+                    pinned_host_key: run.host_key.clone(),
+                    first_visit: run.first_visit,
+                });
+            }
+            Effect::Tell { kind, problem } => {
+                run.seq += 1;
+                let spoken = (self.parts.voice.speak)(run, kind, problem.as_ref(), now);
+                staged.rows += spoken.rows.len();
+                staged.changes.extend(spoken.rows);
+                if kind != Kind::Progress || !spoken.notice.headline.is_empty() {
+                    notices.push(spoken.notice);
+                }
+            }
+            Effect::HandOff { hook } => {
+                run.seq += 1;
+                if let Some(row) = (self.parts.voice.hand_off)(run, &hook, now) {
+                    staged.rows += 1;
+                    staged.changes.push(row);
+                }
+            }
+        }
+    }
+}
+
+enum Before {
+    Opened { window: i64, forced: bool },
+    Moved(u64),
+}

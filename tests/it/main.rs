@@ -1,0 +1,4 @@
+//! Stories: the store, the service and the whole daemon on loopback.
+
+mod service;
+mod store;

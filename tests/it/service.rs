@@ -1,0 +1,270 @@
+//! The service over a real store: de-duplication, resumption, and that nothing is said before it is stored.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use greenlight::clock::Clock;
+use greenlight::domain::check::{Check, Findings, Verdict};
+use greenlight::domain::inventory::meant::Inventory;
+use greenlight::domain::notice::{Kind, Notice};
+use greenlight::domain::run::{Event, Phase, Run, Visit};
+use greenlight::entropy::Entropy;
+use greenlight::platform::Platforms;
+use greenlight::secret::Secret;
+use greenlight::service::intake::{Clues, Identity, Intake};
+use greenlight::service::memory::{Change, Memory, NewDelivery, Query};
+use greenlight::service::performer::Performer;
+use greenlight::service::plan::{InForce, Plan, Rules};
+use greenlight::service::probe::{Outcome, Report};
+use greenlight::service::runner::{self, Input, Opening, Parts, Runs, Spoken, Told, Voice};
+use greenlight::store;
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::store::device;
+
+struct House {
+    runs: Runs,
+    memory: Memory,
+    intake: Intake,
+    stop: watch::Sender<bool>,
+    ended: tokio::task::JoinHandle<()>,
+    said: Arc<Mutex<Vec<Kind>>>,
+}
+
+fn plan() -> InForce {
+    let mut inventory = Inventory::default();
+    for (index, name) in ["sw1", "sw2"].into_iter().enumerate() {
+        let mut device = device(name);
+        device.address = Some(Ipv4Addr::new(127, 7, 0, index as u8 + 1));
+        device.macs = vec![greenlight::address::Mac::new([2, 0, 0, 0, 0, index as u8])];
+        inventory.by_name.insert(name.into(), index);
+        inventory.by_mac.insert(device.macs[0], index);
+        inventory.by_serial.insert(device.serial.clone().unwrap().to_uppercase(), index);
+        inventory.devices.push(Arc::new(device));
+    }
+    InForce::new(Plan {
+        inventory: Arc::new(inventory),
+        platforms: Arc::new(Platforms::default()),
+        render: Arc::new(|device, _| Ok(format!("hostname {}\n", device.name))),
+        rules: Rules {
+            window: Duration::from_secs(600),
+            file_patience: Duration::from_secs(180),
+            settle: Some(Duration::from_millis(10)),
+            back_deadline: Some(Duration::from_secs(5)),
+            recheck: Duration::from_millis(50),
+            neighbour_patience: Duration::from_secs(1),
+            login_patience: Duration::from_secs(1),
+            still_waiting: Duration::from_secs(600),
+            visit_timeout: Duration::from_secs(5),
+            hooks_required: vec!["next".into()],
+            hooks_optional: Vec::new(),
+        },
+        generation: 1,
+    })
+}
+
+fn voice(said: Arc<Mutex<Vec<Kind>>>) -> Voice {
+    Voice {
+        speak: Box::new(move |run: &Run, kind, _, now| {
+            said.lock().unwrap().push(kind);
+            let notice = Notice {
+                run: run.id.clone(),
+                seq: run.seq,
+                at: now,
+                device: run.device.clone(),
+                site: run.site.clone(),
+                location: run.location.clone(),
+                kind,
+                headline: format!("{kind:?}"),
+                body: String::new(),
+                fault: None,
+                checklist: Vec::new(),
+            };
+            Spoken { notice, rows: Vec::new() }
+        }),
+        hand_off: Box::new(|run, hook, at| {
+            Some(Change::Outbox(NewDelivery {
+                outlet: format!("hook:{hook}"),
+                subject: run.id.clone(),
+                key: format!("{}/{hook}", run.id),
+                kind: "event".into(),
+                payload: serde_json::json!({}),
+                at,
+            }))
+        }),
+    }
+}
+
+async fn house(folder: &std::path::Path) -> House {
+    let memory = store::open(&folder.join("greenlight.db")).await.unwrap();
+    let plan = plan();
+    let performer = Performer {
+        // Nobody is at home: the story decides what a visit brings by sending the event itself.
+        prober: Arc::new(|_| {
+            Box::pin(async {
+                let why = "nobody at home".into();
+                Report { host_key: None, outcome: Outcome::Unreachable { why } }
+            })
+        }),
+        secrets: Arc::new(|_| Ok(Secret::new("x"))),
+        plan: plan.clone(),
+        clock: Clock::System,
+        visits: Arc::new(Semaphore::new(4)),
+    };
+    let (runs, waiting) = runner::channel();
+    let leases = memory.ask(Query::Leases).await.unwrap();
+    let intake = Intake::new(plan.clone(), runs.clone(), Clock::System, &leases);
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let parts = Parts {
+        memory: memory.clone(),
+        plan,
+        clock: Clock::System,
+        entropy: Entropy::System,
+        voice: voice(said.clone()),
+        outbox_bell: Arc::new(Notify::new()),
+    };
+    let (stop, shutdown) = watch::channel(false);
+    let both = (runs.clone(), waiting);
+    let ended = tokio::spawn(async move {
+        runner::run(parts, performer, both, shutdown).await.unwrap();
+    });
+    House { runs, memory, intake, stop, ended, said }
+}
+
+impl House {
+    async fn end(self) {
+        self.stop.send(true).unwrap();
+        self.ended.await.unwrap();
+    }
+
+    async fn until(&self, mut fits: impl FnMut(&Run) -> bool) -> Run {
+        for _ in 0..400 {
+            let runs = self.memory.ask(Query::LatestRuns).await.unwrap();
+            if let Some(run) = runs.into_iter().find(|run| fits(run)) {
+                return run;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the run never came to fit");
+    }
+}
+
+fn asked(device: &str) -> Input {
+    let event = Event::FileAsked {
+        transport: "tftp".into(),
+        name: "network-confg".into(),
+        address: Ipv4Addr::new(127, 7, 0, 1),
+    };
+    Input::event(device, event, Opening::AfterWindow)
+}
+
+fn ended(device: &str) -> Input {
+    let event = Event::TransferEnded {
+        complete: true,
+        bytes: 382,
+        sha256: "ab".into(),
+        repeats: 0,
+        why: String::new(),
+    };
+    Input::event(device, event, Opening::Never)
+}
+
+fn proven(run: &Run) -> Input {
+    let findings = Findings {
+        verdicts: vec![(Check::Serial, Verdict::Pass), (Check::Running, Verdict::Pass)],
+        remarks: Vec::new(),
+    };
+    let visit = Visit::Judged { host_key: None, findings };
+    let event = Event::Visited { attempt: run.attempt, visit };
+    let mut input = Input::event(&run.device, event, Opening::Never);
+    input.run = Some(run.id.clone());
+    input
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_askers_at_once_are_one_run_of_the_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = house(folder.path()).await;
+    let askers: Vec<_> = (0..100)
+        .map(|_| {
+            let runs = house.runs.clone();
+            tokio::spawn(async move { runs.stored(asked("sw1")).await.unwrap() })
+        })
+        .collect();
+    for asker in askers {
+        asker.await.unwrap();
+    }
+    let all = house.memory.ask(Query::LatestRuns).await.unwrap();
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].repeats, 99);
+    assert_eq!(*house.said.lock().unwrap(), [Kind::Started]);
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_goes_on_after_a_restart_and_is_handed_over_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = house(folder.path()).await;
+    first.runs.stored(asked("sw1")).await.unwrap();
+    first.runs.stored(ended("sw1")).await.unwrap();
+    let before = first.until(|run| matches!(run.phase, Phase::Connecting { .. })).await;
+    first.end().await;
+    let second = house(folder.path()).await;
+    let run = second.until(|run| run.attempt > before.attempt).await;
+    assert_eq!(run.id, before.id);
+    // The attempt may move on between reading it and answering: answer until it fits.
+    for _ in 0..50 {
+        let run = second.until(|_| true).await;
+        if matches!(run.phase, Phase::HandingOff { .. }) {
+            break;
+        }
+        second.runs.stored(proven(&run)).await.unwrap();
+    }
+    let accepts =
+        Event::HookAnswered { hook: "next".into(), accepted: true, answer: "job 1".into() };
+    second.runs.stored(Input::event("sw1", accepts.clone(), Opening::Never)).await.unwrap();
+    second.runs.stored(Input::event("sw1", accepts, Opening::Never)).await.unwrap();
+    let run = second.until(|run| matches!(run.phase, Phase::Ready { .. })).await;
+    let rows = second
+        .memory
+        .ask(|reply| Query::OutboxOf { subject: run.id.clone(), reply })
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), 1, "one hand-off: {rows:?}");
+    let done = second.said.lock().unwrap().iter().filter(|kind| **kind == Kind::Done).count();
+    assert_eq!(done, 1);
+    // Asking again within the window is counted and opens nothing.
+    second.runs.stored(asked("sw1")).await.unwrap();
+    let again = second.until(|_| true).await;
+    assert_eq!((again.id, again.repeats), (run.id, run.repeats + 1));
+    second.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clues_that_disagree_are_a_conflict_and_laptops_are_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = house(folder.path()).await;
+    let mac = |last| Some(greenlight::address::Mac::new([2, 0, 0, 0, 0, last]));
+    let clues = Clues { serial: Some("foc-SW1".into()), mac: mac(0), ..Clues::default() };
+    assert!(matches!(house.intake.identify(&clues), Identity::Device(d) if d.name == "sw1"));
+    let clues = Clues { serial: Some("FOC-sw1".into()), mac: mac(1), ..Clues::default() };
+    assert!(matches!(house.intake.identify(&clues), Identity::Conflict { .. }));
+    let clues = Clues { mac: mac(9), platform: Some("cisco_ios".into()), ..Clues::default() };
+    assert!(matches!(house.intake.identify(&clues), Identity::Stranger { .. }));
+    let clues = Clues { mac: mac(9), ..Clues::default() };
+    assert!(matches!(house.intake.identify(&clues), Identity::Nobody));
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_feed_tells_only_what_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = house(folder.path()).await;
+    let mut feed = house.runs.feed();
+    house.runs.stored(asked("sw2")).await.unwrap();
+    let told: Told = feed.recv().await.unwrap();
+    let stored = house.until(|run| run.device == "sw2").await;
+    assert_eq!(*told.run, stored);
+    house.end().await;
+}

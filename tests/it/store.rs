@@ -1,0 +1,227 @@
+//! The store keeps what it confirmed, refuses what would be done twice, and orders what goes out.
+
+use std::time::Duration;
+
+use greenlight::clock::Timestamp;
+use greenlight::domain::inventory::meant::{Device, Place};
+use greenlight::domain::run::{self, Event, Run, Timing};
+use greenlight::service::memory::{
+    Change, DeliveryState, JournalLine, Lease, Memory, NewDelivery, Query, Refused,
+};
+use greenlight::store;
+
+pub fn device(name: &str) -> Device {
+    Device {
+        name: name.into(),
+        site: "bma".into(),
+        platform: "frr".into(),
+        serial: Some(format!("FOC-{name}")),
+        macs: Vec::new(),
+        position: None,
+        address: None,
+        ssh_port: 22,
+        managed: true,
+        template: Some("frr.j2".into()),
+        variables: serde_json::Map::new(),
+        software: None,
+        neighbours: Vec::new(),
+        credentials: Vec::new(),
+        location: "rack 4".into(),
+        place: Place::default(),
+    }
+}
+
+pub fn timing() -> Timing {
+    Timing {
+        file_patience: Duration::from_secs(180),
+        settle: Duration::from_secs(1),
+        back_deadline: Duration::from_secs(120),
+        recheck: Duration::from_secs(15),
+        neighbour_patience: Duration::from_secs(65),
+        login_patience: Duration::from_secs(90),
+        still_waiting: Duration::from_secs(600),
+        save: false,
+        hooks_required: Vec::new(),
+        hooks_optional: Vec::new(),
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
+    let run = run::open(id.into(), &device(name), timing(), now);
+    run::step(&run, &Event::Asked, now).run
+}
+
+fn opened(run: &Run) -> Change {
+    Change::RunOpened { run: Box::new(run.clone()), window_micros: 600_000_000, forced: false }
+}
+
+async fn fresh() -> (tempfile::TempDir, Memory) {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = store::open(&folder.path().join("greenlight.db")).await.unwrap();
+    (folder, memory)
+}
+
+#[tokio::test]
+async fn a_device_has_one_open_run_and_none_within_the_window() {
+    let (_folder, memory) = fresh().await;
+    let first = a_run("01A", "sw1", at(1000));
+    memory.commit(vec![opened(&first)]).await.unwrap();
+    let second = a_run("01B", "sw1", at(1001));
+    let refused = memory.commit(vec![opened(&second)]).await.unwrap_err();
+    assert_eq!(refused, Refused::AlreadyOpen { run: Box::new(first.clone()) });
+    // The other device is not held up.
+    memory.commit(vec![opened(&a_run("01C", "sw2", at(1001)))]).await.unwrap();
+    // Ended, and still within ten minutes.
+    let ended = run::step(&first, &Event::Cancel { by: "unix:0".into() }, at(1100)).run;
+    let moved = Change::RunMoved { run: Box::new(ended), from_rev: first.rev };
+    memory.commit(vec![moved]).await.unwrap();
+    let third = a_run("01D", "sw1", at(1600));
+    let refused = memory.commit(vec![opened(&third)]).await.unwrap_err();
+    assert!(matches!(refused, Refused::AlreadyOpen { .. }), "{refused:?}");
+    let fourth = a_run("01E", "sw1", at(1701));
+    memory.commit(vec![opened(&fourth)]).await.unwrap();
+    assert_eq!(memory.ask(Query::OpenRuns).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_refused_commit_leaves_nothing_behind_and_holds_up_nobody() {
+    let (_folder, memory) = fresh().await;
+    let run = a_run("01A", "sw1", at(1000));
+    memory.commit(vec![opened(&run)]).await.unwrap();
+    let line = |seq| {
+        Change::Journal(JournalLine {
+            run: "01A".into(),
+            seq,
+            device: "sw1".into(),
+            at: at(1000),
+            topic: "test".into(),
+            text: "text".into(),
+        })
+    };
+    let stale = Change::RunMoved { run: Box::new(run.clone()), from_rev: 99 };
+    let (bad, good) =
+        tokio::join!(memory.commit(vec![line(1), stale]), memory.commit(vec![line(2)]),);
+    assert_eq!(bad.unwrap_err(), Refused::Stale { run: "01A".into() });
+    good.unwrap();
+    let lines =
+        memory.ask(|reply| Query::Journal { device: "sw1".into(), last: 10, reply }).await.unwrap();
+    assert_eq!(lines.iter().map(|line| line.seq).collect::<Vec<_>>(), [2]);
+}
+
+#[tokio::test]
+async fn everything_confirmed_is_there_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("greenlight.db");
+    let run = a_run("01A", "sw1", at(1000));
+    let lease = Lease {
+        address: "10.0.0.9".parse().unwrap(),
+        mac: "00:1b:21:00:00:01".parse().unwrap(),
+        client_id: "00aabb".into(),
+        device: Some("sw1".into()),
+        relay_information: "0104deadbeef".into(),
+        granted: at(1000),
+        expires: at(4600),
+    };
+    {
+        let memory = store::open(&file).await.unwrap();
+        let timer = Change::Timer { run: "01A".into(), name: "visit".into(), at: Some(at(1010)) };
+        let rest = Change::LeaseEnded {
+            address: "10.0.0.66".parse().unwrap(),
+            quarantined_until: Some(at(5000)),
+        };
+        memory.commit(vec![opened(&run), Change::Lease(lease.clone()), timer, rest]).await.unwrap();
+    }
+    let memory = store::open(&file).await.unwrap();
+    assert_eq!(memory.ask(Query::LatestRuns).await.unwrap(), [run]);
+    assert_eq!(memory.ask(Query::Leases).await.unwrap(), [lease]);
+    assert_eq!(
+        memory.ask(Query::Timers).await.unwrap(),
+        [("01A".to_owned(), "visit".to_owned(), at(1010))]
+    );
+    assert_eq!(memory.ask(Query::Quarantined).await.unwrap().len(), 1);
+}
+
+fn row(subject: &str, key: &str, kind: &str) -> Change {
+    Change::Outbox(NewDelivery {
+        outlet: "slack".into(),
+        subject: subject.into(),
+        key: key.into(),
+        kind: kind.into(),
+        payload: serde_json::json!({ "key": key }),
+        at: at(1000),
+    })
+}
+
+async fn due(memory: &Memory, now: i64) -> Vec<String> {
+    let due = memory
+        .ask(|reply| Query::OutboxDue { outlet: "slack".into(), now: at(now), limit: 10, reply })
+        .await
+        .unwrap();
+    due.into_iter().map(|delivery| delivery.key).collect()
+}
+
+#[tokio::test]
+async fn the_outbox_keeps_order_per_subject_and_each_key_once() {
+    let (_folder, memory) = fresh().await;
+    memory
+        .commit(vec![
+            row("r1", "r1/1", "parent"),
+            row("r1", "r1/2", "reply"),
+            row("r2", "r2/1", "parent"),
+            row("r1", "r1/1", "parent"),
+        ])
+        .await
+        .unwrap();
+    assert_eq!(due(&memory, 1000).await, ["r1/1", "r2/1"]);
+    let moved = |id, state, next_at| Change::OutboxMoved {
+        id,
+        state,
+        next_at: at(next_at),
+        note: String::new(),
+    };
+    memory.commit(vec![moved(1, DeliveryState::Pending, 1060)]).await.unwrap();
+    assert_eq!(due(&memory, 1000).await, ["r2/1"], "what comes later waits for it");
+    memory.commit(vec![moved(1, DeliveryState::Done, 1060)]).await.unwrap();
+    assert_eq!(due(&memory, 1000).await, ["r1/2", "r2/1"]);
+    let superseded = Change::OutboxSuperseded {
+        outlet: "slack".into(),
+        subject: "r1".into(),
+        kinds: vec!["reply".into()],
+    };
+    memory.commit(vec![superseded]).await.unwrap();
+    assert_eq!(due(&memory, 1000).await, ["r2/1"]);
+    memory.commit(vec![moved(3, DeliveryState::Dead, 1000)]).await.unwrap();
+    assert!(due(&memory, 9000).await.is_empty());
+    memory.commit(vec![row("r2", "r2/1", "parent")]).await.unwrap();
+    assert_eq!(due(&memory, 9000).await, ["r2/1"], "a dead row lives again when wanted again");
+}
+
+#[tokio::test]
+async fn many_commits_share_a_flush() {
+    let (_folder, memory) = fresh().await;
+    let commits = (0..200).map(|n| {
+        let memory = memory.clone();
+        tokio::spawn(async move {
+            let lease = Lease {
+                address: std::net::Ipv4Addr::from(0x0a00_0000 + n),
+                mac: greenlight::address::Mac::new([0, 0, 0, 0, 0, n as u8]),
+                client_id: String::new(),
+                device: None,
+                relay_information: String::new(),
+                granted: at(0),
+                expires: at(3600),
+            };
+            memory.commit(vec![Change::Lease(lease)]).await.unwrap().batch()
+        })
+    });
+    let mut batches = std::collections::BTreeSet::new();
+    for commit in commits.collect::<Vec<_>>() {
+        batches.insert(commit.await.unwrap());
+    }
+    assert!(batches.len() < 100, "200 commits took {} flushes", batches.len());
+    assert_eq!(memory.ask(Query::Leases).await.unwrap().len(), 200);
+}
