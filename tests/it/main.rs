@@ -1,4 +1,5 @@
 //! Stories: the store, the service and the whole daemon on loopback.
 
+mod disk;
 mod service;
 mod store;

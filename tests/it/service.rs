@@ -23,9 +23,9 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::store::device;
 
-struct House {
-    runs: Runs,
-    memory: Memory,
+pub struct House {
+    pub runs: Runs,
+    pub memory: Memory,
     intake: Intake,
     stop: watch::Sender<bool>,
     ended: tokio::task::JoinHandle<()>,
@@ -96,7 +96,7 @@ fn voice(said: Arc<Mutex<Vec<Kind>>>) -> Voice {
     }
 }
 
-async fn house(folder: &std::path::Path) -> House {
+pub async fn house(folder: &std::path::Path) -> House {
     let memory = store::open(&folder.join("greenlight.db")).await.unwrap();
     let plan = plan();
     let performer = Performer {
@@ -133,12 +133,12 @@ async fn house(folder: &std::path::Path) -> House {
 }
 
 impl House {
-    async fn end(self) {
+    pub async fn end(self) {
         self.stop.send(true).unwrap();
         self.ended.await.unwrap();
     }
 
-    async fn until(&self, mut fits: impl FnMut(&Run) -> bool) -> Run {
+    pub async fn until(&self, mut fits: impl FnMut(&Run) -> bool) -> Run {
         for _ in 0..400 {
             let runs = self.memory.ask(Query::LatestRuns).await.unwrap();
             if let Some(run) = runs.into_iter().find(|run| fits(run)) {
@@ -150,7 +150,7 @@ impl House {
     }
 }
 
-fn asked(device: &str) -> Input {
+pub fn asked(device: &str) -> Input {
     let event = Event::FileAsked {
         transport: "tftp".into(),
         name: "network-confg".into(),
@@ -159,7 +159,7 @@ fn asked(device: &str) -> Input {
     Input::event(device, event, Opening::AfterWindow)
 }
 
-fn ended(device: &str) -> Input {
+pub fn ended(device: &str) -> Input {
     let event = Event::TransferEnded {
         complete: true,
         bytes: 382,
