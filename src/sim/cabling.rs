@@ -236,6 +236,16 @@ impl Cabling {
         self.cables[cable].plugs[1 - plug].as_ref()
     }
 
+    /// The socket that people call `port` on this box, in the long or the short form of its system.
+    pub fn socket_called(&self, place: &str, port: &str) -> Option<Socket> {
+        let post = self.boxes.get(place)?;
+        let short = |kind: Kind, name: &str| kind.short_port(name).eq_ignore_ascii_case(port);
+        let called = |name: &&String| {
+            name.eq_ignore_ascii_case(port) || Kind::ALL.iter().any(|kind| short(*kind, name))
+        };
+        Some(Socket::new(place, post.ports.iter().find(called)?.as_str()))
+    }
+
     /// True if both boxes of the cable in this socket have power.
     pub fn link_up(&self, socket: &Socket) -> bool {
         let powered =
@@ -415,6 +425,17 @@ mod tests {
         assert!(!plant.link_up(&Socket::new("acc", "49")));
         plant.connect(Socket::new("acc", "49"), Socket::new("dist-1", "1"), at(6)).unwrap();
         assert_eq!(table(&plant, "acc", 8), ["49 dist-1:1", "50 dist-2:1"]);
+    }
+
+    #[test]
+    fn a_socket_is_found_by_the_name_on_the_box_and_by_its_short_form() {
+        let mut plant = plant();
+        plant.install("c", &["GigabitEthernet1/0/4".into(), "Ethernet3".into()], at(0));
+        let found = |port: &str| plant.socket_called("c", port).map(|socket| socket.port);
+        assert_eq!(found("Gi1/0/4").as_deref(), Some("GigabitEthernet1/0/4"));
+        assert_eq!(found("gigabitethernet1/0/4").as_deref(), Some("GigabitEthernet1/0/4"));
+        assert_eq!(found("Et3").as_deref(), Some("Ethernet3"));
+        assert_eq!(found("Gi1/0/44"), None);
     }
 
     #[test]

@@ -14,6 +14,10 @@ use crate::sim::device::dhcp::Lease;
 /// A configuration is text; what is longer is no configuration.
 const FILE_BYTES_MAX: usize = 16 << 20;
 
+/// Where a transfer breaks: so that something was acknowledged, and a file of more than 1 KiB is not
+/// complete yet.
+const BREAKS_OFF_AFTER: u64 = 2;
+
 /// Who asks.
 pub(super) struct From<'a> {
     pub(super) chassis: &'a Chassis,
@@ -93,7 +97,7 @@ async fn tftp(
         }
     }
     if how == How::BreaksOff {
-        wish.stop = Stop::ErrorAfter { blocks: 1 };
+        wish.stop = Stop::ErrorAfter { blocks: BREAKS_OFF_AFTER };
     }
     let mut out = Output::default();
     let mut download = Download::start(server, wish, clock.instant(), &mut out);

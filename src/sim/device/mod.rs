@@ -3,7 +3,7 @@
 //! [`Device`] is what hands can do to it; what it does by itself is [`life`].
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -65,7 +65,8 @@ pub struct Behaviour {
     /// From the end of the file to the open login.
     pub apply: Duration,
     pub asking: Asking,
-    /// It ends its first transfers with an ERROR, so many of them.
+    /// It breaks its first transfers off after 1 KiB, so many of them: a bad cable ([`BAD_CABLE`]) never
+    /// lets one through until it is replaced.
     pub breaks_off: u32,
     /// At its first boot it stands still after it took its configuration.
     pub hangs_once: bool,
@@ -92,6 +93,9 @@ pub enum Asking {
         apart: Duration,
     },
 }
+
+/// More transfers than any story waits for.
+pub const BAD_CABLE: u32 = u32::MAX;
 
 /// Everything about a device that outlives its power.
 #[derive(Debug)]
@@ -179,6 +183,12 @@ impl Device {
         self.power_off().await;
         self.inside.exchange(chassis);
         self.power_on().await;
+    }
+
+    /// Good cables take the place of the bad ones.
+    pub fn replace_cables(&self) {
+        let mut happened = self.body.happened.lock().unwrap_or_else(PoisonError::into_inner);
+        happened.broke_off = self.body.fitting.behaviour.breaks_off;
     }
 
     /// Somebody with rights enters these lines and saves.
