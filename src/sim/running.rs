@@ -18,7 +18,7 @@ struct Line {
 }
 
 /// Lines of which there is one at most: a later one with the same beginning takes its place.
-const SINGLE: [&str; 13] = [
+const SINGLE: [&str; 14] = [
     "hostname ",
     "version ",
     "frr version ",
@@ -28,6 +28,7 @@ const SINGLE: [&str; 13] = [
     "switchport mode ",
     "switchport access vlan ",
     "ip default-gateway ",
+    "login",
     "ip domain name ",
     "ip domain-name ",
     "spanning-tree mode ",
@@ -284,7 +285,7 @@ end
             shown,
             "!\nversion 17.9\n!\nhostname acc-sw-17\n!\nusername admin privilege 15 secret 9 HASH\n\
              !\nno ip http server\n!\ninterface GigabitEthernet1/0/49\n description uplink\n \
-             switchport mode trunk\n!\nntp server 10.0.0.9\n!\nline vty 0 4\n login\n login local\n \
+             switchport mode trunk\n!\nntp server 10.0.0.9\n!\nline vty 0 4\n login local\n \
              transport input ssh\n!\nend\n"
         );
     }

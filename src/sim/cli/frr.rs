@@ -23,7 +23,8 @@ pub fn answer(view: &View, command: &str) -> Answer {
             Answer::Text(running(view))
         }
         "cat /etc/frr/frr.conf" => match &view.saved {
-            Some(saved) => Answer::Text(saved.body()),
+            // The file holds no `end`: that is vtysh's own.
+            Some(saved) => Answer::Text(saved.body().trim_end_matches("end\n").to_owned()),
             None => Answer::Text(String::new()),
         },
         "vtysh -c 'write memory'" | "vtysh -c 'write'" => Answer::Save(
