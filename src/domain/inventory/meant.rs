@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::address::Mac;
+pub use crate::complaint::Place;
 
 /// Everything that is planned. Immutable: a reload makes a new one.
 #[derive(Debug, Default)]
@@ -91,13 +92,6 @@ pub struct Device {
     pub location: String,
     /// Where it is written.
     pub place: Place,
-}
-
-/// A line and column of a file, both from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Place {
-    pub line: u32,
-    pub column: u32,
 }
 
 /// One cable of the plan, seen from one end.

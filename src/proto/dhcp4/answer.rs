@@ -1,4 +1,5 @@
-//! What is answered to a request, and where does the answer go? Decided purely, from facts found before.
+//! What is answered to a request, and where does the answer go? Decided purely, from facts found
+//! before.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -16,8 +17,8 @@ pub struct Facts {
     /// Our server identifier (option 54) and `siaddr`.
     pub server: Ipv4Addr,
     pub verdict: Verdict,
-    /// The device's own name for option 12. What the client calls itself is never echoed: a device once
-    /// took the name `router` from such an echo.
+    /// The device's own name for option 12. What the client calls itself is never echoed: a device
+    /// once took the name `router` from such an echo.
     pub host_name: Option<String>,
     /// Options that this platform must find in OFFER and ACK, asked for or not: code and value.
     pub forced: Vec<(u8, Vec<u8>)>,
@@ -215,7 +216,8 @@ fn refused(request: &Message, facts: &Facts, why: &str) -> Reply {
         message = message.with(code::MESSAGE, text);
     }
     if request.relay().is_some() {
-        // Section 4.3.2: the relay must broadcast it, as the client's address may be of no use there.
+        // Section 4.3.2: the relay must broadcast it, as the client's address may be of no use
+        // there.
         message.flags |= Message::BROADCAST;
     }
     let to = match request.relay() {
@@ -308,8 +310,9 @@ fn with_parameters(message: Message, facts: &Facts, network: &Network) -> Messag
     Message { siaddr: facts.server, file, sname, ..message }
 }
 
-/// Finds the way of RFC 2131 section 4.1: the relay, the address the client has, everybody. A client
-/// that could take unicast to its new address gets a broadcast as well: the kernel has no ARP entry.
+/// Finds the way of RFC 2131 section 4.1: the relay, the address the client has, everybody. A
+/// client that could take unicast to its new address gets a broadcast as well: the kernel has no
+/// ARP entry.
 fn sent(request: &Message, facts: &Facts, message: Message) -> Reply {
     let ways = facts.ways;
     let to = match request.relay() {

@@ -98,8 +98,8 @@ impl Ask {
     }
 }
 
-/// RFC 2131 section 4.3.2 and table 4. Some clients write option 54 while they renew, against the table:
-/// `ciaddr` decides then.
+/// RFC 2131 section 4.3.2 and table 4. Some clients write option 54 while they renew, against the
+/// table: `ciaddr` decides then.
 fn request(message: &Message, to_us_alone: bool) -> Result<Ask, NoAsk> {
     let held = Some(message.ciaddr).filter(|address| !address.is_unspecified());
     let lacks = |field| NoAsk::Lacks { kind: MessageType::Request, field };

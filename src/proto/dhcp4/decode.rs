@@ -1,4 +1,5 @@
-//! How are bytes turned into a message? Tolerantly: a fault costs the option it is in, and no other.
+//! How are bytes turned into a message? Tolerantly: a fault costs the option it is in, and no
+//! other.
 
 use std::collections::BTreeMap;
 use std::fmt;

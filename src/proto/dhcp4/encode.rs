@@ -104,7 +104,8 @@ impl Plan {
         let rest = message.options.keys().filter(|code| !FIRST.contains(code));
         let codes = FIRST.iter().chain(rest).filter(|code| !special.contains(code));
         // RFC 3046 section 2.2: last, because a relay may cut off what follows it.
-        // The reply must stay useful beside it, so more than one instance of 255 bytes is not echoed.
+        // The reply must stay useful beside it, so more than one instance of 255 bytes is not
+        // echoed.
         let relayed = written(code::RELAY_INFORMATION);
         let oversized = relayed.len() > INSTANCE_BYTES_MAX;
         let relayed = if oversized { Vec::new() } else { relayed };

@@ -140,18 +140,21 @@ impl Message {
         self.with(code, address.octets())
     }
 
-    /// Reads one datagram. What is wrong with single options stands in `complaints` and hides nothing else.
+    /// Reads one datagram. What is wrong with single options stands in `complaints` and hides
+    /// nothing else.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         decode::decode(bytes)
     }
 
-    /// Writes the message, at least 300 bytes long, with as many options as [`decode`](Self::decode) reads.
+    /// Writes the message, at least 300 bytes long, with as many options as
+    /// [`decode`](Self::decode) reads.
     pub fn encode(&self) -> Vec<u8> {
         encode::encode_within(self, decode::MESSAGE_BYTES_MAX).bytes
     }
 
-    /// Writes the message in at most `bytes_max` bytes (548 if that is less: everybody takes those), with `file` and `sname` as room for options
-    /// where needed (option 52), and tells which options did not fit.
+    /// Writes the message in at most `bytes_max` bytes (548 if that is less: everybody takes
+    /// those), with `file` and `sname` as room for options where needed (option 52), and tells
+    /// which options did not fit.
     pub fn encode_within(&self, bytes_max: usize) -> Encoded {
         encode::encode_within(self, bytes_max)
     }
@@ -182,9 +185,15 @@ impl Message {
         self.address(code::SERVER_ID)
     }
 
-    /// Option 61 as lower-case hex, empty when absent: the second half of a lease's key.
+    /// Option 61 as lower-case hex, empty when absent: the second half of a lease's key. What is
+    /// beyond 255 bytes does not count: it is kept with every lease, and nobody sends so much.
     pub fn client_id_hex(&self) -> String {
-        hex(self.option(code::CLIENT_ID).unwrap_or_default())
+        hex(self.instance(code::CLIENT_ID))
+    }
+
+    /// Option 82 as lower-case hex, empty when absent; cut at 255 bytes like the client id.
+    pub fn relay_information_hex(&self) -> String {
+        hex(self.instance(code::RELAY_INFORMATION))
     }
 
     /// Option 55, in the client's order.
@@ -204,6 +213,11 @@ impl Message {
     /// The relay's address, if a relay passed this on.
     pub fn relay(&self) -> Option<Ipv4Addr> {
         Some(self.giaddr).filter(|address| !address.is_unspecified())
+    }
+
+    fn instance(&self, code: u8) -> &[u8] {
+        let whole = self.option(code).unwrap_or_default();
+        &whole[..whole.len().min(255)]
     }
 
     /// An option that holds exactly one usable address; all zeroes count as absent.

@@ -1,8 +1,8 @@
 //! How does a DHCPv4 message look on the wire, and what must be answered to one?
 //!
-//! Here stand the codec ([`Message`]), the reading of relay information ([`relay`]), the telling apart
-//! of requests ([`ask`]) and the pure decision ([`answer`]). Not here: which address a client gets
-//! (`service/leases`), who it is (`service/intake`), and sockets (`servers/dhcp`).
+//! Here stand the codec ([`Message`]), the reading of relay information ([`relay`]), the telling
+//! apart of requests ([`ask`]) and the pure decision ([`answer`]). Not here: which address a client
+//! gets (`service/leases`), who it is (`service/intake`), and sockets (`servers/dhcp`).
 
 pub mod answer;
 pub mod ask;

@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 
 use crate::proto::dhcp4::message::hex;
 
-/// A view of option 82. Sub-options of other numbers stay in the raw option, which is what is echoed.
+/// A view of option 82. Sub-options of other numbers stay in the raw option, which is what is
+/// echoed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Information<'a> {
     /// Sub-option 1 (RFC 3046 section 3.1).
@@ -16,7 +17,8 @@ pub struct Information<'a> {
 }
 
 impl<'a> Information<'a> {
-    /// Reads as far as the sub-options are whole. The first of each number counts; empty ones do not.
+    /// Reads as far as the sub-options are whole. The first of each number counts; empty ones do
+    /// not.
     pub fn of(option: &'a [u8]) -> Self {
         let mut found = Self::default();
         let mut rest = option;
@@ -44,11 +46,12 @@ impl<'a> Information<'a> {
     }
 }
 
-/// Printable ASCII as it is, without a type and length in front (`00 0f Ethernet14:2001`) and without
-/// NULs behind; anything else as lower-case hex of all bytes after `0x`.
+/// Printable ASCII as it is, without a type and length in front (`00 0f Ethernet14:2001`) and
+/// without NULs behind; anything else as lower-case hex of all bytes after `0x`.
 pub fn text(id: &[u8]) -> String {
     let plain = match id {
-        // No standard says so: relays of Cisco and Arista put a type below 32 and the length in front.
+        // No standard says so: relays of Cisco and Arista put a type below 32 and the length in
+        // front.
         [0..=31, length, rest @ ..] if usize::from(*length) == rest.len() => rest,
         whole => whole,
     };

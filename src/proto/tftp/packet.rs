@@ -177,6 +177,11 @@ impl Request {
         self.options.iter().find(|option| option.is(name)).map(|option| option.value.as_slice())
     }
 
+    /// The same request for a reader of RFC 1350 alone.
+    pub fn without_options(&self) -> Self {
+        Self { name: self.name.clone(), mode: self.mode.clone(), options: Vec::new() }
+    }
+
     /// The name for people and logs: lossily decoded, control characters escaped.
     pub fn name_shown(&self) -> String {
         shown(&self.name)

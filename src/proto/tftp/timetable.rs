@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::Output;
 use super::download::{Download, Outcome, Stop, Wish};
 use super::negotiate::Limits;
-use super::packet::{Mode, Packet, shown};
+use super::packet::{Mode, Packet, Request, shown};
 use super::transfer::{Digest, End, Transfer};
 use crate::clock::Clock;
 
@@ -21,9 +21,8 @@ fn listener() -> SocketAddr {
     "10.77.0.1:69".parse().unwrap()
 }
 
-fn sender() -> SocketAddr {
-    "10.77.0.1:50001".parse().unwrap()
-}
+/// The port of the first transfer; the next one has the next.
+const FIRST_PORT: u16 = 50_001;
 
 fn limits() -> Limits {
     Limits {
@@ -51,9 +50,11 @@ struct Room<'a> {
     now: Instant,
     content: Arc<[u8]>,
     server: Option<Transfer>,
+    server_port: u16,
     digest: Option<Digest>,
     client: Download,
-    wire: Vec<(Instant, usize, Way, Vec<u8>)>,
+    /// When, which way, at or from which port of the server.
+    wire: Vec<(Instant, Way, u16, Vec<u8>)>,
     counts: [usize; 2],
     fate: Fate<'a>,
     log: Vec<String>,
@@ -70,6 +71,7 @@ impl<'a> Room<'a> {
             now,
             content: content.into(),
             server: None,
+            server_port: FIRST_PORT,
             digest: None,
             client,
             wire: Vec::new(),
@@ -83,7 +85,8 @@ impl<'a> Room<'a> {
     }
 
     fn put(&mut self, way: Way, out: &Output) {
-        for (_, bytes) in out.datagrams() {
+        for (to, bytes) in out.datagrams() {
+            let port = if way == Way::Up { to.port() } else { self.server_port };
             let number = self.counts[way as usize];
             self.counts[way as usize] += 1;
             let delays = (self.fate)(way, number, bytes);
@@ -95,7 +98,7 @@ impl<'a> Room<'a> {
             }
             for delay in delays {
                 let at = self.now + Duration::from_millis(delay);
-                self.wire.push((at, self.wire.len(), way, bytes.to_vec()));
+                self.wire.push((at, way, port, bytes.to_vec()));
             }
         }
     }
@@ -112,8 +115,8 @@ impl<'a> Room<'a> {
         self.now = due;
         match packet {
             Some((at, index)) if at == due => {
-                let (_, _, way, bytes) = self.wire.remove(index);
-                self.arrive(way, &bytes);
+                let (_, way, port, bytes) = self.wire.remove(index);
+                self.arrive(way, port, &bytes);
             }
             Some(_) | None if server == Some(due) => {
                 self.server.as_mut().unwrap().on_time(due, &mut out);
@@ -129,32 +132,38 @@ impl<'a> Room<'a> {
         true
     }
 
-    fn arrive(&mut self, way: Way, bytes: &[u8]) {
+    fn arrive(&mut self, way: Way, port: u16, bytes: &[u8]) {
         let mut out = Output::default();
         match (way, Packet::decode(bytes).unwrap()) {
             (Way::Up, Packet::Read(request)) => {
                 match &mut self.server {
+                    Some(server) if server.options_ignored() => {
+                        self.server_port += 1;
+                        self.start(&request.without_options(), &mut out);
+                    }
                     Some(server) if !server.has_progress() => server.on_repeat(self.now, &mut out),
                     Some(_) => {}
-                    None => {
-                        let (content, limits) = (self.content.clone(), limits());
-                        let asked = (reader(), &request);
-                        let started = Transfer::start(asked, content, &limits, self.now, &mut out);
-                        self.server = Some(started);
-                    }
+                    None => self.start(&request, &mut out),
                 }
                 self.put(Way::Down, &out);
             }
+            (Way::Up, _) if port != self.server_port => {}
             (Way::Up, _) => {
                 let server = self.server.as_mut().unwrap();
                 server.on_packet(bytes, reader(), self.now, &mut out);
                 self.put(Way::Down, &out);
             }
             (Way::Down, _) => {
-                self.client.on_packet(bytes, sender(), self.now, &mut out);
+                let from = SocketAddr::new(listener().ip(), port);
+                self.client.on_packet(bytes, from, self.now, &mut out);
                 self.put(Way::Up, &out);
             }
         }
+    }
+
+    fn start(&mut self, request: &Request, out: &mut Output) {
+        let (asked, content) = ((reader(), request), self.content.clone());
+        self.server = Some(Transfer::start(asked, content, &limits(), self.now, out));
     }
 
     fn run(&mut self) {

@@ -12,8 +12,8 @@ use super::content::{Content, Cursor};
 use super::negotiate::{Agreed, Limits};
 use super::packet::{ErrorCode, Packet, Request, encode_data_head, shown};
 
-/// After so many OACKs without an ACK, a request that comes again is answered without options: its
-/// client does not know OACK (RFC 2347 lets it ignore one) and would ask for ever.
+/// After so many OACKs without an ACK, a request that comes again is of a reader that does not know OACK
+/// (RFC 2347 lets it ignore one) and would ask for ever.
 /// Seen with an NVIDIA DGX (facebookarchive/fbtftp, issue 51).
 const OACKS_IGNORED: u32 = 3;
 
@@ -173,13 +173,18 @@ impl Transfer {
     pub fn on_repeat(&mut self, now: Instant, out: &mut Output) {
         self.count_repeats(1);
         match self.phase {
-            Phase::Offered { oacks, .. } if oacks >= OACKS_IGNORED => {
-                self.agreed = Agreed::plain(&self.limits);
-                self.fly(Gap::MayBeFilled, now, out);
-            }
             Phase::Offered { .. } => self.offer(now, out),
             Phase::Sending { gap, .. } if self.acknowledged == 0 => self.fly(gap, now, out),
             Phase::Sending { .. } | Phase::Ended(_) => {}
+        }
+    }
+
+    /// If the same request comes now, it is to be answered without options, and from another port: a
+    /// reader that did take a late OACK would take the first plain block for the last one.
+    pub fn options_ignored(&self) -> bool {
+        match self.phase {
+            Phase::Offered { oacks, .. } => oacks >= OACKS_IGNORED,
+            Phase::Sending { .. } | Phase::Ended(_) => false,
         }
     }
 

@@ -18,7 +18,6 @@ use self::table::{ARTIFACT_PATIENCE, Arrival, Bounds, Origin, Table, Todo};
 use crate::clock::Clock;
 use crate::config::meant;
 use crate::error::{Code, Error};
-use crate::proto::tftp::Output;
 use crate::proto::tftp::negotiate::Limits;
 use crate::proto::tftp::packet::REQUEST_BYTES_MAX;
 use crate::servers::files::Files;
@@ -127,8 +126,6 @@ pub async fn serve(
         clock,
         tasks: JoinSet::new(),
         tasks_max,
-        turn: 0,
-        out: Output::default(),
         todo: Todo::default(),
     };
     let mut last = 0;
@@ -167,9 +164,6 @@ struct Server {
     tasks: JoinSet<Done>,
     /// Questions and reports under way at once.
     tasks_max: usize,
-    /// Counts requests, to give out transfer ports in turn.
-    turn: usize,
-    out: Output,
     todo: Todo,
 }
 
@@ -195,19 +189,18 @@ impl Server {
         let now = self.clock.instant();
         let listening = self.sockets.listening;
         let origin = if port < listening {
-            self.turn = (self.turn + 1) % TRANSFER_PORTS;
-            let transfer_port = listening + port * TRANSFER_PORTS + self.turn;
-            let place = (arrival, transfer_port);
-            self.table.on_request(bytes, place, now, &mut self.out, &mut self.todo)
+            let first = listening + port * TRANSFER_PORTS;
+            let place = (arrival, first..first + TRANSFER_PORTS);
+            self.table.on_request(bytes, place, now, &mut self.todo)
         } else {
-            self.table.on_packet(bytes, arrival, now, &mut self.out, &mut self.todo)
+            self.table.on_packet(bytes, arrival, now, &mut self.todo)
         };
         self.perform(origin);
     }
 
     fn on_time(&mut self) {
         let now = self.clock.instant();
-        while let Some(origin) = self.table.on_time(now, &mut self.out, &mut self.todo) {
+        while let Some(origin) = self.table.on_time(now, &mut self.todo) {
             self.perform(origin);
         }
         self.perform_todo();
@@ -217,7 +210,7 @@ impl Server {
         match done {
             Ok(Done::Answered(id, answer)) => {
                 let now = self.clock.instant();
-                if let Some(origin) = self.table.on_answer(id, answer, now, &mut self.out) {
+                if let Some(origin) = self.table.on_answer(id, answer, now, &mut self.todo) {
                     self.perform(origin);
                 }
             }
@@ -229,12 +222,12 @@ impl Server {
 
     fn perform(&mut self, origin: Origin) {
         let port = &self.sockets.ports[origin.port];
-        for (to, bytes) in self.out.datagrams() {
+        for (to, bytes) in self.todo.out.datagrams() {
             if let Err(error) = port.send(bytes, to, origin.source) {
                 tracing::debug!(%to, %error, "tftp send");
             }
         }
-        self.out.clear();
+        self.todo.out.clear();
         self.perform_todo();
     }
 
@@ -265,7 +258,7 @@ impl Server {
 
     /// Tells every reader, reports every transfer, and waits for the reports within bounds.
     async fn stop(mut self) {
-        while let Some(origin) = self.table.stop_one(&mut self.out, &mut self.todo) {
+        while let Some(origin) = self.table.stop_one(&mut self.todo) {
             self.perform(origin);
         }
         let farewell = async { while self.tasks.join_next().await.is_some() {} };
@@ -288,6 +281,7 @@ mod tests {
 
     use super::*;
     use crate::config::meant::Listen;
+    use crate::proto::tftp::Output;
     use crate::proto::tftp::download::{Download, Outcome, Stop, Wish};
     use crate::proto::tftp::packet::{ErrorCode, Packet};
     use crate::service::serving::{Ask, Transferred};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::proto::tftp::Output;
@@ -41,9 +42,11 @@ pub struct Origin {
     pub source: IpAddr,
 }
 
-/// What a call leaves to be done, beside sending its output.
+/// What calls leave to be done.
 #[derive(Debug, Default)]
 pub struct Todo {
+    /// To be sent from the origin that the call returns, and cleared before the next call.
+    pub out: Output,
     /// To be asked of the service; the answer goes to [`Table::on_answer`] with this id.
     pub asks: Vec<(u64, Ask)>,
     pub reports: Vec<Transferred>,
@@ -60,6 +63,8 @@ pub struct Table {
     /// One entry for each slot, never later than its deadline: it moves when it is due, not with every ACK.
     wakes: BTreeSet<(Instant, u64)>,
     next_id: u64,
+    /// Counts requests, to give out transfer ports in turn.
+    turn: usize,
 }
 
 #[derive(Debug)]
@@ -67,6 +72,8 @@ struct Slot {
     peer: SocketAddr,
     asked: SocketAddr,
     request: Request,
+    /// Its options are passed over: the reader knows no OACK.
+    plain: bool,
     /// The port that the transfer has.
     port: usize,
     /// The transfer that the same peer was in when it asked anew. Whichever goes on, the other is dropped:
@@ -75,6 +82,15 @@ struct Slot {
     /// Its entry in [`Table::wakes`].
     wake: Instant,
     state: State,
+}
+
+/// A transfer about to begin.
+struct Beginning {
+    request: Request,
+    arrival: Arrival,
+    port: usize,
+    rival: Option<u64>,
+    plain: bool,
 }
 
 #[derive(Debug)]
@@ -93,22 +109,23 @@ impl Table {
             by_host: HashMap::new(),
             wakes: BTreeSet::new(),
             next_id: 0,
+            turn: 0,
         }
     }
 
-    /// A datagram on a listening port. If a transfer begins it gets `port`.
+    /// A datagram on a listening port. If a transfer begins it gets one of `ports`.
     pub fn on_request(
         &mut self,
         bytes: &[u8],
-        (arrival, port): (Arrival, usize),
+        (arrival, ports): (Arrival, Range<usize>),
         now: Instant,
-        out: &mut Output,
         todo: &mut Todo,
     ) -> Origin {
+        let port = self.free_port(ports, arrival.from).unwrap_or(arrival.port);
         let mut origin = Origin { port, source: arrival.asked.ip() };
         let refused = match Packet::decode(bytes) {
             Ok(Packet::Read(request)) => match request.readable_mode() {
-                Ok(_) => match self.on_read(request, (arrival, port), now, out, todo) {
+                Ok(_) => match self.on_read(request, (arrival, port), now, todo) {
                     Ok(joined) => {
                         origin.port = joined;
                         None
@@ -134,7 +151,7 @@ impl Table {
             }
         };
         if let Some((code, text)) = refused {
-            out.datagram(arrival.from, |bytes| Packet::error(code, text).encode(bytes));
+            todo.out.datagram(arrival.from, |bytes| Packet::error(code, text).encode(bytes));
         }
         origin
     }
@@ -145,7 +162,6 @@ impl Table {
         bytes: &[u8],
         arrival: Arrival,
         now: Instant,
-        out: &mut Output,
         todo: &mut Todo,
     ) -> Origin {
         let Arrival { port, from, asked } = arrival;
@@ -154,15 +170,22 @@ impl Table {
         let Some((id, slot)) = found.and_then(|id| Some((id, self.slots.get_mut(&id)?))) else {
             // RFC 1350 section 4, for those who believe to be in a transfer.
             if matches!(Packet::decode(bytes), Ok(Packet::Ack { .. } | Packet::Data { .. })) {
-                tell_stranger(from, out);
+                tell_stranger(from, &mut todo.out);
             }
             return origin;
         };
         let State::Running { transfer, .. } = &mut slot.state else { return origin };
         let before = transfer.progress();
-        transfer.on_packet(bytes, from, now, out);
+        transfer.on_packet(bytes, from, now, &mut todo.out);
         let went_on = transfer.progress() != before;
         let source = slot.asked.ip();
+        // Refused by a reader that is in the transfer of its first request.
+        let unwanted = transfer.digest().is_some_and(|digest| digest.blocks == 0);
+        if unwanted && let Some(other) = slot.rival.filter(|other| self.slots.contains_key(other)) {
+            self.drop_rival(other, id, todo);
+            return Origin { port, source };
+        }
+        let Some(slot) = self.slots.get_mut(&id) else { return origin };
         if went_on && let Some(rival) = slot.rival.take() {
             self.drop_rival(id, rival, todo);
         }
@@ -176,15 +199,22 @@ impl Table {
         id: u64,
         answer: Result<Artifact, Refusal>,
         now: Instant,
-        out: &mut Output,
+        todo: &mut Todo,
     ) -> Option<Origin> {
         let slot = self.slots.get_mut(&id)?;
         let State::Pending { repeats, .. } = slot.state else { return None };
         let origin = Origin { port: slot.port, source: slot.asked.ip() };
         match answer {
             Ok(Artifact { device, content, sha256 }) => {
-                let asked = (slot.peer, &slot.request);
-                let mut transfer = Transfer::start(asked, content, &self.bounds.limits, now, out);
+                let plain;
+                let request = if slot.plain {
+                    plain = slot.request.without_options();
+                    &plain
+                } else {
+                    &slot.request
+                };
+                let (asked, limits) = ((slot.peer, request), &self.bounds.limits);
+                let mut transfer = Transfer::start(asked, content, limits, now, &mut todo.out);
                 transfer.count_repeats(repeats);
                 let transfer = Box::new(transfer);
                 let wake = transfer.deadline().unwrap_or(now);
@@ -199,7 +229,7 @@ impl Table {
                     Refusal::Unavailable { why } => (ErrorCode::Undefined, why),
                 };
                 let peer = slot.peer;
-                out.datagram(peer, |bytes| Packet::error(code, &why).encode(bytes));
+                todo.out.datagram(peer, |bytes| Packet::error(code, &why).encode(bytes));
                 self.remove(id);
             }
         }
@@ -212,7 +242,7 @@ impl Table {
     }
 
     /// Lets one transfer that is due go on. `None` once none is due any more.
-    pub fn on_time(&mut self, now: Instant, out: &mut Output, todo: &mut Todo) -> Option<Origin> {
+    pub fn on_time(&mut self, now: Instant, todo: &mut Todo) -> Option<Origin> {
         loop {
             let (at, id) = *self.wakes.first()?;
             if at > now {
@@ -225,13 +255,13 @@ impl Table {
                 State::Pending { deadline, .. } if *deadline <= now => {
                     let peer = slot.peer;
                     let error = Packet::error(ErrorCode::Undefined, "no answer in time, ask again");
-                    out.datagram(peer, |bytes| error.encode(bytes));
+                    todo.out.datagram(peer, |bytes| error.encode(bytes));
                     self.remove(id);
                     return Some(origin);
                 }
                 State::Pending { deadline, .. } => Some(*deadline),
                 State::Running { transfer, .. } => {
-                    transfer.on_time(now, out);
+                    transfer.on_time(now, &mut todo.out);
                     transfer.deadline()
                 }
             };
@@ -240,14 +270,14 @@ impl Table {
                 self.wakes.insert((wake, id));
             }
             self.settle(id, todo);
-            if !out.is_empty() {
+            if !todo.out.is_empty() {
                 return Some(origin);
             }
         }
     }
 
     /// Ends one transfer because the server ends. `None` once the table is empty.
-    pub fn stop_one(&mut self, out: &mut Output, todo: &mut Todo) -> Option<Origin> {
+    pub fn stop_one(&mut self, todo: &mut Todo) -> Option<Origin> {
         let (id, slot) = self.slots.iter_mut().next()?;
         let id = *id;
         let origin = Origin { port: slot.port, source: slot.asked.ip() };
@@ -255,15 +285,23 @@ impl Table {
             State::Pending { .. } => {
                 let text = End::Stopped.to_string();
                 let error = Packet::error(ErrorCode::Undefined, &text);
-                out.datagram(slot.peer, |bytes| error.encode(bytes));
+                todo.out.datagram(slot.peer, |bytes| error.encode(bytes));
                 self.remove(id);
             }
             State::Running { transfer, .. } => {
-                transfer.stop(End::Stopped, out);
+                transfer.stop(End::Stopped, &mut todo.out);
                 self.settle(id, todo);
             }
         }
         Some(origin)
+    }
+
+    /// The next port, in turn, that has no transfer of this peer: what leaves from it cannot be taken for
+    /// a part of one.
+    fn free_port(&mut self, ports: Range<usize>, peer: SocketAddr) -> Option<usize> {
+        self.turn = self.turn.wrapping_add(1);
+        let mut order = (0..ports.len()).map(|step| ports.start + (self.turn + step) % ports.len());
+        order.find(|port| !self.by_transfer.contains_key(&(*port, peer)))
     }
 
     /// Joins or begins. The port from which the answer leaves, or why there is no place.
@@ -272,57 +310,54 @@ impl Table {
         request: Request,
         (arrival, port): (Arrival, usize),
         now: Instant,
-        out: &mut Output,
         todo: &mut Todo,
     ) -> Result<usize, &'static str> {
         let Arrival { from, asked, .. } = arrival;
+        let mut beginning = Beginning { request, arrival, port, rival: None, plain: false };
         let earlier = self.by_request.get(&(from, asked)).copied();
-        let mut rival = None;
         if let Some((id, slot)) = earlier.and_then(|id| Some((id, self.slots.get_mut(&id)?))) {
-            let equal = slot.request == request;
+            let equal = slot.request == beginning.request;
             match &mut slot.state {
                 State::Pending { repeats, .. } if equal => {
                     *repeats = repeats.saturating_add(1);
                     return Ok(slot.port);
                 }
+                State::Running { transfer, .. } if equal && transfer.options_ignored() => {
+                    beginning.plain = true;
+                    self.remove(id);
+                }
                 State::Running { transfer, .. } if equal && !transfer.has_progress() => {
-                    transfer.on_repeat(now, out);
+                    transfer.on_repeat(now, &mut todo.out);
                     return Ok(slot.port);
                 }
-                // A third request takes the place of the second; the first is still the rival.
                 State::Running { transfer, .. } if equal && transfer.has_progress() => {
-                    rival = Some(id);
+                    beginning.rival = Some(id);
                 }
+                // A third request takes the place of the second; the first is still the rival.
                 State::Pending { .. } | State::Running { .. } => {
-                    rival = slot.rival.take();
+                    beginning.rival = slot.rival.take();
                     self.ask_anew(id, todo);
                 }
             }
         }
-        self.begin(request, (arrival, port), rival, now, todo)
+        self.begin(beginning, now, todo)
     }
 
     fn begin(
         &mut self,
-        request: Request,
-        (arrival, port): (Arrival, usize),
-        rival: Option<u64>,
+        beginning: Beginning,
         now: Instant,
         todo: &mut Todo,
     ) -> Result<usize, &'static str> {
+        let Beginning { request, arrival, port, rival, plain } = beginning;
         let Arrival { from, asked, .. } = arrival;
-        let host = self.by_host.entry(from.ip()).or_insert(0);
+        let held = self.by_host.get(&from.ip()).copied().unwrap_or(0);
         let host_max = (self.bounds.transfers_max / HOST_SHARE).max(HOST_TRANSFERS_MIN);
-        if self.slots.len() >= self.bounds.transfers_max || *host >= host_max {
-            if *host == 0 {
-                self.by_host.remove(&from.ip());
-            }
+        let full = self.slots.len() >= self.bounds.transfers_max || held >= host_max;
+        if full || port == arrival.port {
             return Err("busy, ask again");
         }
-        if self.by_transfer.contains_key(&(port, from)) {
-            return Err("busy with an earlier request");
-        }
-        *host += 1;
+        self.by_host.insert(from.ip(), held + 1);
         self.next_id += 1;
         let id = self.next_id;
         let ask = Ask {
@@ -333,13 +368,12 @@ impl Table {
             serial: None,
             mac: None,
         };
-        let deadline = now + ARTIFACT_PATIENCE;
-        let state = State::Pending { repeats: 0, deadline };
-        let slot = Slot { peer: from, asked, request, port, rival, wake: deadline, state };
-        self.slots.insert(id, slot);
+        let wake = now + ARTIFACT_PATIENCE;
+        let state = State::Pending { repeats: 0, deadline: wake };
+        self.slots.insert(id, Slot { peer: from, asked, request, plain, port, rival, wake, state });
         self.by_request.insert((from, asked), id);
         self.by_transfer.insert((port, from), id);
-        self.wakes.insert((deadline, id));
+        self.wakes.insert((wake, id));
         if let Some(slot) = rival.and_then(|rival| self.slots.get_mut(&rival)) {
             slot.rival = Some(id);
         }
@@ -364,7 +398,9 @@ impl Table {
         let request = (slot.peer, slot.asked);
         let began = match &slot.state {
             State::Pending { .. } => false,
-            State::Running { transfer, .. } => transfer.has_progress(),
+            State::Running { transfer, .. } => {
+                transfer.digest().is_none() && transfer.has_progress()
+            }
         };
         if began {
             self.ask_anew(rival, todo);
@@ -432,7 +468,6 @@ mod tests {
     struct Room {
         table: Table,
         now: Instant,
-        turn: usize,
         reports: Vec<Transferred>,
         asks: Vec<u64>,
     }
@@ -457,28 +492,27 @@ mod tests {
             };
             let table = Table::new(Bounds { transfers_max, limits });
             let now = Clock::System.instant();
-            Room { table, now, turn: 0, reports: Vec::new(), asks: Vec::new() }
+            Room { table, now, reports: Vec::new(), asks: Vec::new() }
         }
 
-        fn take(&mut self, out: &Output, todo: Todo) -> Vec<String> {
+        fn take(&mut self, todo: Todo) -> Vec<String> {
             self.asks.extend(todo.asks.iter().map(|(id, _)| *id));
-            self.reports.extend(todo.reports);
+            self.reports.extend(todo.reports.iter().cloned());
             let told = |(to, bytes): (SocketAddr, &[u8])| match Packet::decode(bytes).unwrap() {
                 Packet::Data { block, .. } => format!("{} DATA {block}", to.port()),
                 Packet::Error { code, .. } => format!("{} ERROR {}", to.port(), code.number()),
                 Packet::OptionAck(_) => format!("{} OACK", to.port()),
                 other => panic!("{other:?}"),
             };
-            out.datagrams().map(told).collect()
+            todo.out.datagrams().map(told).collect()
         }
 
         fn heard(&mut self, bytes: &[u8], from: SocketAddr) -> (usize, Vec<String>) {
-            self.turn = self.turn % PORTS + 1;
             let arrival = Arrival { port: 0, from, asked: listener() };
-            let (mut out, mut todo) = (Output::default(), Todo::default());
-            let place = (arrival, self.turn);
-            let origin = self.table.on_request(bytes, place, self.now, &mut out, &mut todo);
-            (origin.port, self.take(&out, todo))
+            let mut todo = Todo::default();
+            let place = (arrival, 1..PORTS + 1);
+            let origin = self.table.on_request(bytes, place, self.now, &mut todo);
+            (origin.port, self.take(todo))
         }
 
         fn asked(&mut self, wish: &Wish, from: SocketAddr) -> (usize, Vec<String>) {
@@ -495,19 +529,19 @@ mod tests {
             let mut bytes = Vec::new();
             packet.encode(&mut bytes);
             let arrival = Arrival { port, from, asked: listener() };
-            let (mut out, mut todo) = (Output::default(), Todo::default());
-            self.table.on_packet(&bytes, arrival, self.now, &mut out, &mut todo);
-            self.take(&out, todo)
+            let mut todo = Todo::default();
+            self.table.on_packet(&bytes, arrival, self.now, &mut todo);
+            self.take(todo)
         }
 
         fn answered(&mut self) -> Vec<String> {
             let mut told = Vec::new();
             for id in std::mem::take(&mut self.asks) {
-                let mut out = Output::default();
+                let mut todo = Todo::default();
                 let content = vec![7; 1000].into();
                 let artifact = Artifact { device: "sw1".into(), content, sha256: "ab".into() };
-                self.table.on_answer(id, Ok(artifact), self.now, &mut out);
-                told.extend(self.take(&out, Todo::default()));
+                self.table.on_answer(id, Ok(artifact), self.now, &mut todo);
+                told.extend(self.take(todo));
             }
             told
         }
@@ -515,12 +549,11 @@ mod tests {
         fn after(&mut self, span: Duration) -> Vec<String> {
             self.now += span;
             let mut told = Vec::new();
-            let (mut out, mut todo) = (Output::default(), Todo::default());
-            while self.table.on_time(self.now, &mut out, &mut todo).is_some() {
-                told.extend(self.take(&out, std::mem::take(&mut todo)));
-                out.clear();
+            let mut todo = Todo::default();
+            while self.table.on_time(self.now, &mut todo).is_some() {
+                told.extend(self.take(std::mem::take(&mut todo)));
             }
-            told.extend(self.take(&out, todo));
+            told.extend(self.take(todo));
             told
         }
 
@@ -582,6 +615,40 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_that_refuses_the_answer_to_a_late_copy_stays_in_its_transfer() {
+        for tsize in [false, true] {
+            let mut room = Room::new(100);
+            let wish = Wish { tsize, ..Wish::plain("network-confg") };
+            let (port, _) = room.asked(&wish, peer(1));
+            room.answered();
+            if tsize {
+                room.acked(0, peer(1), port);
+            }
+            room.acked(1, peer(1), port);
+            let (stray, _) = room.asked(&wish, peer(1));
+            room.answered();
+            room.sent(&Packet::error(ErrorCode::UnknownTransfer, ""), peer(1), stray);
+            assert!(room.reports.is_empty());
+            room.acked(2, peer(1), port);
+            assert_eq!((room.reports.len(), room.reports[0].complete), (1, true));
+            assert!(room.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_reader_that_asks_again_and_again_never_meets_its_own_port() {
+        let mut room = Room::new(100);
+        let wish = Wish::plain("network-confg");
+        for _ in 0..40 {
+            let (port, told) = room.asked(&wish, peer(1));
+            assert!(told.is_empty());
+            room.answered();
+            room.acked(1, peer(1), port);
+            assert!(room.table.slots.len() <= 2);
+        }
+    }
+
+    #[test]
     fn a_differing_request_restarts() {
         let mut room = Room::new(100);
         room.asked(&Wish { tsize: true, ..Wish::plain("f") }, peer(1));
@@ -591,6 +658,24 @@ mod tests {
         assert_eq!(room.reports[0].why, "the reader asked anew");
         room.acked(1, peer(1), port);
         room.acked(2, peer(1), port);
+        assert!(room.is_empty());
+    }
+
+    #[test]
+    fn a_reader_that_knows_no_oack_is_served_plainly_from_another_port() {
+        let mut room = Room::new(100);
+        let wish = Wish { tsize: true, ..Wish::plain("f") };
+        let (old, _) = room.asked(&wish, peer(1));
+        assert_eq!(room.answered(), ["1 OACK"]);
+        assert_eq!(room.asked(&wish, peer(1)), (old, vec!["1 OACK".into()]));
+        assert_eq!(room.asked(&wish, peer(1)), (old, vec!["1 OACK".into()]));
+        // From another port: a reader that did take a late OACK is not fed blocks of 512 bytes.
+        let (port, _) = room.asked(&wish, peer(1));
+        assert_ne!(port, old);
+        assert_eq!(room.answered(), ["1 DATA 1"]);
+        room.acked(1, peer(1), port);
+        room.acked(2, peer(1), port);
+        assert_eq!((room.reports.len(), room.reports[0].complete), (1, true));
         assert!(room.is_empty());
     }
 
@@ -650,9 +735,9 @@ mod tests {
         for (refusal, told) in refusals {
             room.asked(&Wish::plain("f"), peer(1));
             let id = room.asks.remove(0);
-            let mut out = Output::default();
-            room.table.on_answer(id, Err(refusal), room.now, &mut out).unwrap();
-            assert_eq!(room.take(&out, Todo::default()), [told]);
+            let mut todo = Todo::default();
+            room.table.on_answer(id, Err(refusal), room.now, &mut todo).unwrap();
+            assert_eq!(room.take(todo), [told]);
             assert!(room.is_empty() && room.reports.is_empty());
         }
     }

@@ -1,10 +1,20 @@
 //! What people are told: one notice per step, the same for chat, web page, terminal and hooks.
-//! The sentences themselves stand in `words/en.yaml`; this module only fills and orders them.
+//! The sentences themselves stand in `configs/words/en.yaml`; this room only fills and orders them.
+
+mod checklist;
+mod clean;
+mod compose;
+mod words;
+mod written;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
+
+pub use clean::clean;
+pub use compose::{Telling, compose};
+pub use words::{Words, WordsError};
 
 /// How loud a notice is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,3 +74,9 @@ pub struct Notice {
     pub fault: Option<Fault>,
     pub checklist: Vec<ChecklistLine>,
 }
+
+/// The longest headline, in characters: what a phone's lock screen shows of a message.
+pub const HEADLINE_CHARS_MAX: usize = 120;
+
+/// The longest headline and body together, in characters: more is not read at a rack.
+pub const WHOLE_CHARS_MAX: usize = 400;

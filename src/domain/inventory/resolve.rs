@@ -1,0 +1,446 @@
+//! The inventory from written to meant: names looked up, layers joined, doubles found.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::address::Mac;
+use crate::complaint::{Complaint, Complaints, Place, did_you_mean};
+use crate::domain::inventory::cables;
+use crate::domain::inventory::meant::{
+    CredentialReference, Device, Inventory, Position, SecretSource, Site,
+};
+use crate::domain::inventory::written::{
+    self, Layer, WrittenCredential, WrittenDevice, WrittenInventory, WrittenPosition, WrittenSite,
+};
+use crate::written::fields::listed;
+use crate::written::{At, shown};
+
+/// What the plan may refer to outside itself.
+pub struct Known<'a> {
+    /// The ids of all platforms. While it is empty, platforms are not checked.
+    pub platforms: &'a BTreeSet<String>,
+    /// The templates' file names.
+    pub templates: &'a BTreeSet<String>,
+    /// One spelling for one port: platform id and port, as in [`crate::platform::Platform::canonical_port`].
+    pub canonical_port: &'a dyn Fn(&str, &str) -> String,
+    /// Where relative paths of secrets begin.
+    pub directory: &'a Path,
+}
+
+impl Known<'_> {
+    fn source(&self, source: &SecretSource) -> SecretSource {
+        match source {
+            SecretSource::Environment(name) => SecretSource::Environment(name.clone()),
+            SecretSource::File(path) => {
+                SecretSource::File(self.directory.join(path).to_string_lossy().into_owned())
+            }
+        }
+    }
+
+    fn credential(&self, written: &WrittenCredential) -> CredentialReference {
+        CredentialReference {
+            username: written.username.value.clone(),
+            password: self.source(&written.password.source),
+            enable: written.enable.as_ref().map(|enable| self.source(&enable.source)),
+        }
+    }
+}
+
+/// The plan, and where the secrets of its templates stand.
+#[derive(Debug, Default)]
+pub struct Planned {
+    pub inventory: Inventory,
+    /// By device name; devices without secrets are absent, equal sets are shared.
+    pub secrets: HashMap<String, Arc<SecretSet>>,
+    /// Devices whose group or site is unknown: what they lack says nothing about their template.
+    pub incomplete: HashSet<usize>,
+}
+
+/// The secrets of one device's template, by the name the template uses.
+pub type SecretSet = BTreeMap<String, SecretSource>;
+
+/// Reads and resolves the text of an inventory. The plan is there in any case; it may be used only
+/// if there are no complaints.
+pub fn plan(file: &str, text: &str, known: &Known<'_>) -> (Planned, Vec<Complaint>) {
+    let mut complaints = Complaints::about(file);
+    let written = written::read(text, &mut complaints);
+    let planned = resolve(&written, known, &mut complaints);
+    (planned, complaints.finish(text))
+}
+
+fn resolve(written: &WrittenInventory, known: &Known<'_>, complaints: &mut Complaints) -> Planned {
+    let nothing = Layer::default();
+    let defaults = written.defaults.as_ref().unwrap_or(&nothing);
+    let layers = Layers {
+        defaults,
+        groups: written.groups.iter().map(|(name, layer)| (name.value.as_str(), layer)).collect(),
+        sites: written.sites.iter().map(|(name, site)| (name.value.as_str(), site)).collect(),
+    };
+    let shared = written
+        .groups
+        .iter()
+        .map(|(_, layer)| layer)
+        .chain(written.sites.iter().map(|(_, site)| &site.layer))
+        .chain([defaults]);
+    for layer in shared {
+        references(layer, known, complaints);
+    }
+    let mut planned = Planned::default();
+    for (name, site) in &written.sites {
+        planned.inventory.sites.insert(name.value.clone(), Arc::new(meant_site(name, site)));
+    }
+    let mut sets: HashMap<[usize; 3], Arc<SecretSet>> = HashMap::new();
+    let mut devices = Vec::with_capacity(written.devices.len());
+    let mut seen = Seen::default();
+    for device in &written.devices {
+        references(&device.layer, known, complaints);
+        let (stack, complete) = layers.of(device, complaints);
+        if !complete {
+            planned.incomplete.insert(devices.len());
+        }
+        if let Some(secrets) = secrets_of(&stack, known, &mut sets) {
+            planned.secrets.insert(device.name.value.clone(), secrets);
+        }
+        let meant = meant_device(device, &stack, known, complaints);
+        seen.add(&mut planned.inventory, device, &meant, devices.len(), complaints);
+        devices.push(meant);
+    }
+    cables::lay(written, &mut devices, &planned.inventory.by_name, known, complaints);
+    planned.inventory.devices = devices.into_iter().map(Arc::new).collect();
+    planned
+}
+
+fn meant_site(name: &At<String>, site: &WrittenSite) -> Site {
+    let written = |text: &Option<At<String>>| text.as_ref().map(|text| text.value.clone());
+    Site {
+        name: name.value.clone(),
+        title: written(&site.title).unwrap_or_else(|| name.value.clone()),
+        channel: written(&site.channel),
+    }
+}
+
+/// Platform and template must exist, wherever they are named.
+fn references(layer: &Layer, known: &Known<'_>, complaints: &mut Complaints) {
+    if let Some(platform) = &layer.platform
+        && !known.platforms.is_empty()
+        && !known.platforms.contains(&platform.value)
+    {
+        let names = || known.platforms.iter().map(String::as_str);
+        let hint = did_you_mean(&platform.value, names(), || {
+            format!("known are {}", listed(&names().collect::<Vec<_>>()))
+        });
+        let message = format!("there is no platform `{}`", shown(&platform.value));
+        complaints.at(platform.place, message, hint);
+    }
+    if let Some(template) = &layer.template
+        && !known.templates.contains(&template.value)
+    {
+        let names = known.templates.iter().map(String::as_str);
+        let hint = did_you_mean(&template.value, names, || {
+            "put the file into the template directory, named *.j2 or *.tera".to_owned()
+        });
+        let message = format!("there is no template `{}`", shown(&template.value));
+        complaints.at(template.place, message, hint);
+    }
+}
+
+/// The shared layers, by name.
+struct Layers<'w> {
+    defaults: &'w Layer,
+    groups: HashMap<&'w str, &'w Layer>,
+    sites: HashMap<&'w str, &'w WrittenSite>,
+}
+
+/// Defaults, group, site and device: the nearest last.
+type Stack<'w> = [&'w Layer; 4];
+
+impl<'w> Layers<'w> {
+    /// Also tells whether group and site were found.
+    fn of(&self, device: &'w WrittenDevice, complaints: &mut Complaints) -> (Stack<'w>, bool) {
+        let site = self.sites.get(device.site.value.as_str());
+        if site.is_none() && !device.site.value.is_empty() {
+            let message = format!("there is no site `{}`", shown(&device.site.value));
+            let hint = did_you_mean(&device.site.value, self.sites.keys().copied(), || {
+                "describe it under `sites:`".to_owned()
+            });
+            complaints.at(device.site.place, message, hint);
+        }
+        let group = device.group.as_ref().and_then(|name| {
+            let group = self.groups.get(name.value.as_str()).copied();
+            if group.is_none() {
+                let message = format!("there is no group `{}`", shown(&name.value));
+                let hint = did_you_mean(&name.value, self.groups.keys().copied(), || {
+                    "describe it under `groups:`".to_owned()
+                });
+                complaints.at(name.place, message, hint);
+            }
+            group
+        });
+        let complete = site.is_some() && (group.is_some() || device.group.is_none());
+        let site = site.map_or(self.defaults, |site| &site.layer);
+        ([self.defaults, group.unwrap_or(self.defaults), site, &device.layer], complete)
+    }
+}
+
+/// The nearest layer that says something.
+fn nearest<'w, T>(stack: &Stack<'w>, pick: impl Fn(&'w Layer) -> Option<T>) -> Option<T> {
+    stack.iter().rev().find_map(|layer| pick(layer))
+}
+
+fn secrets_of(
+    stack: &Stack<'_>,
+    known: &Known<'_>,
+    sets: &mut HashMap<[usize; 3], Arc<SecretSet>>,
+) -> Option<Arc<SecretSet>> {
+    if stack.iter().all(|layer| layer.secrets.is_empty()) {
+        return None;
+    }
+    let join = || {
+        let pairs = stack.iter().flat_map(|layer| &layer.secrets);
+        pairs.map(|(name, secret)| (name.value.clone(), known.source(&secret.source))).collect()
+    };
+    let [defaults, group, site, device] = stack;
+    if !device.secrets.is_empty() {
+        return Some(Arc::new(join()));
+    }
+    // The address of a layer is its identity for as long as the written inventory is borrowed.
+    let key = [*defaults, *group, *site].map(|layer| std::ptr::from_ref(layer).addr());
+    Some(sets.entry(key).or_insert_with(|| Arc::new(join())).clone())
+}
+
+fn meant_device(
+    written: &WrittenDevice,
+    stack: &Stack<'_>,
+    known: &Known<'_>,
+    complaints: &mut Complaints,
+) -> Device {
+    let managed = nearest(stack, |layer| layer.managed).unwrap_or(true);
+    let text = |pick: fn(&Layer) -> &Option<At<String>>| {
+        nearest(stack, |layer| pick(layer).as_ref().map(|text| text.value.clone()))
+    };
+    let platform = text(|layer| &layer.platform);
+    let template = text(|layer| &layer.template);
+    let mut device = Device {
+        name: written.name.value.clone(),
+        site: written.site.value.clone(),
+        platform: platform.unwrap_or_default(),
+        serial: written.serial.as_ref().map(|serial| serial.value.clone()),
+        macs: macs(&written.mac, complaints),
+        position: written.position.as_ref().map(|position| meant_position(position, complaints)),
+        address: address(written.address.as_ref(), complaints),
+        ssh_port: nearest(stack, |layer| layer.ssh_port.as_ref().map(|port| port.value))
+            .unwrap_or(SSH_PORT),
+        managed,
+        template: template.filter(|_| managed),
+        variables: variables(stack),
+        software: text(|layer| &layer.software),
+        neighbours: Vec::new(),
+        credentials: nearest(stack, |layer| layer.credentials.as_deref())
+            .map(|list| list.iter().map(|login| known.credential(login)).collect())
+            .unwrap_or_default(),
+        location: written.location.as_ref().map(|text| text.value.clone()).unwrap_or_default(),
+        place: written.place,
+    };
+    name_complaint(&written.name, complaints);
+    if managed {
+        lacks(written, &device, complaints);
+    } else {
+        device.variables.clear();
+    }
+    device
+}
+
+/// IANA's port of SSH (RFC 4253 §4.1).
+const SSH_PORT: u16 = 22;
+
+/// A host name as every platform, file system and chat takes it.
+fn name_complaint(name: &At<String>, complaints: &mut Complaints) {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let good = name.value.len() <= NAME_BYTES_MAX
+        && name.value.chars().all(fits)
+        && !name.value.starts_with(['.', '-']);
+    if !good {
+        let message = format!("`{}` cannot be a device's name", shown(&name.value));
+        let hint = "use letters, digits, `-`, `_` and `.`, at most 63, a letter or digit first";
+        complaints.at(name.place, message, hint);
+    }
+}
+
+/// One label of a domain name (RFC 1035 §2.3.4).
+const NAME_BYTES_MAX: usize = 63;
+
+/// What a device must say before it can be served and proven.
+fn lacks(written: &WrittenDevice, device: &Device, complaints: &mut Complaints) {
+    let mut lack = |what: &str, hint: &str| {
+        let message = format!("device `{}` {what}", shown(&device.name));
+        complaints.at(written.place, message, hint);
+    };
+    if device.platform.is_empty() {
+        lack("has no platform", "write `platform:` here or in its group");
+    }
+    if device.template.is_none() {
+        lack("has no template", "write `template:` here or in its group");
+    }
+    if device.credentials.is_empty() {
+        lack("has no credentials", "without a login nothing can be proven; see `credentials:`");
+    }
+    if written.serial.is_none() && written.mac.is_empty() && written.position.is_none() {
+        lack("cannot be recognised", "write its `serial:`, `mac:` or `position:`");
+    }
+}
+
+fn macs(written: &[At<String>], complaints: &mut Complaints) -> Vec<Mac> {
+    let mut macs = Vec::with_capacity(written.len());
+    for text in written {
+        match text.value.parse() {
+            Ok(mac) => macs.push(mac),
+            Err(error) => {
+                let error: crate::address::NotAMac = error;
+                let hint = "look at the label on the box";
+                complaints.at(text.place, shown_whole(&error.to_string()), hint);
+            }
+        }
+    }
+    macs
+}
+
+/// A message that quotes the operator, without control characters.
+fn shown_whole(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn meant_position(written: &WrittenPosition, complaints: &mut Complaints) -> Position {
+    let mut text = |id: &At<String>| {
+        if let Some(hex) = id.value.strip_prefix("0x")
+            && (hex.is_empty()
+                || hex.len() % 2 != 0
+                || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        {
+            let message = format!("`{}` is no whole number of hex bytes", shown(&id.value));
+            complaints.at(id.place, message, "write two hex digits for each byte after `0x`");
+        }
+        match id.value.strip_prefix("0x") {
+            Some(hex) => format!("0x{}", hex.to_ascii_lowercase()),
+            None => id.value.clone(),
+        }
+    };
+    let circuit_id = text(&written.circuit_id);
+    let remote_id = written.remote_id.as_ref().map(text);
+    Position { circuit_id, remote_id }
+}
+
+fn address(written: Option<&At<String>>, complaints: &mut Complaints) -> Option<Ipv4Addr> {
+    let text = written?;
+    let parsed: Option<Ipv4Addr> = text.value.parse().ok();
+    let usable = parsed.filter(|address| {
+        !address.is_unspecified() && !address.is_broadcast() && !address.is_multicast()
+    });
+    if usable.is_none() {
+        let message = format!("`{}` is no address a device can have", shown(&text.value));
+        let hint = "write an IPv4 address such as 192.0.2.10, without a prefix length";
+        complaints.at(text.place, message, hint);
+    }
+    usable
+}
+
+fn variables(stack: &Stack<'_>) -> serde_json::Map<String, serde_json::Value> {
+    let [defaults, group, site, device] = stack;
+    let mut joined = defaults.variables.clone();
+    for layer in [group, site, device] {
+        // A device without group or site has the defaults in their place.
+        if !std::ptr::eq(*layer, *defaults) {
+            join(&mut joined, &layer.variables);
+        }
+    }
+    joined
+}
+
+/// Maps are joined key by key, anything else is replaced.
+fn join(
+    outer: &mut serde_json::Map<String, serde_json::Value>,
+    inner: &serde_json::Map<String, serde_json::Value>,
+) {
+    for (key, value) in inner {
+        match (outer.get_mut(key), value) {
+            (Some(serde_json::Value::Object(outer)), serde_json::Value::Object(inner)) => {
+                join(outer, inner);
+            }
+            _ => {
+                outer.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// Where each name, serial, MAC, position and address was seen first.
+#[derive(Default)]
+struct Seen {
+    places: Vec<Place>,
+}
+
+impl Seen {
+    fn add(
+        &mut self,
+        inventory: &mut Inventory,
+        written: &WrittenDevice,
+        device: &Device,
+        index: usize,
+        complaints: &mut Complaints,
+    ) {
+        self.places.push(written.place);
+        let mut once = Once { places: &self.places, index, complaints };
+        if !device.name.is_empty() {
+            once.only(&mut inventory.by_name, device.name.clone(), &written.name.place, "name");
+        }
+        if let Some(serial) = &written.serial {
+            let key = serial.value.to_ascii_uppercase();
+            once.only(&mut inventory.by_serial, key, &serial.place, "serial");
+        }
+        for mac in &written.mac {
+            if let Ok(key) = mac.value.parse() {
+                once.only(&mut inventory.by_mac, key, &mac.place, "MAC address");
+            }
+        }
+        if let (Some(key), Some(position)) = (&device.position, &written.position) {
+            once.only(&mut inventory.by_position, key.clone(), &position.place, "position");
+        }
+        if let (Some(key), Some(address)) = (device.address, &written.address) {
+            once.only(&mut inventory.by_address, key, &address.place, "address");
+        }
+    }
+}
+
+/// Puts a device into an index, or complains that another one is there.
+struct Once<'c> {
+    places: &'c [Place],
+    index: usize,
+    complaints: &'c mut Complaints,
+}
+
+impl Once<'_> {
+    fn only<K: Hash + Eq>(
+        &mut self,
+        index: &mut HashMap<K, usize>,
+        key: K,
+        place: &Place,
+        what: &str,
+    ) {
+        match index.entry(key) {
+            std::collections::hash_map::Entry::Vacant(vacant) => {
+                vacant.insert(self.index);
+            }
+            std::collections::hash_map::Entry::Occupied(occupied) => {
+                let first = self.places[*occupied.get()];
+                let message = format!("two devices have this {what}");
+                let hint = match *occupied.get() == self.index {
+                    true => "it stands twice on this device".to_owned(),
+                    false => format!("the other device begins in line {}", first.line),
+                };
+                self.complaints.at(*place, message, hint);
+            }
+        }
+    }
+}

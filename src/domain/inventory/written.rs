@@ -1,0 +1,333 @@
+//! `inventory.yaml` as written. The comments here are what editors and `docs/configuration.md` show.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde_json::{Map, Value as Json};
+
+use crate::complaint::{Complaints, Place};
+use crate::domain::inventory::meant::SecretSource;
+use crate::written::fields::{self, Fields};
+use crate::written::{At, Node, parse, scalar};
+
+/// The plan: sites, groups, and the devices with their cables.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(rename = "Inventory", deny_unknown_fields)]
+pub struct WrittenInventory {
+    /// What holds for every device unless its group, its site or itself says otherwise.
+    pub defaults: Option<Layer>,
+    /// The places where devices stand, by name.
+    #[schemars(required, with = "BTreeMap<String, WrittenSite>")]
+    pub sites: Vec<(At<String>, WrittenSite)>,
+    /// What devices of one kind have in common, by name.
+    #[schemars(with = "Option<BTreeMap<String, Layer>>")]
+    pub groups: Vec<(At<String>, Layer)>,
+    /// Every planned device.
+    #[schemars(required)]
+    pub devices: Vec<WrittenDevice>,
+}
+
+/// Settings that devices share.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(rename = "Layer", deny_unknown_fields)]
+pub struct Layer {
+    /// The id of a platform file, such as `cisco_ios`, `arista_eos` or `frr`.
+    pub platform: Option<At<String>>,
+    /// The template's file name below the template directory: `*.j2` (minijinja) or `*.tera` (tera).
+    pub template: Option<At<String>>,
+    /// The software version planned, compared exactly with what the device says.
+    pub software: Option<At<String>>,
+    /// TCP port of SSH. Default 22.
+    #[schemars(with = "Option<u16>")]
+    pub ssh_port: Option<At<u16>>,
+    /// False for what is in service already: a neighbour to be seen, never served. Default true.
+    pub managed: Option<bool>,
+    /// Logins, in the order to be tried. A list replaces that of an outer layer.
+    pub credentials: Option<Vec<WrittenCredential>>,
+    /// Values for the template. Maps of several layers are joined, the nearest value wins.
+    #[schemars(with = "Option<Map<String, Json>>")]
+    pub variables: Map<String, Json>,
+    /// Secrets for the template, read as `{{ secrets.NAME }}`, by name.
+    #[schemars(with = "Option<BTreeMap<String, WrittenSecret>>")]
+    pub secrets: Vec<(At<String>, WrittenSecret)>,
+    #[schemars(skip)]
+    pub reserved: Vec<(String, Place)>,
+}
+
+/// A place where devices stand.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(rename = "Site", deny_unknown_fields)]
+pub struct WrittenSite {
+    /// What people call it. Default: its name.
+    pub title: Option<At<String>>,
+    /// The chat channel of this site. Default: the channel of `greenlight.yaml`.
+    pub channel: Option<At<String>>,
+    /// What the devices of this site have in common.
+    #[schemars(flatten)]
+    pub layer: Layer,
+}
+
+/// One planned device.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "Device", deny_unknown_fields)]
+pub struct WrittenDevice {
+    /// Its host name: letters, digits, `-`, `_` and `.`, at most 63 characters.
+    pub name: At<String>,
+    /// The name of its site.
+    pub site: At<String>,
+    /// The name of its group.
+    pub group: Option<At<String>>,
+    /// The serial number as printed on the box; compared without case.
+    pub serial: Option<At<String>>,
+    /// Its Ethernet address, or a list of them, in any of the usual spellings.
+    #[schemars(with = "Option<OneOrMany>")]
+    pub mac: Vec<At<String>>,
+    /// Where it is plugged in, as its DHCP relay tells it (option 82, RFC 3046).
+    pub position: Option<WrittenPosition>,
+    /// The management address: reserved for it in DHCP, and used for SSH.
+    pub address: Option<At<String>>,
+    /// Where it stands, in words for the installer: `Building 2, rack 4`.
+    pub location: Option<At<String>>,
+    /// Its cables, each as `local port -> device, port`. If the other device lists its neighbours
+    /// too, it must list this cable; if it lists none, the cable is known to it from here.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub neighbours: Vec<At<String>>,
+    /// Settings of this device alone.
+    #[schemars(flatten)]
+    pub layer: Layer,
+    #[schemars(skip)]
+    pub place: Place,
+}
+
+/// Option 82 of a DHCP relay.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "Position", deny_unknown_fields)]
+pub struct WrittenPosition {
+    /// Sub-option 1, as text; a binary circuit id as lower-case hex after `0x`.
+    pub circuit_id: At<String>,
+    /// Sub-option 2, likewise. Default: any.
+    pub remote_id: Option<At<String>>,
+    #[schemars(skip)]
+    pub place: Place,
+}
+
+/// One login.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "Credential", deny_unknown_fields)]
+pub struct WrittenCredential {
+    /// The user's name.
+    pub username: At<String>,
+    /// Where its password stands.
+    pub password: WrittenSecret,
+    /// Where the enable password stands, for platforms that ask for one.
+    pub enable: Option<WrittenSecret>,
+}
+
+/// Where a secret stands: `{ env: NAME }` or `{ file: PATH }`. The secret itself is never written here.
+#[derive(Debug, Clone)]
+pub struct WrittenSecret {
+    pub source: SecretSource,
+    pub place: Place,
+}
+
+/// The two ways to name a secret, for the schema.
+#[derive(JsonSchema)]
+#[schemars(rename = "Secret", rename_all = "lowercase", deny_unknown_fields)]
+#[expect(dead_code, reason = "describes the spelling of a secret to editors")]
+enum SecretSpelling {
+    /// The name of an environment variable.
+    Env(String),
+    /// The path of a file; a final line end is not part of the secret.
+    File(String),
+}
+
+impl JsonSchema for WrittenSecret {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        SecretSpelling::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        SecretSpelling::json_schema(generator)
+    }
+}
+
+/// One text or several.
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+#[expect(dead_code, reason = "describes a spelling to editors")]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// Reads the text of an inventory. What cannot be read is among the complaints, the rest is there.
+pub fn read(text: &str, complaints: &mut Complaints) -> WrittenInventory {
+    let mut inventory = WrittenInventory::default();
+    let Some(root) = parse(text, complaints) else {
+        if complaints.is_empty() {
+            let hint = "`greenlight init DIR` writes an example";
+            complaints.at(Place { line: 1, column: 1 }, "the inventory is empty", hint);
+        }
+        return inventory;
+    };
+    let Some(mut top) = Fields::of(&root, "inventory", complaints) else { return inventory };
+    inventory.defaults = top.get("defaults").and_then(|node| {
+        let mut fields = Fields::of(node, "defaults section", complaints)?;
+        let layer = layer(&mut fields, complaints);
+        fields.close(complaints);
+        Some(layer)
+    });
+    if let Some(node) = top.require("sites", complaints) {
+        for entry in fields::entries(node, "sites", complaints) {
+            let name = At { value: entry.key.to_string(), place: entry.place };
+            inventory.sites.extend(site(&entry.node, complaints).map(|site| (name, site)));
+        }
+    }
+    if let Some(node) = top.get("groups") {
+        for entry in fields::entries(node, "groups", complaints) {
+            let name = At { value: entry.key.to_string(), place: entry.place };
+            let Some(mut fields) = Fields::of(&entry.node, "group", complaints) else { continue };
+            let layer = layer(&mut fields, complaints);
+            fields.close(complaints);
+            inventory.groups.push((name, layer));
+        }
+    }
+    if let Some(node) = top.require("devices", complaints) {
+        let nodes = fields::list(node, "devices", complaints);
+        inventory.devices = nodes.iter().filter_map(|node| device(node, complaints)).collect();
+    }
+    top.close(complaints);
+    inventory
+}
+
+fn site(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSite> {
+    let mut fields = Fields::of(node, "site", complaints)?;
+    let site = WrittenSite {
+        title: fields.text("title", complaints),
+        channel: fields.text("channel", complaints),
+        layer: layer(&mut fields, complaints),
+    };
+    fields.close(complaints);
+    Some(site)
+}
+
+fn device(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenDevice> {
+    let mut fields = Fields::of(node, "device", complaints)?;
+    let name =
+        fields.require("name", complaints).and_then(|node| fields::text(node, "name", complaints));
+    let site =
+        fields.require("site", complaints).and_then(|node| fields::text(node, "site", complaints));
+    let nothing = || At { value: String::new(), place: node.place };
+    let device = WrittenDevice {
+        name: name.unwrap_or_else(nothing),
+        site: site.unwrap_or_else(nothing),
+        group: fields.text("group", complaints),
+        serial: fields.text("serial", complaints),
+        mac: fields.texts("mac", complaints),
+        position: fields.get("position").and_then(|node| position(node, complaints)),
+        address: fields.text("address", complaints),
+        location: fields.text("location", complaints),
+        neighbours: neighbours(fields.get("neighbours"), complaints),
+        layer: layer(&mut fields, complaints),
+        place: node.place,
+    };
+    fields.close(complaints);
+    Some(device)
+}
+
+fn neighbours(node: Option<&Node<'_>>, complaints: &mut Complaints) -> Vec<At<String>> {
+    let Some(node) = node else { return Vec::new() };
+    fields::list(node, "neighbours", complaints)
+        .iter()
+        .filter_map(|node| fields::text(node, "neighbours", complaints))
+        .collect()
+}
+
+fn position(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenPosition> {
+    let mut fields = Fields::of(node, "position", complaints)?;
+    let circuit_id = fields
+        .require("circuit_id", complaints)
+        .and_then(|node| fields::text(node, "circuit_id", complaints));
+    let remote_id = fields.text("remote_id", complaints);
+    fields.close(complaints);
+    Some(WrittenPosition { circuit_id: circuit_id?, remote_id, place: node.place })
+}
+
+fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
+    let mut layer = Layer {
+        platform: fields.text("platform", complaints),
+        template: fields.text("template", complaints),
+        software: fields.text("software", complaints),
+        ssh_port: fields.parsed("ssh_port", "a port from 1 to 65535", complaints),
+        managed: fields.boolean("managed", complaints),
+        credentials: fields.get("credentials").map(|node| credentials(node, complaints)),
+        ..Layer::default()
+    };
+    if let Some(port) = layer.ssh_port.take_if(|port| port.value == 0) {
+        let message = "`ssh_port` expects a port from 1 to 65535, found `0`";
+        complaints.at(port.place, message, "remove the line for port 22");
+    }
+    if let Some(node) = fields.get("variables") {
+        for entry in fields::entries(node, "variables", complaints) {
+            if RESERVED.contains(&entry.key.as_ref()) {
+                layer.reserved.push((entry.key.to_string(), entry.place));
+                continue;
+            }
+            let value = scalar::json(&entry.node, complaints);
+            layer.variables.insert(entry.key.to_string(), value);
+        }
+    }
+    if let Some(node) = fields.get("secrets") {
+        for entry in fields::entries(node, "secrets", complaints) {
+            let name = At { value: entry.key.to_string(), place: entry.place };
+            layer.secrets.extend(secret(&entry.node, complaints).map(|secret| (name, secret)));
+        }
+    }
+    for (name, place) in &layer.reserved {
+        let message = format!("templates know `{name}` already, it cannot be a variable");
+        complaints.at(*place, message, "give the variable another name");
+    }
+    layer
+}
+
+/// Names that every template finds at its top level besides the variables.
+pub const RESERVED: [&str; 3] = ["device", "site", "secrets"];
+
+fn credentials(node: &Node<'_>, complaints: &mut Complaints) -> Vec<WrittenCredential> {
+    let nodes = fields::list(node, "credentials", complaints);
+    nodes.iter().filter_map(|node| credential(node, complaints)).collect()
+}
+
+fn credential(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenCredential> {
+    let mut fields = Fields::of(node, "credential", complaints)?;
+    let username = fields
+        .require("username", complaints)
+        .and_then(|node| fields::text(node, "username", complaints));
+    let password = fields.require("password", complaints).and_then(|node| secret(node, complaints));
+    let enable = fields.get("enable").and_then(|node| secret(node, complaints));
+    fields.close(complaints);
+    Some(WrittenCredential { username: username?, password: password?, enable })
+}
+
+/// Reads `{ env: NAME }` or `{ file: PATH }`. A secret written down is refused, and not repeated.
+pub fn secret(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSecret> {
+    if matches!(node.value, crate::written::Value::Scalar { .. }) {
+        let message = "a secret is named here, never written down";
+        complaints.at(node.place, message, "write `{ env: NAME }` or `{ file: PATH }`");
+        return None;
+    }
+    let mut fields = Fields::of(node, "secret", complaints)?;
+    let environment = fields.text("env", complaints);
+    let file = fields.text("file", complaints);
+    fields.close(complaints);
+    let source = match (environment, file) {
+        (Some(name), None) => SecretSource::Environment(name.value),
+        (None, Some(path)) => SecretSource::File(path.value),
+        (Some(_), Some(_)) | (None, None) => {
+            let message = "a secret stands in one place: an environment variable or a file";
+            complaints.at(node.place, message, "write `{ env: NAME }` or `{ file: PATH }`");
+            return None;
+        }
+    };
+    Some(WrittenSecret { source, place: node.place })
+}

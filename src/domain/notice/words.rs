@@ -1,0 +1,406 @@
+//! Which sentence is said? The first variant whose placeholders are known and which fits.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::domain::fault::Fault;
+use crate::domain::notice::clean::{TEXT_CHARS_MAX, clean, cut};
+use crate::domain::notice::written::{self, Checklist, Entry};
+use crate::domain::notice::{HEADLINE_CHARS_MAX, WHOLE_CHARS_MAX};
+
+/// The words of one language.
+#[derive(Debug, Clone)]
+pub struct Words {
+    pub(super) started: Entry,
+    pub(super) progress: Entry,
+    pub(super) cleared: Entry,
+    pub(super) still_waiting: Entry,
+    pub(super) still_open: Entry,
+    pub(super) done: Entry,
+    pub(super) cancelled: Entry,
+    pub(super) failed: Entry,
+    pub(super) checklist: Checklist,
+    pub(super) address_unknown: String,
+    faults: BTreeMap<Fault, Entry>,
+}
+
+/// Why a words file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WordsError {
+    /// With line and column.
+    Unreadable(String),
+    /// A fault without words would leave the installer without a sentence.
+    NoWordsFor(Fault),
+    /// A message needs at least one headline.
+    NoHeadline(String),
+}
+
+impl fmt::Display for WordsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WordsError::Unreadable(why) => write!(f, "the words file cannot be read: {why}"),
+            WordsError::NoWordsFor(fault) => {
+                write!(f, "expected words for {} ({fault:?}), found none", fault.code())
+            }
+            WordsError::NoHeadline(entry) => {
+                write!(f, "expected a headline under `{entry}`, found none")
+            }
+        }
+    }
+}
+
+impl std::error::Error for WordsError {}
+
+impl Words {
+    /// The words built into the program.
+    pub fn english() -> Self {
+        Self::parse(include_str!("../../../configs/words/en.yaml"))
+            .expect("the built-in words are read by a test")
+    }
+
+    /// Reads a words file. Every fault must have words.
+    pub fn parse(text: &str) -> Result<Self, WordsError> {
+        let file = written::read(text).map_err(WordsError::Unreadable)?;
+        let words = Self {
+            started: file.started,
+            progress: file.progress,
+            cleared: file.cleared,
+            still_waiting: file.still_waiting,
+            still_open: file.still_open,
+            done: file.done,
+            cancelled: file.cancelled,
+            failed: file.failed,
+            checklist: file.checklist,
+            address_unknown: file.address_unknown,
+            faults: file.faults,
+        };
+        for fault in Fault::ALL {
+            if !words.faults.contains_key(&fault) {
+                return Err(WordsError::NoWordsFor(fault));
+            }
+        }
+        match words.entries().into_iter().find(|(_, entry)| entry.headline.is_empty()) {
+            Some((name, _)) => Err(WordsError::NoHeadline(name)),
+            None => Ok(words),
+        }
+    }
+
+    pub(super) fn of(&self, fault: Fault) -> &Entry {
+        self.faults.get(&fault).expect("`parse` saw words for every fault")
+    }
+
+    /// Every message by its name in the file.
+    fn entries(&self) -> Vec<(String, &Entry)> {
+        let kinds = [
+            ("started", &self.started),
+            ("progress", &self.progress),
+            ("cleared", &self.cleared),
+            ("still_waiting", &self.still_waiting),
+            ("still_open", &self.still_open),
+            ("done", &self.done),
+            ("cancelled", &self.cancelled),
+            ("failed", &self.failed),
+        ];
+        let kinds = kinds.into_iter().map(|(name, entry)| (name.to_owned(), entry));
+        let faults = self.faults.iter().map(|(fault, entry)| (format!("faults.{fault:?}"), entry));
+        kinds.chain(faults).collect()
+    }
+}
+
+/// What stands in for the placeholders.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fill {
+    texts: BTreeMap<String, String>,
+}
+
+impl Fill {
+    /// Text from outside: cleaned and cut. Empty text counts as not known.
+    pub fn set(&mut self, name: &str, raw: &str) -> &mut Self {
+        self.set_up_to(name, raw, TEXT_CHARS_MAX)
+    }
+
+    /// The same for a sentence of ours that may be longer.
+    pub fn set_up_to(&mut self, name: &str, raw: &str, chars_max: usize) -> &mut Self {
+        let shown = clean(raw, chars_max);
+        if !shown.is_empty() {
+            self.texts.insert(name.to_owned(), shown);
+        }
+        self
+    }
+
+    /// Fills one template in one pass, so that braces inside a filling stay what they are.
+    /// `None` if a placeholder is not known. Each filling is cut to `chars_max`.
+    pub fn apply(&self, template: &str, chars_max: usize) -> Option<String> {
+        let mut filled = String::new();
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, tail) = after.split_once('}')?;
+            filled.push_str(before);
+            filled.push_str(&cut(self.texts.get(name)?, chars_max));
+            rest = tail;
+        }
+        filled.push_str(rest);
+        Some(filled)
+    }
+
+    /// Headline and body of a message. The best variant that fits with whole names is taken; only
+    /// if none fits are names shortened.
+    pub fn message(&self, entry: &Entry) -> (String, String) {
+        let headline = self.headline(entry);
+        let room = WHOLE_CHARS_MAX.saturating_sub(headline.chars().count() + 1);
+        let mut body = String::new();
+        for sentence in &entry.body {
+            let Some(text) = self.apply(sentence, TEXT_CHARS_MAX) else { continue };
+            // What the headline says already is not said again.
+            if headline.contains(text.trim_end_matches('.')) {
+                continue;
+            }
+            let longer = if body.is_empty() { text } else { format!("{body} {text}") };
+            if longer.chars().count() > room {
+                break;
+            }
+            body = longer;
+        }
+        (headline, body)
+    }
+
+    fn headline(&self, entry: &Entry) -> String {
+        // Whole names first; a host name is still told apart at 32 characters, at 16 mostly.
+        for names_max in [HEADLINE_CHARS_MAX, TEXT_CHARS_MAX, 32, 24, 16, 12] {
+            let fitting = entry
+                .headline
+                .iter()
+                .filter_map(|variant| self.apply(variant, names_max))
+                .find(|text| text.chars().count() <= HEADLINE_CHARS_MAX);
+            if let Some(text) = fitting {
+                return text;
+            }
+        }
+        let known = entry.headline.iter().rev().find_map(|variant| self.apply(variant, 12));
+        cut(&known.unwrap_or_default(), HEADLINE_CHARS_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: [&str; 26] = [
+        "device",
+        "location",
+        "port",
+        "port_b",
+        "our_port",
+        "far_device",
+        "far_port",
+        "found_device",
+        "found_port",
+        "planned",
+        "found",
+        "missing_count",
+        "planned_count",
+        "aborted",
+        "done",
+        "steps",
+        "step",
+        "took",
+        "hooks",
+        "handed_at",
+        "by",
+        "why",
+        "waited",
+        "problem",
+        "address",
+        "minutes",
+    ];
+
+    fn fill(of: impl Fn(&str) -> String) -> Fill {
+        let mut fill = Fill::default();
+        for name in NAMES {
+            fill.set_up_to(name, &of(name), HEADLINE_CHARS_MAX);
+        }
+        fill
+    }
+
+    fn sample() -> Fill {
+        fill(|name| {
+            match name {
+                "device" => "acc-sw-17",
+                "port" => "Gi1/0/49",
+                "port_b" => "Gi1/0/50",
+                "our_port" => "Gi1/0/51",
+                "far_device" | "found_device" => "dist-1",
+                "far_port" | "found_port" => "Te1/0/47",
+                "problem" => "acc-sw-17: port 49 has no light. Push its plug in until it clicks.",
+                "step" => "checking cables",
+                "took" => "5 min 12 s",
+                _ => "12",
+            }
+            .to_owned()
+        })
+    }
+
+    /// Names as long as they can be.
+    fn extreme() -> Fill {
+        fill(|name| match name {
+            "missing_count" | "planned_count" | "aborted" | "done" | "steps" | "waited" => {
+                "99999".into()
+            }
+            "problem" => "Push ".to_owned() + &"x".repeat(HEADLINE_CHARS_MAX - 5),
+            _ => "W".repeat(TEXT_CHARS_MAX),
+        })
+    }
+
+    /// The least that is always known.
+    fn bare() -> Fill {
+        let mut fill = Fill::default();
+        fill.set("device", "acc-sw-17").set("done", "4").set("steps", "6").set("took", "8 s");
+        fill.set_up_to("problem", "acc-sw-17 is silent. Push it in.", HEADLINE_CHARS_MAX);
+        fill
+    }
+
+    /// The sentences and parts of sentences that begin with something to do.
+    fn instructions(text: &str) -> usize {
+        const ACTS: [&str; 16] = [
+            "push", "hold", "read", "tell", "swap", "wait", "plug", "move", "exchange", "replace",
+            "unplug", "take", "send", "turn", "pull", "check",
+        ];
+        text.split(". ")
+            .flat_map(|sentence| sentence.split(": "))
+            .filter(|part| {
+                let first = part.split([' ', '.']).next().unwrap_or("").to_lowercase();
+                ACTS.contains(&first.as_str())
+            })
+            .count()
+    }
+
+    #[test]
+    fn the_built_in_words_are_complete() {
+        let words = Words::english();
+        for fault in Fault::ALL {
+            assert!(!words.of(fault).headline.is_empty(), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_a_misspelt_or_missing_fault_is_refused() {
+        let english = include_str!("../../../configs/words/en.yaml");
+        let misspelt = english.replace("  silent:", "  sillent:");
+        assert!(matches!(Words::parse(&misspelt), Err(WordsError::Unreadable(_))));
+        let start = english.find("  unreadable:").unwrap();
+        assert_eq!(
+            Words::parse(&english[..start]).unwrap_err(),
+            WordsError::NoWordsFor(Fault::Unreadable)
+        );
+    }
+
+    #[test]
+    fn every_headline_fits_a_lock_screen_and_every_message_a_glance() {
+        for (name, entry) in Words::english().entries() {
+            for fill in [sample(), extreme(), bare()] {
+                let (headline, body) = fill.message(entry);
+                assert!(!headline.is_empty(), "{name}");
+                assert!(!headline.contains(['{', '}']), "{name}: {headline}");
+                assert!(headline.chars().count() <= HEADLINE_CHARS_MAX, "{name}: {headline}");
+                let whole = headline.chars().count() + 1 + body.chars().count();
+                assert!(whole <= WHOLE_CHARS_MAX, "{name}: {whole} {headline} {body}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_variant_that_needs_no_cutting_can_be_said() {
+        for (name, entry) in Words::english().entries() {
+            for variant in &entry.headline {
+                let text = sample().apply(variant, TEXT_CHARS_MAX).expect(variant);
+                let of_ours = name == "still_open";
+                assert!(of_ours || text.chars().count() <= HEADLINE_CHARS_MAX, "{name}: {text}");
+            }
+            for sentence in &entry.body {
+                assert!(sample().apply(sentence, TEXT_CHARS_MAX).is_some(), "{name}: {sentence}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_loud_headline_holds_one_instruction_or_says_that_there_is_none() {
+        for (name, entry) in Words::english().entries() {
+            // These never push, or say whether to leave.
+            if ["progress", "cleared", "done", "still_open"].contains(&name.as_str()) {
+                continue;
+            }
+            for variant in &entry.headline {
+                let text = sample().apply(variant, TEXT_CHARS_MAX).expect(variant);
+                let calm = text.to_lowercase().contains("nothing for you to do");
+                let acts = instructions(&text);
+                assert!(acts == usize::from(!calm), "{name}: {acts} instructions in {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_word_needs_a_network_engineer() {
+        const JARGON: [&str; 26] = [
+            "failed to",
+            "error",
+            "dhcp",
+            "tftp",
+            "lldp",
+            "cdp",
+            "vlan",
+            "hostname",
+            "interface",
+            "neighbor",
+            "timeout",
+            "timed out",
+            "verify",
+            "verification",
+            "lease",
+            "invalid",
+            "mismatch",
+            "credential",
+            "authentic",
+            "transceiver",
+            "startup",
+            "running",
+            "daemon",
+            "server",
+            "chassis",
+            "ztp",
+        ];
+        let words = Words::english();
+        let steps = &words.checklist;
+        let steps = [
+            &steps.asked,
+            &steps.addressed,
+            &steps.downloaded,
+            &steps.back,
+            &steps.checked,
+            &steps.handed_over,
+        ];
+        let steps = steps.into_iter().flat_map(|s| [&s.done, &s.working, &s.waiting]);
+        let entries = words.entries();
+        let texts = entries.iter().flat_map(|(_, e)| e.headline.iter().chain(&e.body)).chain(steps);
+        for text in texts {
+            // The placeholders' own names are not read by anybody.
+            let plain: String =
+                text.split('{').map(|p| p.split('}').next_back().unwrap()).collect();
+            let spaced = plain.to_lowercase().replace(|c: char| !c.is_alphanumeric(), " ");
+            let lower = format!(" {spaced} ");
+            for word in JARGON {
+                assert!(!lower.contains(&format!(" {word} ")), "`{word}` in {text:?}");
+            }
+            for fault in Fault::ALL {
+                assert!(!plain.contains(fault.code()), "{} in {text:?}", fault.code());
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_with_braces_fills_nothing_else() {
+        let mut fill = Fill::default();
+        fill.set("device", "{port}").set("port", "49");
+        assert_eq!(fill.apply("{device} {port}", 64).unwrap(), "{port} 49");
+        assert_eq!(fill.apply("{device} {far_port}", 64), None);
+    }
+}

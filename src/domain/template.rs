@@ -1,1 +1,0 @@
-//! Templates: `*.j2` by minijinja, `*.tera` by tera, behind one renderer.

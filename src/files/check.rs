@@ -1,0 +1,141 @@
+//! What only shows when the files are looked at together: templates against devices, addresses
+//! against pools.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::thread;
+
+use crate::complaint::{Complaint, Complaints, Place};
+use crate::config::meant::Config;
+use crate::domain::inventory::meant::Inventory;
+use crate::domain::template::{RenderError, Renderer};
+use crate::files::disk;
+
+/// Renders every device of a plan.
+pub struct Renders<'a> {
+    pub renderer: &'a Renderer,
+    pub inventory: &'a Inventory,
+    /// Devices that cannot be judged, by index.
+    pub incomplete: HashSet<usize>,
+    /// Templates that were complained about already.
+    pub broken: HashSet<String>,
+}
+
+/// One way in which a template fails, the first device it fails for, and for how many.
+struct Failure {
+    device: String,
+    count: usize,
+}
+
+type Failures = BTreeMap<(String, u32, String), Failure>;
+
+impl Renders<'_> {
+    /// One complaint for each place and reason, however many devices meet it.
+    pub fn complaints(
+        &self,
+        directory: &Path,
+        sources: &BTreeMap<String, String>,
+    ) -> Vec<Complaint> {
+        let count = self.inventory.devices.len();
+        let threads = thread::available_parallelism().map_or(1, |threads| threads.get());
+        let share = count.div_ceil(threads).max(SHARE_MIN);
+        let mut failures = Failures::new();
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..count)
+                .step_by(share)
+                .map(|first| scope.spawn(move || self.range(first, (first + share).min(count))))
+                .collect();
+            for worker in workers {
+                let found = worker.join().expect("rendering does not panic");
+                for (key, failure) in found {
+                    match failures.get_mut(&key) {
+                        Some(known) => known.count += failure.count,
+                        None => drop(failures.insert(key, failure)),
+                    }
+                }
+            }
+        });
+        let told = |((template, line, message), failure): (&(String, u32, String), &Failure)| {
+            let others = match failure.count {
+                1 => String::new(),
+                count => format!(" and {} more", count - 1),
+            };
+            let device = &failure.device;
+            let hint =
+                format!("met by device `{device}`{others}; see `greenlight render {device}`");
+            complaint(directory, sources, template, *line, message.clone(), hint)
+        };
+        failures.iter().map(told).collect()
+    }
+
+    fn range(&self, first: usize, end: usize) -> Failures {
+        let mut failures = Failures::new();
+        for (index, device) in self.inventory.devices.iter().enumerate().take(end).skip(first) {
+            let Some(template) = &device.template else { continue };
+            let judged = self.renderer.names().contains(template)
+                && !self.broken.contains(template)
+                && !self.incomplete.contains(&index);
+            if !judged {
+                continue;
+            }
+            if let Err(error) = self.renderer.render_masked(device, self.inventory) {
+                let device = device.name.clone();
+                failures
+                    .entry((error.template, error.line, error.message))
+                    .and_modify(|failure| failure.count += 1)
+                    .or_insert(Failure { device, count: 1 });
+            }
+        }
+        failures
+    }
+}
+
+/// Fewer devices are not worth a thread.
+const SHARE_MIN: usize = 500;
+
+/// A template that cannot be compiled.
+pub fn compile_complaint(
+    directory: &Path,
+    sources: &BTreeMap<String, String>,
+    error: &RenderError,
+) -> Complaint {
+    let message = error.message.clone();
+    complaint(directory, sources, &error.template, error.line, message, String::new())
+}
+
+fn complaint(
+    directory: &Path,
+    sources: &BTreeMap<String, String>,
+    template: &str,
+    line: u32,
+    message: String,
+    hint: String,
+) -> Complaint {
+    let source = sources.get(template).map_or("", String::as_str);
+    let written = usize::try_from(line).ok().and_then(|line| source.lines().nth(line.max(1) - 1));
+    let indent = written.map_or(0, |text| text.chars().take_while(|c| c.is_whitespace()).count());
+    let column = u32::try_from(indent + 1).unwrap_or(1);
+    let mut complaints = Complaints::about(&disk::name(&directory.join(template)));
+    let place = if line == 0 { Place::default() } else { Place { line, column } };
+    complaints.at(place, message, hint);
+    complaints.finish(source).remove(0)
+}
+
+/// Planned addresses that no pool of ours could lease.
+pub fn outside_pools(config: &Config, inventory: &Inventory) -> Vec<Complaint> {
+    let Some(dhcp) = &config.dhcp else { return Vec::new() };
+    let mut complaints = Vec::new();
+    for device in inventory.devices.iter().filter(|device| device.managed) {
+        let Some(address) = device.address else { continue };
+        if dhcp.pools.iter().any(|pool| pool.subnet.contains(&address)) {
+            continue;
+        }
+        let message = format!("the address {address} of `{}` lies in no pool", device.name);
+        let hint = "add its subnet to `dhcp.pools` of the configuration, or mend the address";
+        let mut complaint = disk::complaint(&config.inventory, message, hint);
+        complaint.line = device.place.line;
+        complaint.column = device.place.column;
+        complaints.push(complaint);
+    }
+    complaints
+}

@@ -1,0 +1,109 @@
+//! Fetches secrets from where the operator keeps them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::sync::Arc;
+
+use crate::complaint::Complaint;
+use crate::config::meant::{Config, HookTarget, SlackAccess};
+use crate::domain::inventory::meant::{Inventory, SecretSource};
+use crate::domain::inventory::resolve::SecretSet;
+use crate::domain::template::ResolvedSecrets;
+use crate::files::disk;
+use crate::secret::Secret;
+
+/// A private key of any kind fits.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+/// Reads a secret; the reason names its place, never its value.
+pub fn secret(source: &SecretSource) -> Result<Secret, String> {
+    let text = match source {
+        SecretSource::Environment(name) => std::env::var(name)
+            .map_err(|_| format!("the environment variable {name} is not set"))?,
+        SecretSource::File(path) => {
+            let told = |error: std::io::Error| format!("the file {path} cannot be read: {error}");
+            let file = std::fs::File::open(path).map_err(told)?;
+            let mut text = String::new();
+            file.take(SECRET_BYTES_MAX).read_to_string(&mut text).map_err(told)?;
+            if text.ends_with('\n') {
+                text.pop();
+            }
+            if text.ends_with('\r') {
+                text.pop();
+            }
+            text
+        }
+    };
+    if text.is_empty() {
+        return Err(match source {
+            SecretSource::Environment(name) => format!("the environment variable {name} is empty"),
+            SecretSource::File(path) => format!("the file {path} is empty"),
+        });
+    }
+    Ok(Secret::new(text))
+}
+
+/// Each source read once.
+#[derive(Default)]
+pub struct Fetched {
+    templates: BTreeMap<String, Result<Secret, String>>,
+}
+
+impl Fetched {
+    /// The secrets of all devices; sets that were shared stay shared.
+    pub fn all(
+        &mut self,
+        sets: HashMap<String, Arc<SecretSet>>,
+    ) -> HashMap<String, Arc<ResolvedSecrets>> {
+        let mut done: HashMap<usize, Arc<ResolvedSecrets>> = HashMap::new();
+        let mut all = HashMap::with_capacity(sets.len());
+        for (device, set) in &sets {
+            let shared = done.entry(Arc::as_ptr(set).addr()).or_insert_with(|| {
+                let fetch = |(name, source): (&String, &SecretSource)| {
+                    (name.clone(), self.fetch(source).clone())
+                };
+                Arc::new(set.iter().map(fetch).collect())
+            });
+            all.insert(device.clone(), shared.clone());
+        }
+        all
+    }
+
+    fn fetch(&mut self, source: &SecretSource) -> &Result<Secret, String> {
+        let key = match source {
+            SecretSource::Environment(name) => format!("env {name}"),
+            SecretSource::File(path) => format!("file {path}"),
+        };
+        self.templates.entry(key).or_insert_with(|| secret(source))
+    }
+
+    /// One remark for each secret that cannot be read here and now.
+    pub fn remarks(mut self, config: &Config, inventory: &Inventory) -> Vec<Complaint> {
+        for device in &inventory.devices {
+            for login in &device.credentials {
+                self.fetch(&login.password);
+                if let Some(enable) = &login.enable {
+                    self.fetch(enable);
+                }
+            }
+        }
+        if let Some(slack) = &config.slack {
+            match &slack.access {
+                SlackAccess::BotToken(source) | SlackAccess::Webhook(source) => self.fetch(source),
+            };
+        }
+        for hook in &config.hooks {
+            match &hook.target {
+                HookTarget::Http { secret_headers, signing_secret, .. } => {
+                    for source in secret_headers.values().chain(signing_secret) {
+                        self.fetch(source);
+                    }
+                }
+                HookTarget::Exec { .. } => {}
+            }
+        }
+        let hint = "the server needs it; `check` and `render` go on without";
+        let remark = |why: String| disk::complaint(&config.inventory, why, hint);
+        self.templates.into_values().filter_map(Result::err).map(remark).collect()
+    }
+}

@@ -1,0 +1,105 @@
+//! The commands that need no running server: `check`, `render`, `init`, `schema`.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::error::{Code, Error};
+use crate::faces::cli::{Check, Format, Init, Render, Schema, example, report, schema};
+use crate::files;
+
+/// `greenlight check`.
+pub fn check(config: &Path, check: &Check) -> ExitCode {
+    let (complaints, remarks) = match files::load(config) {
+        Ok(loaded) => (Vec::new(), loaded.remarks),
+        Err(complaints) => (complaints, Vec::new()),
+    };
+    match check.format {
+        Format::Json => print(&report::json(&complaints)),
+        Format::Text => {
+            print(&report::text(&complaints));
+            eprint!("{}", report::remarks(&remarks));
+        }
+    }
+    if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// `greenlight render DEVICE`.
+pub fn render(config: &Path, render: &Render) -> Result<(), Error> {
+    let loaded = files::load(config).map_err(|complaints| {
+        eprint!("{}", report::text(&complaints));
+        Error::new(Code::Configuration, "the files have complaints").hint("see `greenlight check`")
+    })?;
+    let Some(device) = loaded.inventory.device(&render.device) else {
+        let message = format!("no device is called `{}`", render.device);
+        let names = loaded.inventory.devices.iter().map(|device| device.name.as_str());
+        let hint = crate::complaint::did_you_mean(&render.device, names, || {
+            "names stand in the inventory".to_owned()
+        });
+        return Err(Error::new(Code::UnknownDevice, message).hint(hint));
+    };
+    let text = match render.show_secrets {
+        true => loaded.renderer.render(device, &loaded.inventory),
+        false => loaded.renderer.render_masked(device, &loaded.inventory),
+    };
+    print(&text.map_err(|error| Error::new(Code::Inventory, error.to_string()))?);
+    Ok(())
+}
+
+/// `greenlight init DIR`. Looks first, so that either all files are written or none.
+pub fn init(init: &Init) -> Result<(), Error> {
+    let files = example::files();
+    for (name, _) in &files {
+        let path = init.directory.join(name);
+        if path.symlink_metadata().is_ok() {
+            let message = format!("{} is there already", path.display());
+            return Err(Error::new(Code::NotNow, message).hint(
+                "nothing was written; take an empty \
+                directory",
+            ));
+        }
+    }
+    for (name, text) in &files {
+        let path = init.directory.join(name);
+        write_new(&path, text).map_err(|error| {
+            Error::new(Code::Configuration, format!("cannot write {}: {error}", path.display()))
+        })?;
+        eprintln!("wrote {}", path.display());
+    }
+    let config = init.directory.join("configs/greenlight.yaml");
+    eprintln!("next: greenlight check --config {}", config.display());
+    Ok(())
+}
+
+fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    std::fs::File::create_new(path)?.write_all(text.as_bytes())
+}
+
+/// `greenlight schema inventory|config`.
+pub fn schema(schema: &Schema) {
+    print(&schema::text(schema.of));
+}
+
+/// To standard output; a reader that went away, as `head` does, is no error.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn init_writes_a_working_example_and_never_overwrites() {
+        let directory = tempfile::tempdir().unwrap();
+        let order = Init { directory: directory.path().join("site") };
+        init(&order).unwrap();
+        let config = order.directory.join("configs/greenlight.yaml");
+        let loaded = files::load(&config).unwrap_or_else(|list| panic!("{}", report::text(&list)));
+        assert!(loaded.inventory.devices.len() >= 4);
+        assert_eq!(init(&order).unwrap_err().code, Code::NotNow);
+    }
+}

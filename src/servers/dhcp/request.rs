@@ -1,0 +1,355 @@
+//! From one datagram to what has to be done about it, up to the point where somebody must wait.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+
+use crate::address::Mac;
+use crate::clock::Timestamp;
+use crate::config::meant::{Pool, Unknown};
+use crate::domain::inventory::meant::{Device, Position};
+use crate::platform::{AnswerFacts, Recognised};
+use crate::proto::dhcp4::answer::{
+    Answer, Facts, Given, Network, Promise, Reply, Verdict, Ways, answer,
+};
+use crate::proto::dhcp4::ask::NoAsk;
+use crate::proto::dhcp4::relay::Information;
+use crate::proto::dhcp4::{Ask, DecodeError, Message, MessageType};
+use crate::servers::dhcp::Parts;
+use crate::servers::dhcp::flight::Key;
+use crate::servers::socket::dhcp::Received;
+use crate::service::intake::{Clues, Identity};
+use crate::service::leases::{Asker, Decision, Ended, Link};
+use crate::service::memory::Lease;
+
+/// A request that may be answered.
+#[derive(Debug)]
+pub struct Request {
+    pub message: Message,
+    pub ask: Ask,
+    pub mac: Mac,
+    kind: MessageType,
+}
+
+impl Request {
+    pub fn key(&self) -> Key {
+        (self.mac, self.message.xid, self.kind)
+    }
+}
+
+/// Why a datagram is not looked at any further.
+#[derive(Debug)]
+pub enum Ignored {
+    Unreadable(DecodeError),
+    NoAsk(NoAsk),
+    NotEthernet { htype: u8, hlen: u8 },
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ignored::Unreadable(error) => write!(f, "{error}"),
+            Ignored::NoAsk(why) => write!(f, "{why}"),
+            Ignored::NotEthernet { htype, hlen } => {
+                write!(f, "hardware: expected type 1 of 6 bytes, found type {htype} of {hlen}")
+            }
+        }
+    }
+}
+
+/// What has to be done.
+#[derive(Debug)]
+pub enum Outcome {
+    Say(Reply),
+    Silent,
+    Store(Box<Promised>),
+    End(Ended),
+}
+
+/// An ACK and the lease it waits for.
+#[derive(Debug)]
+pub struct Promised {
+    pub promise: Promise,
+    pub lease: Lease,
+}
+
+pub fn understand(bytes: &[u8], heard: &Received) -> Result<Request, Ignored> {
+    let message = Message::decode(bytes).map_err(Ignored::Unreadable)?;
+    let ask = Ask::of(&message, heard.to_us_alone).map_err(Ignored::NoAsk)?;
+    let Message { htype, hlen, .. } = message;
+    let mac = message.mac().ok_or(Ignored::NotEthernet { htype, hlen })?;
+    let kind = message.message_type().ok_or(Ignored::NoAsk(NoAsk::NoMessageType))?;
+    Ok(Request { message, ask, mac, kind })
+}
+
+/// Finds out who asks, which address it gets, and what is answered.
+pub fn handle(request: &Request, heard: &Received, parts: &Parts, now: Timestamp) -> Outcome {
+    let Request { message, ask, mac, .. } = request;
+    let recognised = parts.platforms.recognise(&message.options, *mac);
+    let clues = clues_of(request, recognised.as_ref());
+    let device = match parts.intake.identify(&clues) {
+        Identity::Device(device) if device.managed || device.address.is_some() => Some(device),
+        Identity::Device(_) | Identity::Nobody => return Outcome::Silent,
+        Identity::Conflict { detail: description } | Identity::Stranger { description } => {
+            parts.intake.stranger(&mac.to_string(), &description);
+            match parts.settings.unknown {
+                Unknown::Refuse => return Outcome::Silent,
+                Unknown::Quarantine => None,
+            }
+        }
+    };
+    let asker = asker_of(request, heard, device.as_ref());
+    let discovering = is_discovering(*ask);
+    if let Some(device) = device.as_ref().filter(|device| device.managed && discovering) {
+        parts.intake.asked(device);
+    }
+    if let Ask::Decline { .. } | Ask::Release { .. } = ask {
+        return parts.leases.end(&asker, *ask, now).map_or(Outcome::Silent, Outcome::End);
+    }
+    let server = parts.settings.server_address;
+    if message.server_id().is_some_and(|chosen| chosen != server) && is_extending(*ask) {
+        return Outcome::Silent;
+    }
+    let decision = parts.leases.decide(&asker, *ask, now);
+    if let (Decision::Nothing { why }, Some(device)) = (&decision, &device)
+        && (discovering || is_rebooting(*ask))
+    {
+        parts.intake.lease_impossible(device, why);
+    }
+    let (verdict, lease) = verdict_of(decision, now);
+    let facts = Facts {
+        server,
+        verdict,
+        host_name: device.as_ref().map(|device| device.name.clone()),
+        forced: device.map(|device| forced(&device, parts)).unwrap_or_default(),
+        to_us_alone: heard.to_us_alone,
+        ways: ways(heard.from, parts.settings.reply_to_port),
+    };
+    outcome_of(answer(message, &facts, now), lease, *mac)
+}
+
+fn outcome_of(answer: Answer, lease: Option<Lease>, mac: Mac) -> Outcome {
+    match (answer, lease) {
+        (Answer::Offer(reply) | Answer::Informed(reply) | Answer::Nak(reply), _) => {
+            Outcome::Say(reply)
+        }
+        (Answer::Ack(promise), Some(lease)) => {
+            Outcome::Store(Box::new(Promised { promise, lease }))
+        }
+        // Only a granted address makes an ACK, and a grant carries its lease.
+        (Answer::Ack(_), None) => Outcome::Silent,
+        (Answer::Silence(why), _) => {
+            tracing::info!(%mac, %why, "a DHCP request is not answered");
+            Outcome::Silent
+        }
+    }
+}
+
+fn is_discovering(ask: Ask) -> bool {
+    matches!(ask, Ask::Discover { .. })
+}
+
+fn is_rebooting(ask: Ask) -> bool {
+    matches!(ask, Ask::InitReboot { .. })
+}
+
+fn is_extending(ask: Ask) -> bool {
+    matches!(ask, Ask::Renewing { .. } | Ask::Rebinding { .. })
+}
+
+/// What the request lets us know about its sender.
+fn clues_of(request: &Request, recognised: Option<&Recognised>) -> Clues {
+    let relayed = request.message.relay_information().map(Information::of);
+    let position = relayed.and_then(|information| information.position());
+    Clues {
+        serial: recognised.and_then(|found| found.serial.clone()),
+        mac: Some(request.mac),
+        position: position.map(|(circuit_id, remote_id)| Position { circuit_id, remote_id }),
+        // What a client believes about its address is no clue; its lease is found by MAC.
+        address: None,
+        platform: recognised.map(|found| found.platform.id.clone()),
+    }
+}
+
+fn asker_of(request: &Request, heard: &Received, device: Option<&Arc<Device>>) -> Asker {
+    let message = &request.message;
+    let link = message.relay_information().and_then(|option| Information::of(option).link);
+    Asker {
+        mac: request.mac,
+        client_id: message.client_id_hex(),
+        device: device.cloned(),
+        relay_information: message.relay_information_hex(),
+        link: Link {
+            // Without giaddr no relay spoke, whatever stands in option 82 (RFC 3527 section 3).
+            relay: message.relay().map(|giaddr| link.unwrap_or(giaddr)),
+            local: heard.local,
+        },
+    }
+}
+
+fn verdict_of(decision: Decision, now: Timestamp) -> (Verdict, Option<Lease>) {
+    match decision {
+        Decision::Granted(grant) => {
+            let (address, expires) = (grant.lease.address, grant.lease.expires);
+            let given = Given { address, expires, network: network(&grant.pool) };
+            (Verdict::Given(given), Some(grant.lease))
+        }
+        Decision::Parameters(pool) => {
+            // Neither address nor time is written into the answer of an INFORM.
+            let address = Ipv4Addr::UNSPECIFIED;
+            let given = Given { address, expires: now, network: network(&pool) };
+            (Verdict::Given(given), None)
+        }
+        Decision::Wrong { why } => (Verdict::Wrong { why }, None),
+        Decision::Nothing { why } => (Verdict::Nothing { why }, None),
+    }
+}
+
+fn network(pool: &Pool) -> Network {
+    Network {
+        mask: pool.subnet.netmask(),
+        router: pool.router,
+        dns: pool.dns.clone(),
+        domain: pool.domain.clone(),
+    }
+}
+
+/// What the device's platform must be told. A device in service already gets an address and no
+/// more: a boot file could make it load a configuration.
+fn forced(device: &Device, parts: &Parts) -> Vec<(u8, Vec<u8>)> {
+    let Some(platform) = parts.platforms.get(&device.platform).filter(|_| device.managed) else {
+        return Vec::new();
+    };
+    platform.dhcp_options(&AnswerFacts {
+        server: parts.settings.server_address,
+        device: device.name.clone(),
+        http_port: parts.http_port,
+    })
+}
+
+/// The ports of RFC 2131 section 4.1; for clients and relays on loopback, which have no rights, the
+/// port they asked from, or the port that the configuration names instead of 68.
+fn ways(from: SocketAddrV4, reply_to_port: u16) -> Ways {
+    let named =
+        Some(reply_to_port).filter(|port| *port != 0 && *port != Ways::STANDARD.client_port);
+    if from.ip().is_loopback() {
+        let client_port = named.unwrap_or(from.port());
+        let to_nobody_yet = SocketAddrV4::new(*from.ip(), client_port);
+        return Ways { to_nobody_yet, client_port, relay_port: from.port() };
+    }
+    let client_port = named.unwrap_or(Ways::STANDARD.client_port);
+    let to_nobody_yet = SocketAddrV4::new(*Ways::STANDARD.to_nobody_yet.ip(), client_port);
+    Ways { to_nobody_yet, client_port, ..Ways::STANDARD }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::dhcp4::code;
+
+    const RELAY: Ipv4Addr = Ipv4Addr::new(10, 0, 9, 1);
+
+    fn heard(to_us_alone: bool) -> Received {
+        Received {
+            length: 300,
+            from: SocketAddrV4::new(RELAY, 67),
+            local: Ipv4Addr::new(10, 0, 0, 1),
+            interface: 2,
+            to_us_alone,
+        }
+    }
+
+    fn discover() -> Message {
+        Message::from_client(MessageType::Discover, Mac::new([2, 0, 0, 0, 0, 1]), 7)
+    }
+
+    fn understood(message: &Message) -> Request {
+        understand(&message.encode(), &heard(false)).unwrap()
+    }
+
+    #[test]
+    fn the_port_at_the_relay_is_a_clue_and_the_client_s_own_belief_is_none() {
+        let message = Message { giaddr: RELAY, ciaddr: RELAY, ..discover() }
+            .with(82, *b"\x01\x06\x00\x04Gi17\x02\x02sw");
+        let clues = clues_of(&understood(&message), None);
+        let position = Position { circuit_id: "Gi17".into(), remote_id: Some("sw".into()) };
+        assert_eq!(clues.position, Some(position));
+        assert_eq!(clues.mac, Some(Mac::new([2, 0, 0, 0, 0, 1])));
+        assert_eq!((clues.address, clues.serial, clues.platform), (None, None, None));
+    }
+
+    #[test]
+    fn the_subnet_is_the_relay_s_word_only_if_a_relay_spoke() {
+        let link = *b"\x05\x04\x0a\x00\x07\x00";
+        let relayed = Message { giaddr: RELAY, ..discover() };
+        let cases = [
+            (relayed.clone(), Some(RELAY)),
+            (relayed.with(82, link), Some(Ipv4Addr::new(10, 0, 7, 0))),
+            (discover().with(82, link), None),
+        ];
+        for (message, expected) in cases {
+            let asker = asker_of(&understood(&message), &heard(false), None);
+            assert_eq!(asker.link.relay, expected);
+            assert_eq!(asker.link.local, Ipv4Addr::new(10, 0, 0, 1));
+        }
+    }
+
+    #[test]
+    fn only_ethernet_clients_that_ask_are_looked_at() {
+        let told = |message: Message| {
+            understand(&message.encode(), &heard(false)).map(|_| ()).unwrap_err().to_string()
+        };
+        assert_eq!(
+            told(Message { htype: 32, hlen: 16, ..discover() }),
+            "hardware: expected type 1 of 6 bytes, found type 32 of 16"
+        );
+        assert_eq!(told(Message { op: 2, ..discover() }), "op: expected 1, found 2");
+        let short = understand(&[1; 20], &heard(false)).unwrap_err().to_string();
+        assert_eq!(short, "header at byte 20: expected at least 240 bytes, found 20 bytes");
+    }
+
+    #[test]
+    fn a_repetition_has_the_same_key_and_the_next_message_another() {
+        let first = understood(&discover()).key();
+        assert_eq!(first, understood(&discover()).key());
+        let request =
+            discover().with(code::MESSAGE_TYPE, [3]).with_address(code::REQUESTED_ADDRESS, RELAY);
+        assert_ne!(first, understood(&request).key());
+        assert_ne!(first, understood(&Message { xid: 8, ..discover() }).key());
+    }
+
+    #[test]
+    fn loopback_is_answered_where_it_asked_from_and_the_rest_by_the_standard() {
+        let at = |text: &str| text.parse::<SocketAddrV4>().unwrap();
+        assert_eq!(ways(at("0.0.0.0:68"), 68), Ways::STANDARD);
+        assert_eq!(ways(at("10.0.9.1:67"), 0), Ways::STANDARD);
+        let loopback = ways(at("127.0.1.7:40000"), 68);
+        assert_eq!(loopback.to_nobody_yet, at("127.0.1.7:40000"));
+        assert_eq!((loopback.client_port, loopback.relay_port), (40000, 40000));
+        let named = ways(at("127.0.1.7:40000"), 6868);
+        assert_eq!(named.to_nobody_yet, at("127.0.1.7:6868"));
+        assert_eq!((named.client_port, named.relay_port), (6868, 40000));
+        assert_eq!(ways(at("0.0.0.0:68"), 6868).to_nobody_yet, at("255.255.255.255:6868"));
+    }
+
+    #[test]
+    fn an_ack_never_goes_without_its_lease() {
+        let network = Network { mask: RELAY, router: None, dns: vec![], domain: None };
+        let facts = Facts {
+            server: RELAY,
+            verdict: Verdict::Given(Given {
+                address: RELAY,
+                expires: Timestamp::from_seconds(9),
+                network,
+            }),
+            host_name: None,
+            forced: vec![],
+            to_us_alone: false,
+            ways: Ways::STANDARD,
+        };
+        let request =
+            discover().with(code::MESSAGE_TYPE, [3]).with_address(code::REQUESTED_ADDRESS, RELAY);
+        let ack = answer(&request, &facts, Timestamp::from_seconds(1));
+        assert!(matches!(outcome_of(ack, None, Mac::new([0; 6])), Outcome::Silent));
+    }
+}

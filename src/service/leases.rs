@@ -1,1 +1,0 @@
-//! Which address a client gets.

@@ -1,0 +1,273 @@
+//! What does the plan, and what do the tables, allow this asker?
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use crate::address::Mac;
+use crate::clock::Timestamp;
+use crate::proto::dhcp4::Ask;
+use crate::service::leases::book::{Book, Note, Owner, State};
+use crate::service::leases::{
+    Asker, DECLINED_RESTS, Decision, Ended, Grant, OFFER_WAITS, QUARANTINE_LEASE, STRANGERS_MAX,
+};
+use crate::service::memory::Lease;
+
+impl Book {
+    pub fn decide(&mut self, asker: &Asker, ask: Ask, now: Timestamp) -> Decision {
+        self.clear(now);
+        let nothing = |why: String| Decision::Nothing { why };
+        let shelf = match self.locate(asker, ask) {
+            Ok(shelf) => shelf,
+            Err(why) => return nothing(why),
+        };
+        match ask {
+            Ask::Discover { wanted } => match self.find(shelf, asker, wanted, now) {
+                Ok(address) => Decision::Granted(self.offer(shelf, address, asker, now)),
+                Err(why) => nothing(why),
+            },
+            Ask::Selecting { server, .. } if server != self.server => {
+                self.withdraw(shelf, asker);
+                nothing(format!("the client chose server {server}"))
+            }
+            Ask::Selecting { wanted, .. } => self.bind(shelf, wanted, asker, now),
+            Ask::InitReboot { wanted: address } | Ask::Rebinding { held: address } => {
+                // RFC 2131 section 4.3.2: who is not known gets no answer, as another server may
+                // know it. The plan is our record of a device.
+                if asker.device.is_none() && !self.knows(shelf, address, asker) {
+                    return nothing(format!("nothing is known of {address} and its owner"));
+                }
+                self.bind(shelf, address, asker, now)
+            }
+            Ask::Renewing { held } => self.bind(shelf, held, asker, now),
+            Ask::Inform { .. } => Decision::Parameters(Arc::clone(&self.shelves[shelf].pool)),
+            Ask::Decline { .. } | Ask::Release { .. } => nothing("it ends a lease".to_owned()),
+        }
+    }
+
+    pub fn end(&mut self, asker: &Asker, ask: Ask, now: Timestamp) -> Option<Ended> {
+        let (server, address, declined) = match ask {
+            Ask::Decline { server, address } => (server, address, true),
+            Ask::Release { server, address } => (server, address, false),
+            Ask::Discover { .. }
+            | Ask::Selecting { .. }
+            | Ask::InitReboot { .. }
+            | Ask::Renewing { .. }
+            | Ask::Rebinding { .. }
+            | Ask::Inform { .. } => return None,
+        };
+        let holding = self.holding(address)?;
+        let active = match holding.state {
+            State::Offered { .. } | State::Bound { .. } => holding.state.until(now).is_some(),
+            State::Resting { .. } | State::Free => false,
+        };
+        let ours = server.is_none_or(|server| server == self.server);
+        if !ours || !active || holding.owner != Owner::of(asker) {
+            return None;
+        }
+        if declined {
+            let until = now.plus(DECLINED_RESTS);
+            self.rest(address, until);
+            Some(Ended { address, quarantined_until: Some(until) })
+        } else {
+            self.free(address);
+            Some(Ended { address, quarantined_until: None })
+        }
+    }
+
+    /// The pool to serve from: that of the address held, of the relay, or of the interface.
+    fn locate(&self, asker: &Asker, ask: Ask) -> Result<usize, String> {
+        let held = match ask {
+            // Unrelayed and to us alone: routed, so the interface says nothing of the subnet.
+            Ask::Renewing { held } | Ask::Inform { held } => Some(held),
+            Ask::Discover { .. }
+            | Ask::Selecting { .. }
+            | Ask::InitReboot { .. }
+            | Ask::Rebinding { .. }
+            | Ask::Decline { .. }
+            | Ask::Release { .. } => None,
+        };
+        if let Some(held) = held {
+            return self.shelf_of(held).ok_or_else(|| format!("no pool holds {held}"));
+        }
+        let heard = match asker.link.relay {
+            Some(relay) => self.shelf_of(relay),
+            None => self.shelf_of(asker.link.local).or_else(|| self.shelf_of(self.server)),
+        };
+        // A relay may speak from a loopback address that is in no pool. Then the plan says where
+        // the device belongs, and the reply finds the relay by routing.
+        let planned = || asker.device.as_ref().and_then(|device| self.shelf_of(device.address?));
+        heard.or_else(planned).ok_or_else(|| match asker.link.relay {
+            Some(relay) => format!("no pool holds {relay}, the address of the relay"),
+            None => format!("no pool holds {}, where the request was heard", asker.link.local),
+        })
+    }
+
+    /// The address for a DISCOVER: the planned one; the one it had; the one it wants; the next.
+    fn find(
+        &mut self,
+        shelf: usize,
+        asker: &Asker,
+        wanted: Option<Ipv4Addr>,
+        now: Timestamp,
+    ) -> Result<Ipv4Addr, String> {
+        if let Some(planned) = asker.device.as_ref().and_then(|device| device.address) {
+            return self.may_have(shelf, planned, asker, now).map(|()| planned);
+        }
+        let allowed = |address: &Ipv4Addr| self.may_have(shelf, *address, asker, now).is_ok();
+        let had = self.address_of(shelf, &Owner::of(asker)).filter(allowed);
+        if had.is_none() && asker.device.is_none() && self.strangers >= STRANGERS_MAX {
+            return Err(format!("{STRANGERS_MAX} unknown askers hold addresses already"));
+        }
+        if let Some(address) = had.or_else(|| wanted.filter(allowed)) {
+            return Ok(address);
+        }
+        let subnet = self.shelves[shelf].pool.subnet;
+        let none = match self.shelves[shelf].pool.range {
+            Some((first, last)) => format!("no address is free from {first} to {last}"),
+            None => format!("the pool {subnet} serves reservations only"),
+        };
+        self.take(shelf, now).ok_or(none)
+    }
+
+    /// Says why this asker must not have this address, if so.
+    fn may_have(
+        &self,
+        shelf: usize,
+        address: Ipv4Addr,
+        asker: &Asker,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let subnet = self.shelves[shelf].pool.subnet;
+        let planned = asker.device.as_ref().and_then(|device| device.address);
+        let name = asker.device.as_ref().map_or("it", |device| device.name.as_str());
+        if let Some(planned) = planned.filter(|planned| *planned != address) {
+            return Err(format!("{name} is planned at {planned}, not {address}"));
+        }
+        if !subnet.contains(&address) {
+            return Err(match planned {
+                Some(_) => {
+                    format!("{name} is planned at {address} and asks from the subnet {subnet}")
+                }
+                None => format!("{address} is not in the subnet {subnet}"),
+            });
+        }
+        if planned.is_none() {
+            if let Some(other) = self.inventory.with_address(address) {
+                return Err(format!("{address} is reserved for {}", other.name));
+            }
+            if !self.shelves[shelf].lends(address) || address == self.server {
+                return Err(format!("{address} is not among the addresses handed out"));
+            }
+        }
+        let Some(holding) = self.holding(address) else { return Ok(()) };
+        match (holding.state, holding.state.until(now)) {
+            (_, None) | (State::Free, _) => Ok(()),
+            (State::Resting { .. }, Some(until)) => {
+                Err(format!("{address} is used by somebody else and rests until {until}"))
+            }
+            (State::Offered { .. } | State::Bound { .. }, Some(until)) => {
+                if self.is_same(holding.mac, &holding.owner, asker) {
+                    return Ok(());
+                }
+                Err(format!("{address} is leased to {} until {until}", holding.mac))
+            }
+        }
+    }
+
+    /// The same owner; or the same port, before and after it became known to the plan.
+    fn is_same(&self, mac: Mac, owner: &Owner, asker: &Asker) -> bool {
+        let known_by_now = match (owner, &asker.device) {
+            (Owner::Client(..), Some(_)) | (Owner::Device(_), None) => mac == asker.mac,
+            (Owner::Client(..), None) | (Owner::Device(_), Some(_)) => false,
+        };
+        known_by_now || *owner == Owner::of(asker)
+    }
+
+    fn knows(&self, shelf: usize, address: Ipv4Addr, asker: &Asker) -> bool {
+        self.address_of(shelf, &Owner::of(asker)) == Some(address)
+    }
+
+    fn offer(&mut self, shelf: usize, address: Ipv4Addr, asker: &Asker, now: Timestamp) -> Grant {
+        let grant = self.grant(shelf, address, asker, now);
+        let waits = now.plus(OFFER_WAITS);
+        let bound = self.holding(address).and_then(|holding| match holding.state {
+            State::Bound { .. } => holding.state.until(now),
+            State::Offered { .. } | State::Resting { .. } | State::Free => None,
+        });
+        let state = match bound {
+            // It boots again while its lease still counts: an offer must not shorten that.
+            Some(until) => State::Bound { until: until.max(waits) },
+            None => State::Offered { until: waits },
+        };
+        self.note(shelf, asker, &grant.lease, state);
+        grant
+    }
+
+    fn bind(&mut self, shelf: usize, address: Ipv4Addr, asker: &Asker, now: Timestamp) -> Decision {
+        if let Err(why) = self.may_have(shelf, address, asker, now) {
+            return Decision::Wrong { why };
+        }
+        let planned = asker.device.as_ref().is_some_and(|device| device.address.is_some());
+        let had = self.address_of(shelf, &Owner::of(asker));
+        let instead = had.filter(|had| *had != address && !planned).filter(|had| {
+            self.holding(*had).is_some_and(|holding| holding.state.until(now).is_some())
+        });
+        if let Some(instead) = instead {
+            return Decision::Wrong { why: format!("it holds {instead}, not {address}") };
+        }
+        let new = had.is_none() && asker.device.is_none();
+        if new && self.strangers >= STRANGERS_MAX {
+            let why = format!("{STRANGERS_MAX} unknown askers hold addresses already");
+            return Decision::Wrong { why };
+        }
+        let grant = self.grant(shelf, address, asker, now);
+        let state = State::Bound { until: grant.lease.expires };
+        self.note(shelf, asker, &grant.lease, state);
+        Decision::Granted(grant)
+    }
+
+    fn grant(&self, shelf: usize, address: Ipv4Addr, asker: &Asker, now: Timestamp) -> Grant {
+        let span = if asker.device.is_some() { self.lease } else { QUARANTINE_LEASE };
+        let kept = self
+            .holding(address)
+            .filter(|holding| self.is_same(holding.mac, &holding.owner, asker))
+            .map(|holding| holding.relay_information.clone());
+        // RFC 3046 section 2.1: a unicast renewal passes no relay, so it brings no option 82.
+        let relay_information = match asker.relay_information.as_str() {
+            "" => kept.unwrap_or_default(),
+            fresh => fresh.to_owned(),
+        };
+        let lease = Lease {
+            address,
+            mac: asker.mac,
+            client_id: asker.client_id.clone(),
+            device: asker.device.as_ref().map(|device| device.name.clone()),
+            relay_information,
+            granted: now,
+            expires: now.plus(span),
+        };
+        Grant { lease, pool: Arc::clone(&self.shelves[shelf].pool) }
+    }
+
+    fn note(&mut self, shelf: usize, asker: &Asker, lease: &Lease, state: State) {
+        let note = Note {
+            owner: Owner::of(asker),
+            mac: asker.mac,
+            state,
+            relay_information: lease.relay_information.clone(),
+        };
+        self.write(shelf, lease.address, note);
+    }
+
+    /// Another server was chosen: what we offered is free at once.
+    fn withdraw(&mut self, shelf: usize, asker: &Asker) {
+        let Some(address) = self.address_of(shelf, &Owner::of(asker)) else { return };
+        let offered = self.holding(address).is_some_and(|holding| match holding.state {
+            State::Offered { .. } => true,
+            State::Bound { .. } | State::Resting { .. } | State::Free => false,
+        });
+        if offered {
+            self.free(address);
+        }
+    }
+}

@@ -1,0 +1,515 @@
+//! Which address does a client get, and which may it keep?
+//!
+//! The tables stand in memory and are loaded from the store at start. Nothing here is durable by
+//! itself: a [`Grant`] carries the row that must be stored before its ACK is sent. Each decision
+//! costs hash lookups and at most one step of a heap, however many leases there are.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use crate::address::Mac;
+use crate::clock::Timestamp;
+use crate::config::meant::{Dhcp, Pool};
+use crate::domain::inventory::meant::{Device, Inventory};
+use crate::proto::dhcp4::Ask;
+use crate::service::memory::Lease;
+
+mod book;
+mod decide;
+mod shelf;
+
+/// How long an offered address waits for its REQUEST. Clients answer within seconds and give up
+/// after a minute (RFC 2131 section 4.1: 4, 8, 16, 32 s).
+pub const OFFER_WAITS: Duration = Duration::from_secs(60);
+/// How long an address rests after a DECLINE. No standard says: about one round of a switch that
+/// boots again and again, so that a wrong plan shows on each round.
+pub const DECLINED_RESTS: Duration = Duration::from_secs(600);
+/// The lease of somebody whom the inventory does not know: long enough to be looked at.
+pub const QUARANTINE_LEASE: Duration = Duration::from_secs(300);
+/// Addresses that unknown askers may hold at a time: a flood of made-up MACs must not empty the
+/// pools.
+pub const STRANGERS_MAX: usize = 1024;
+
+/// The address tables. Clones share them.
+#[derive(Clone)]
+pub struct Leases {
+    book: Arc<Mutex<book::Book>>,
+}
+
+/// Who asks, and from where.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    pub mac: Mac,
+    /// Option 61 as lower-case hex; empty when absent.
+    pub client_id: String,
+    /// `None` for somebody in quarantine.
+    pub device: Option<Arc<Device>>,
+    /// Option 82 as lower-case hex; empty when absent, and then the stored one is kept.
+    pub relay_information: String,
+    pub link: Link,
+}
+
+/// Which subnet a request came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// The relay's word: sub-option 5 of option 82 (RFC 3527), or else `giaddr`.
+    pub relay: Option<Ipv4Addr>,
+    /// The address of ours on the interface that heard it.
+    pub local: Ipv4Addr,
+}
+
+/// What was found for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// This address, in this pool.
+    Granted(Grant),
+    /// An INFORM from this pool: parameters, no lease.
+    Parameters(Arc<Pool>),
+    /// What it wants or holds is not for it: NAK.
+    Wrong { why: String },
+    /// There is nothing for it, or nobody we know asks: silence.
+    Nothing { why: String },
+}
+
+/// An address and the row to be stored before the ACK is sent. An OFFER needs no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    pub lease: Lease,
+    pub pool: Arc<Pool>,
+}
+
+/// A binding that ended: the row to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    pub address: Ipv4Addr,
+    /// After a DECLINE.
+    pub quarantined_until: Option<Timestamp>,
+}
+
+/// What the store remembers, at start.
+#[derive(Debug, Default)]
+pub struct Kept {
+    pub leases: Vec<Lease>,
+    pub quarantined: BTreeMap<Ipv4Addr, Timestamp>,
+}
+
+impl Leases {
+    /// Builds the tables. Leases of addresses that no pool holds any more are left out.
+    pub fn new(settings: &Dhcp, inventory: Arc<Inventory>, kept: Kept, now: Timestamp) -> Self {
+        let book = book::Book::new(settings, inventory, kept, now);
+        Self { book: Arc::new(Mutex::new(book)) }
+    }
+
+    /// Takes over a new plan: reservations count from the next request on.
+    pub fn replan(&self, inventory: Arc<Inventory>) {
+        self.book().replan(inventory);
+    }
+
+    /// Decides on a DISCOVER, REQUEST or INFORM, and remembers the offer or binding.
+    ///
+    /// A binding that could not be stored stays in these tables: the client was not told, so nobody
+    /// believes in it, and its next request finds the same address.
+    pub fn decide(&self, asker: &Asker, ask: Ask, now: Timestamp) -> Decision {
+        self.book().decide(asker, ask, now)
+    }
+
+    /// Takes a DECLINE or RELEASE. `None` if the asker does not hold that address.
+    pub fn end(&self, asker: &Asker, ask: Ask, now: Timestamp) -> Option<Ended> {
+        self.book().end(asker, ask, now)
+    }
+
+    fn book(&self) -> MutexGuard<'_, book::Book> {
+        self.book.lock().expect("no decision panics while it holds the tables")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{HashMap, HashSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::meant::Unknown;
+    use crate::domain::inventory::meant::Place;
+
+    const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_261_396);
+
+    fn ip(last: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 0, 0, last)
+    }
+
+    fn settings(first: u8, last: u8) -> Dhcp {
+        let pool = |subnet: &str, range, router| Pool {
+            subnet: subnet.parse().unwrap(),
+            range,
+            router: Some(router),
+            dns: vec![],
+            domain: None,
+        };
+        Dhcp {
+            listen: vec![],
+            server_address: SERVER,
+            reply_to_port: 68,
+            pools: vec![
+                pool("10.0.0.0/24", Some((ip(first), ip(last))), ip(254)),
+                pool("10.0.9.0/24", None, Ipv4Addr::new(10, 0, 9, 1)),
+            ],
+            lease: Duration::from_secs(3600),
+            unknown: Unknown::Quarantine,
+        }
+    }
+
+    fn device(name: &str, address: Option<Ipv4Addr>) -> Arc<Device> {
+        Arc::new(Device {
+            name: name.into(),
+            site: "oslo".into(),
+            platform: "cisco_ios".into(),
+            serial: None,
+            macs: vec![],
+            position: None,
+            address,
+            ssh_port: 22,
+            managed: true,
+            template: None,
+            variables: serde_json::Map::new(),
+            software: None,
+            neighbours: vec![],
+            credentials: vec![],
+            location: String::new(),
+            place: Place::default(),
+        })
+    }
+
+    fn plan(devices: &[Arc<Device>]) -> Arc<Inventory> {
+        let mut inventory = Inventory { devices: devices.to_vec(), ..Inventory::default() };
+        for (index, device) in devices.iter().enumerate() {
+            inventory.by_name.insert(device.name.clone(), index);
+            inventory.by_address.extend(device.address.map(|address| (address, index)));
+        }
+        Arc::new(inventory)
+    }
+
+    fn tables(devices: &[Arc<Device>]) -> Leases {
+        Leases::new(&settings(10, 14), plan(devices), Kept::default(), NOW)
+    }
+
+    fn asker(mac: u8, device: Option<&Arc<Device>>) -> Asker {
+        Asker {
+            mac: Mac::new([2, 0, 0, 0, 0, mac]),
+            client_id: String::new(),
+            device: device.cloned(),
+            relay_information: String::new(),
+            link: Link { relay: None, local: SERVER },
+        }
+    }
+
+    const DISCOVER: Ask = Ask::Discover { wanted: None };
+
+    fn selecting(wanted: Ipv4Addr) -> Ask {
+        Ask::Selecting { server: SERVER, wanted }
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        NOW.plus(Duration::from_secs(seconds))
+    }
+
+    /// The decision as one line.
+    fn told(decision: Decision) -> String {
+        match decision {
+            Decision::Granted(Grant { lease, .. }) => {
+                format!("{} for {} s", lease.address, lease.expires.since(lease.granted).as_secs())
+            }
+            Decision::Parameters(pool) => format!("parameters of {}", pool.subnet),
+            Decision::Wrong { why } => format!("wrong: {why}"),
+            Decision::Nothing { why } => format!("nothing: {why}"),
+        }
+    }
+
+    #[test]
+    fn an_offer_waits_a_minute_and_a_lease_its_time() {
+        let core = device("core1", None);
+        let edge = device("edge1", None);
+        let leases = tables(&[]);
+        let (a, b) = (asker(1, Some(&core)), asker(2, Some(&edge)));
+        assert_eq!(told(leases.decide(&a, DISCOVER, at(0))), "10.0.0.10 for 3600 s");
+        assert_eq!(told(leases.decide(&a, DISCOVER, at(3))), "10.0.0.10 for 3600 s");
+        let taken = Ask::Discover { wanted: Some(ip(10)) };
+        assert_eq!(told(leases.decide(&b, taken, at(4))), "10.0.0.11 for 3600 s");
+        assert_eq!(
+            told(leases.decide(&b, selecting(ip(10)), at(5))),
+            "wrong: 10.0.0.10 is leased to 02:00:00:00:00:01 until 2026-11-21T11:44:19Z"
+        );
+        assert_eq!(told(leases.decide(&a, selecting(ip(10)), at(63))), "10.0.0.10 for 3600 s");
+        let renewing = Ask::Renewing { held: ip(10) };
+        assert_eq!(told(leases.decide(&a, renewing, at(1800))), "10.0.0.10 for 3600 s");
+        assert!(told(leases.decide(&b, selecting(ip(10)), at(5399))).starts_with("wrong"));
+        assert_eq!(told(leases.decide(&b, taken, at(5464))), "10.0.0.11 for 3600 s");
+        let two = leases.decide(&b, selecting(ip(10)), at(5464));
+        assert_eq!(told(two), "wrong: it holds 10.0.0.11, not 10.0.0.10");
+        let spine = device("spine1", None);
+        let c = leases.decide(&asker(3, Some(&spine)), selecting(ip(10)), at(5464));
+        assert_eq!(told(c), "10.0.0.10 for 3600 s");
+    }
+
+    #[test]
+    fn an_offer_while_a_lease_counts_does_not_shorten_it() {
+        let core = device("core1", None);
+        let leases = tables(&[]);
+        let (a, b) = (asker(1, Some(&core)), asker(2, None));
+        leases.decide(&a, DISCOVER, at(0));
+        leases.decide(&a, selecting(ip(10)), at(1));
+        leases.decide(&a, DISCOVER, at(100));
+        let wanted = Ask::Discover { wanted: Some(ip(10)) };
+        assert_eq!(told(leases.decide(&b, wanted, at(300))), "10.0.0.11 for 300 s");
+    }
+
+    #[test]
+    fn a_reservation_is_given_to_its_device_and_to_nobody_else() {
+        let core = device("core1", Some(ip(11)));
+        let far = device("far1", Some(ip(200)));
+        let leases = tables(&[Arc::clone(&core), Arc::clone(&far)]);
+        let wanted = Ask::Discover { wanted: Some(ip(11)) };
+        let seen: Vec<String> =
+            (1..=5).map(|mac| told(leases.decide(&asker(mac, None), wanted, at(0)))).collect();
+        assert_eq!(
+            seen,
+            [
+                "10.0.0.10 for 300 s",
+                "10.0.0.12 for 300 s",
+                "10.0.0.13 for 300 s",
+                "10.0.0.14 for 300 s",
+                "nothing: no address is free from 10.0.0.10 to 10.0.0.14",
+            ]
+        );
+        assert_eq!(
+            told(leases.decide(&asker(9, Some(&core)), DISCOVER, at(0))),
+            "10.0.0.11 for 3600 s"
+        );
+        let outside = leases.decide(&asker(8, Some(&far)), DISCOVER, at(0));
+        assert_eq!(told(outside), "10.0.0.200 for 3600 s");
+        let stolen = leases.decide(&asker(7, None), selecting(ip(11)), at(1));
+        assert_eq!(told(stolen), "wrong: 10.0.0.11 is reserved for core1");
+        let elsewhere = leases.decide(&asker(9, Some(&core)), selecting(ip(13)), at(1));
+        assert_eq!(told(elsewhere), "wrong: core1 is planned at 10.0.0.11, not 10.0.0.13");
+    }
+
+    #[test]
+    fn the_pool_follows_the_relay_and_the_plan_where_the_relay_is_unknown() {
+        let core = device("core1", Some(Ipv4Addr::new(10, 0, 9, 20)));
+        let leases = tables(&[Arc::clone(&core)]);
+        let from = |relay: [u8; 4]| Asker {
+            link: Link { relay: Some(relay.into()), local: SERVER },
+            ..asker(1, Some(&core))
+        };
+        let told = |asker: Asker| told(leases.decide(&asker, DISCOVER, at(0)));
+        assert_eq!(told(from([10, 0, 9, 1])), "10.0.9.20 for 3600 s");
+        assert_eq!(told(from([172, 16, 0, 1])), "10.0.9.20 for 3600 s");
+        let wrong_room =
+            "nothing: core1 is planned at 10.0.9.20 and asks from the subnet 10.0.0.0/24";
+        assert_eq!(told(from([10, 0, 0, 77])), wrong_room);
+        assert_eq!(told(asker(1, Some(&core))), wrong_room);
+        let nowhere = Asker { device: None, ..from([172, 16, 0, 1]) };
+        assert_eq!(told(nowhere), "nothing: no pool holds 172.16.0.1, the address of the relay");
+        let reservations_only = Asker { device: None, ..from([10, 0, 9, 1]) };
+        assert_eq!(
+            told(reservations_only),
+            "nothing: the pool 10.0.9.0/24 serves reservations only"
+        );
+    }
+
+    #[test]
+    fn two_client_ids_of_one_device_are_one_lease_and_of_a_stranger_two() {
+        let core = device("core1", None);
+        let leases = tables(&[]);
+        let with_id = |asker: Asker, id: &str| Asker { client_id: id.into(), ..asker };
+        let told = |asker, id| told(leases.decide(&with_id(asker, id), DISCOVER, at(0)));
+        assert_eq!(told(asker(1, Some(&core)), "00464f43"), "10.0.0.10 for 3600 s");
+        assert_eq!(told(asker(1, Some(&core)), "00636973"), "10.0.0.10 for 3600 s");
+        assert_eq!(told(asker(2, None), "aa"), "10.0.0.11 for 300 s");
+        assert_eq!(told(asker(2, None), "bb"), "10.0.0.12 for 300 s");
+        assert_eq!(told(asker(3, None), "aa"), "10.0.0.13 for 300 s");
+    }
+
+    #[test]
+    fn a_declined_address_rests_and_a_released_one_is_free_at_once() {
+        let leases = tables(&[]);
+        let (a, b) = (asker(1, None), asker(2, None));
+        leases.decide(&a, DISCOVER, at(0));
+        leases.decide(&a, selecting(ip(10)), at(1));
+        let decline = Ask::Decline { server: Some(SERVER), address: ip(10) };
+        assert_eq!(leases.end(&b, decline, at(2)), None, "it is not b's");
+        let elsewhere = Ask::Decline { server: Some(ip(2)), address: ip(10) };
+        assert_eq!(leases.end(&a, elsewhere, at(2)), None, "it is another server's");
+        let ended = leases.end(&a, decline, at(2)).unwrap();
+        assert_eq!((ended.address, ended.quarantined_until), (ip(10), Some(at(602))));
+        assert_eq!(leases.end(&a, decline, at(2)), None, "once");
+        let again = Ask::Discover { wanted: Some(ip(10)) };
+        assert_eq!(told(leases.decide(&a, again, at(3))), "10.0.0.11 for 300 s");
+        leases.decide(&a, selecting(ip(11)), at(4));
+        let release = Ask::Release { server: Some(SERVER), address: ip(11) };
+        assert_eq!(leases.end(&a, release, at(5)).unwrap().quarantined_until, None);
+        let other = Ask::Discover { wanted: Some(ip(11)) };
+        assert_eq!(told(leases.decide(&b, other, at(6))), "10.0.0.11 for 300 s");
+        assert_eq!(told(leases.decide(&asker(3, None), again, at(603))), "10.0.0.10 for 300 s");
+    }
+
+    #[test]
+    fn a_declined_reservation_says_that_somebody_else_uses_it() {
+        let core = device("core1", Some(ip(50)));
+        let leases = tables(&[Arc::clone(&core)]);
+        let a = asker(1, Some(&core));
+        leases.decide(&a, DISCOVER, at(0));
+        leases.end(&a, Ask::Decline { server: None, address: ip(50) }, at(1)).unwrap();
+        assert_eq!(
+            told(leases.decide(&a, DISCOVER, at(2))),
+            "nothing: 10.0.0.50 is used by somebody else and rests until 2026-11-21T11:53:17Z"
+        );
+        assert_eq!(told(leases.decide(&a, DISCOVER, at(601))), "10.0.0.50 for 3600 s");
+    }
+
+    #[test]
+    fn after_a_restart_the_store_s_leases_count_and_planned_devices_are_known() {
+        let core = device("core1", None);
+        let kept = |address, mac: u8, device: Option<&str>, ends| Lease {
+            address,
+            mac: Mac::new([2, 0, 0, 0, 0, mac]),
+            client_id: String::new(),
+            device: device.map(str::to_owned),
+            relay_information: "0103".into(),
+            granted: NOW,
+            expires: at(ends),
+        };
+        let kept = Kept {
+            leases: vec![
+                kept(ip(12), 1, Some("core1"), 900),
+                kept(ip(10), 7, None, 800),
+                kept(Ipv4Addr::new(192, 0, 2, 1), 8, None, 800),
+            ],
+            quarantined: [(ip(11), at(500))].into(),
+        };
+        let leases = Leases::new(&settings(10, 14), plan(&[]), kept, NOW);
+        let a = asker(5, Some(&core));
+        let Decision::Granted(grant) = leases.decide(&a, Ask::Renewing { held: ip(12) }, at(1))
+        else {
+            panic!("the lease was forgotten")
+        };
+        assert_eq!(grant.lease.relay_information, "0103", "kept through a unicast renewal");
+        assert_eq!(told(leases.decide(&asker(2, None), DISCOVER, at(1))), "10.0.0.13 for 300 s");
+        let reboot = Ask::InitReboot { wanted: ip(14) };
+        assert_eq!(
+            told(leases.decide(&asker(3, None), reboot, at(1))),
+            "nothing: nothing is known of 10.0.0.14 and its owner"
+        );
+        let edge = device("edge1", None);
+        let planned = leases.decide(&asker(4, Some(&edge)), reboot, at(1));
+        assert_eq!(told(planned), "10.0.0.14 for 3600 s");
+        let two = leases.decide(&a, Ask::InitReboot { wanted: ip(11) }, at(600));
+        assert_eq!(told(two), "wrong: it holds 10.0.0.12, not 10.0.0.11");
+    }
+
+    #[test]
+    fn whoever_chose_another_server_frees_our_offer() {
+        let leases = tables(&[]);
+        leases.decide(&asker(1, None), DISCOVER, at(0));
+        let elsewhere = Ask::Selecting { server: ip(2), wanted: ip(99) };
+        assert_eq!(
+            told(leases.decide(&asker(1, None), elsewhere, at(1))),
+            "nothing: the client chose server 10.0.0.2"
+        );
+        let wanted = Ask::Discover { wanted: Some(ip(10)) };
+        assert_eq!(told(leases.decide(&asker(2, None), wanted, at(1))), "10.0.0.10 for 300 s");
+    }
+
+    #[test]
+    fn a_new_reservation_takes_effect_with_the_next_request() {
+        let core = device("core1", Some(ip(10)));
+        let leases = tables(&[]);
+        let a = asker(1, None);
+        leases.decide(&a, DISCOVER, at(0));
+        leases.decide(&a, selecting(ip(10)), at(0));
+        leases.replan(plan(&[Arc::clone(&core)]));
+        let renewing = leases.decide(&a, Ask::Renewing { held: ip(10) }, at(100));
+        assert_eq!(told(renewing), "wrong: 10.0.0.10 is reserved for core1");
+        let early = told(leases.decide(&asker(2, Some(&core)), DISCOVER, at(100)));
+        assert!(early.starts_with("nothing: 10.0.0.10 is leased to 02:00:00:00:00:01"), "{early}");
+        let late = leases.decide(&asker(2, Some(&core)), DISCOVER, at(300));
+        assert_eq!(told(late), "10.0.0.10 for 3600 s");
+        leases.replan(plan(&[]));
+        assert_eq!(told(leases.decide(&a, DISCOVER, at(300))), "10.0.0.11 for 300 s");
+    }
+
+    #[test]
+    fn a_flood_of_made_up_macs_leaves_room_for_planned_devices() {
+        let mut settings = settings(10, 14);
+        settings.pools[0].subnet = "10.0.0.0/16".parse().unwrap();
+        settings.pools[0].range = Some((Ipv4Addr::new(10, 0, 1, 0), Ipv4Addr::new(10, 0, 255, 0)));
+        let leases = Leases::new(&settings, plan(&[]), Kept::default(), NOW);
+        let mut addresses = HashSet::new();
+        for number in 0..3000_u32 {
+            let [_, _, high, low] = number.to_be_bytes();
+            let stranger = Asker { mac: Mac::new([6, 0, 0, 0, high, low]), ..asker(0, None) };
+            if let Decision::Granted(grant) = leases.decide(&stranger, DISCOVER, at(0)) {
+                assert!(addresses.insert(grant.lease.address));
+            }
+        }
+        assert_eq!(addresses.len(), STRANGERS_MAX);
+        let core = device("core1", None);
+        let planned = leases.decide(&asker(1, Some(&core)), DISCOVER, at(0));
+        assert!(matches!(planned, Decision::Granted(_)));
+        let later = leases.decide(&asker(2, None), DISCOVER, at(61));
+        assert!(matches!(later, Decision::Granted(_)), "{later:?}");
+    }
+
+    #[test]
+    fn an_inform_gets_the_parameters_of_its_own_subnet() {
+        let leases = tables(&[]);
+        let held = Ipv4Addr::new(10, 0, 9, 77);
+        let told = |held| told(leases.decide(&asker(1, None), Ask::Inform { held }, at(0)));
+        assert_eq!(told(held), "parameters of 10.0.9.0/24");
+        assert_eq!(told(Ipv4Addr::new(192, 0, 2, 1)), "nothing: no pool holds 192.0.2.1");
+    }
+
+    proptest! {
+        #[test]
+        fn no_address_is_ever_held_by_two(
+            steps in proptest::collection::vec((0..6_u8, 0..7_u8, 8..17_u8, 0..200_u64), 1..200),
+        ) {
+            let devices = [device("core1", Some(ip(11))), device("edge1", None)];
+            let leases = tables(&devices);
+            let mut bound: HashMap<Ipv4Addr, (u8, Timestamp)> = HashMap::new();
+            let mut now = NOW;
+            for (who, what, last, pause) in steps {
+                now = now.plus(Duration::from_secs(pause));
+                let asker = asker(who, devices.get(usize::from(who)));
+                let address = ip(last);
+                let ask = match what {
+                    0 => Ask::Discover { wanted: None },
+                    1 => Ask::Discover { wanted: Some(address) },
+                    2 => selecting(address),
+                    3 => Ask::InitReboot { wanted: address },
+                    4 => Ask::Rebinding { held: address },
+                    5 => Ask::Decline { server: None, address },
+                    _ => Ask::Release { server: None, address },
+                };
+                if leases.end(&asker, ask, now).is_some() {
+                    bound.remove(&address);
+                }
+                let Decision::Granted(grant) = leases.decide(&asker, ask, now) else { continue };
+                let given = grant.lease.address;
+                prop_assert!((ip(10)..=ip(14)).contains(&given), "{given}");
+                prop_assert_eq!(given == ip(11), who == 0, "the reservation is core1's");
+                if let Some((other, until)) = bound.get(&given) {
+                    prop_assert!(*other == who || *until <= now, "{given} is {other}'s");
+                }
+                if matches!(ask, Ask::Discover { .. }) {
+                    continue;
+                }
+                bound.insert(given, (who, grant.lease.expires));
+            }
+        }
+    }
+}
