@@ -10,8 +10,19 @@ use regex::Regex;
 
 use crate::address::Mac;
 
+pub mod answers;
+mod built_in;
+pub mod comparison;
 pub mod dialogue;
+mod names;
 pub mod observation;
+pub mod parse;
+pub mod ports;
+pub mod recognition;
+mod resolve;
+mod written;
+
+use comparison::Comparison;
 
 /// All platforms of this server: the built-in ones, and those of the operator's directory over them.
 #[derive(Debug, Default)]
@@ -36,6 +47,34 @@ pub struct Platform {
     pub file_names: Vec<String>,
     pub cli: Cli,
     pub questions: BTreeMap<Question, Asked>,
+    /// The ways its DHCP requests look.
+    pub recognition: Vec<recognition::Rule>,
+    /// What OFFER and ACK hold for it.
+    pub answers: Vec<answers::Answer>,
+    /// How it writes its ports.
+    pub ports: ports::Ports,
+    /// What counts when two of its configurations are compared.
+    pub comparison: Comparison,
+}
+
+/// Something wrong with a platform file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    pub file: String,
+    /// From 1; 0 where no line can be named.
+    pub line: u64,
+    /// From 1; 0 where no column can be named.
+    pub column: u64,
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl std::fmt::Display for Complaint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { file, line, column, message, hint } = self;
+        write!(f, "{file}:{line}:{column}: {message} ({hint})")
+    }
 }
 
 /// How its command line behaves.
@@ -92,6 +131,8 @@ pub enum Question {
 #[derive(Debug)]
 pub struct Asked {
     pub commands: Vec<String>,
+    /// One for each command.
+    pub readers: Vec<parse::Reader>,
 }
 
 /// What came back for one command of one question.
@@ -127,10 +168,52 @@ impl Platforms {
         self.by_id.get(id)
     }
 
+    /// The platforms that Greenlight brings along.
+    pub fn built_in() -> Self {
+        Self::with_overlay(&[]).expect("the built-in platform files are read by a test")
+    }
+
+    /// The built-in platforms with the operator's files over them: a file named `x.yaml` replaces the
+    /// platform `x` or adds it. Each file is a name and its text; all complaints come together.
+    pub fn with_overlay(files: &[(String, String)]) -> Result<Self, Vec<Complaint>> {
+        let mut texts: BTreeMap<String, (&str, &str)> = BTreeMap::new();
+        let built_in = built_in::FILES.iter().map(|(name, text)| (*name, *text));
+        let overlay = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        for (name, text) in built_in.chain(overlay) {
+            let last = name.rsplit('/').next().unwrap_or(name);
+            let id = last.trim_end_matches(".yml").trim_end_matches(".yaml");
+            texts.insert(id.to_owned(), (name, text));
+        }
+        let mut platforms = Self::default();
+        let mut complaints = Vec::new();
+        for (id, (name, text)) in texts {
+            match resolve::platform(&id, name, text) {
+                Ok(platform) => {
+                    platforms.by_id.insert(id, Arc::new(platform));
+                }
+                Err(more) => complaints.extend(more),
+            }
+        }
+        if complaints.is_empty() { Ok(platforms) } else { Err(complaints) }
+    }
+
     /// Tells the platform from the joined options of a DHCPv4 request (RFC 3396), keyed by code.
+    /// Of several that match, the rule with the most conditions counts, then the platform's id.
     pub fn recognise(&self, options: &BTreeMap<u8, Vec<u8>>, mac: Mac) -> Option<Recognised> {
-        let _ = (options, mac);
-        None
+        let mut best: Option<(usize, Recognised)> = None;
+        for platform in self.by_id.values() {
+            for rule in &platform.recognition {
+                let conditions = rule.conditions.len();
+                if conditions == 0 || best.as_ref().is_some_and(|(most, _)| *most >= conditions) {
+                    continue;
+                }
+                let Some(clues) = rule.matches(options, mac) else { continue };
+                let recognition::Clues { serial, model } = clues;
+                let platform = Arc::clone(platform);
+                best = Some((conditions, Recognised { platform, serial, model }));
+            }
+        }
+        best.map(|(_, recognised)| recognised)
     }
 }
 
@@ -138,26 +221,31 @@ impl Platform {
     /// The DHCPv4 options this platform must find in OFFER and ACK, whether it asked for them or not:
     /// 66, 67, 150, 43 as its file says. Code and value, ready to be written.
     pub fn dhcp_options(&self, facts: &AnswerFacts) -> Vec<(u8, Vec<u8>)> {
-        let _ = facts;
-        Vec::new()
+        answers::options(&self.answers, facts)
     }
 
     /// True if a device of this platform may be asking for its configuration by this name.
     /// Case and a leading directory do not matter.
     pub fn knows_file(&self, name: &str) -> bool {
-        let _ = name;
-        false
+        names::known(&self.file_names, name)
     }
 
     /// One spelling for one port: `Gi1/0/47`, `GigabitEthernet1/0/47` and `gigabitethernet 1/0/47` become equal.
     pub fn canonical_port(&self, name: &str) -> String {
-        name.to_owned()
+        self.ports.canonical(name)
     }
 
     /// Turns the outputs of one visit into what the device said; a line that finds no place makes
     /// that reading unreadable, with the line.
     pub fn read(&self, outputs: &BTreeMap<Question, Vec<Output>>) -> observation::Observation {
-        let _ = outputs;
-        observation::Observation::empty()
+        parse::read(&self.questions, outputs)
+    }
+
+    /// Whether the device confirmed that it saved its configuration. `NotAsked` if it has no such command.
+    pub fn read_save(&self, outputs: &[Output]) -> observation::Reading<()> {
+        match self.questions.get(&Question::Save) {
+            Some(asked) => parse::read_save(asked, outputs),
+            None => observation::Reading::NotAsked,
+        }
     }
 }

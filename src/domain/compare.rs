@@ -1,1 +1,0 @@
-//! The running configuration against the rendered one.

@@ -1,0 +1,126 @@
+//! What a DHCP answer to this platform holds beside the address.
+
+use crate::platform::AnswerFacts;
+
+/// One option of OFFER and ACK. Of several answers with one code the first that can be filled is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The option's code.
+    pub option: u8,
+    pub value: Value,
+}
+
+/// How the value is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Text without a terminating zero, with `{server}`, `{device}` and `{http_port}` filled in.
+    Text(Template),
+    /// A list of addresses of four bytes each (RFC 5859 for option 150), ours alone.
+    ServerAddress,
+    /// Bytes as they are.
+    Bytes(Vec<u8>),
+}
+
+/// A text with gaps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Literal(String),
+    Server,
+    Device,
+    HttpPort,
+}
+
+impl Template {
+    /// Reads the gaps. The error says which name is not one.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').ok_or("`{` without its `}`")?;
+            pieces.push(Piece::Literal(before.to_owned()));
+            pieces.push(match name {
+                "server" => Piece::Server,
+                "device" => Piece::Device,
+                "http_port" => Piece::HttpPort,
+                other => {
+                    return Err(format!(
+                        "expected {{server}}, {{device}} or {{http_port}}, found {{{other}}}"
+                    ));
+                }
+            });
+            rest = after;
+        }
+        pieces.push(Piece::Literal(rest.to_owned()));
+        Ok(Self(pieces))
+    }
+
+    /// `None` if a gap cannot be filled: there is no HTTP server.
+    fn fill(&self, facts: &AnswerFacts) -> Option<String> {
+        let mut text = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(literal) => text.push_str(literal),
+                Piece::Server => text.push_str(&facts.server.to_string()),
+                Piece::Device => text.push_str(&facts.device),
+                Piece::HttpPort => text.push_str(&facts.http_port?.to_string()),
+            }
+        }
+        Some(text)
+    }
+}
+
+/// Code and value of each option, in the order written.
+pub fn options(answers: &[Answer], facts: &AnswerFacts) -> Vec<(u8, Vec<u8>)> {
+    let mut options: Vec<(u8, Vec<u8>)> = Vec::new();
+    for answer in answers {
+        if options.iter().any(|(code, _)| *code == answer.option) {
+            continue;
+        }
+        let value = match &answer.value {
+            Value::Text(template) => template.fill(facts).map(String::into_bytes),
+            Value::ServerAddress => Some(facts.server.octets().to_vec()),
+            Value::Bytes(bytes) => Some(bytes.clone()),
+        };
+        options.extend(value.map(|value| (answer.option, value)));
+    }
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(http_port: Option<u16>) -> AnswerFacts {
+        AnswerFacts { server: [10, 0, 0, 1].into(), device: "sw1".into(), http_port }
+    }
+
+    fn text(option: u8, template: &str) -> Answer {
+        Answer { option, value: Value::Text(Template::read(template).unwrap()) }
+    }
+
+    #[test]
+    fn a_url_gives_way_to_a_name_where_no_http_is_served() {
+        let answers = [
+            text(67, "http://{server}:{http_port}/{device}.cfg"),
+            text(67, "{device}.cfg"),
+            Answer { option: 150, value: Value::ServerAddress },
+        ];
+        assert_eq!(
+            options(&answers, &facts(Some(8080))),
+            [(67, b"http://10.0.0.1:8080/sw1.cfg".to_vec()), (150, vec![10, 0, 0, 1])]
+        );
+        assert_eq!(
+            options(&answers, &facts(None)),
+            [(67, b"sw1.cfg".to_vec()), (150, vec![10, 0, 0, 1])]
+        );
+    }
+
+    #[test]
+    fn an_unknown_gap_is_named() {
+        assert!(Template::read("{sever}/x").unwrap_err().contains("{sever}"));
+        assert!(Template::read("{server").is_err());
+    }
+}

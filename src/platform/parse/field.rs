@@ -1,0 +1,88 @@
+//! The words a platform file may use for what its commands tell.
+
+use crate::platform::Question;
+
+/// One thing a row tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Field {
+    Hostname,
+    Serial,
+    Model,
+    Software,
+    LocalPort,
+    SystemName,
+    ChassisId,
+    PortId,
+    PortDescription,
+    /// Time since the neighbour appeared, as lldpd writes it: `0 day, 00:00:12`.
+    FirstSeenClock,
+    /// Time until the neighbour is forgotten, in seconds.
+    RemainingSeconds,
+    Name,
+    /// A link's state in the platform's words.
+    Link,
+    /// The whole output.
+    Text,
+}
+
+impl Field {
+    const ALL: [Field; 14] = [
+        Field::Hostname,
+        Field::Serial,
+        Field::Model,
+        Field::Software,
+        Field::LocalPort,
+        Field::SystemName,
+        Field::ChassisId,
+        Field::PortId,
+        Field::PortDescription,
+        Field::FirstSeenClock,
+        Field::RemainingSeconds,
+        Field::Name,
+        Field::Link,
+        Field::Text,
+    ];
+
+    /// As platform files write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Field::Hostname => "hostname",
+            Field::Serial => "serial",
+            Field::Model => "model",
+            Field::Software => "software",
+            Field::LocalPort => "local_port",
+            Field::SystemName => "system_name",
+            Field::ChassisId => "chassis_id",
+            Field::PortId => "port_id",
+            Field::PortDescription => "port_description",
+            Field::FirstSeenClock => "first_seen_clock",
+            Field::RemainingSeconds => "remaining_seconds",
+            Field::Name => "name",
+            Field::Link => "link",
+            Field::Text => "text",
+        }
+    }
+
+    /// The field of this name, whatever its case: TextFSM values are written in capitals.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The fields that make sense for a question.
+    pub fn of(question: Question) -> &'static [Field] {
+        match question {
+            Question::Facts => &[Field::Hostname, Field::Serial, Field::Model, Field::Software],
+            Question::Lldp | Question::Cdp => &[
+                Field::LocalPort,
+                Field::SystemName,
+                Field::ChassisId,
+                Field::PortId,
+                Field::PortDescription,
+                Field::FirstSeenClock,
+                Field::RemainingSeconds,
+            ],
+            Question::Interfaces => &[Field::Name, Field::Link],
+            Question::Running | Question::Saved | Question::Save => &[],
+        }
+    }
+}

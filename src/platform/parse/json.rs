@@ -1,0 +1,178 @@
+//! Structured answers: paths into JSON that give rows.
+
+use regex::Regex;
+use serde_json::Value;
+
+use crate::platform::parse::{Row, field::Field, quote};
+
+/// Most rows one answer may hold. The largest chassis in service has some 1200 ports.
+const ROWS_MAX: usize = 20_000;
+
+/// A way into a JSON document: `/lldp/*/interface?/*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path(Vec<Step>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    /// A key of an object or an index of an array. `optional` (a final `?`): its absence means "none".
+    Key { name: String, optional: bool },
+    /// `*`: every element of an array, every value of an object.
+    Each,
+    /// `{field}`: every value of an object; its key is that field.
+    Keyed(Field),
+}
+
+/// One row for each place that `at` leads to.
+#[derive(Debug)]
+pub struct Rows {
+    pub at: Path,
+    /// Only rows whose value there matches; others are knowingly left out.
+    pub only: Option<(Path, Regex)>,
+    pub fields: Vec<(Field, Vec<Path>)>,
+}
+
+impl Path {
+    /// Reads `/a/*/{local_port}/b?`. The error says what is wrong with it.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let Some(steps) = text.strip_prefix('/') else {
+            return Err(format!("expected a path that begins with `/`, found `{text}`"));
+        };
+        let step = |step: &str| {
+            if step == "*" {
+                return Ok(Step::Each);
+            }
+            if let Some(name) = step.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+                return Field::named(name)
+                    .map(Step::Keyed)
+                    .ok_or_else(|| format!("`{name}` is no field"));
+            }
+            let optional = step.ends_with('?');
+            Ok(Step::Key { name: step.trim_end_matches('?').to_owned(), optional })
+        };
+        steps.split('/').map(step).collect::<Result<_, _>>().map(Path)
+    }
+
+    /// The fields that the path itself tells.
+    pub fn keyed(&self) -> impl Iterator<Item = Field> {
+        self.0.iter().filter_map(|step| match step {
+            Step::Keyed(field) => Some(*field),
+            Step::Key { .. } | Step::Each => None,
+        })
+    }
+
+    /// True if it leads to one place at most.
+    pub fn is_plain(&self) -> bool {
+        self.0.iter().all(|step| matches!(step, Step::Key { .. }))
+    }
+
+    /// The single place of a plain path.
+    fn single<'v>(&self, value: &'v Value) -> Option<&'v Value> {
+        self.0.iter().try_fold(value, |value, step| match step {
+            Step::Key { name, .. } => child(value, name),
+            Step::Each | Step::Keyed(_) => None,
+        })
+    }
+}
+
+fn child<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    match value {
+        Value::Object(map) => map.get(name),
+        Value::Array(list) => list.get(name.parse::<usize>().ok()?),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+impl Rows {
+    pub fn read(&self, text: &str) -> Result<Vec<Row>, String> {
+        let document = document(text)?;
+        let mut places: Vec<(Row, &Value)> = vec![(Row::new(), &document)];
+        for step in &self.at.0 {
+            let mut next = Vec::new();
+            for (row, value) in places {
+                enter(step, row, value, &mut next)?;
+            }
+            if next.len() > ROWS_MAX {
+                return Err(format!("more than {ROWS_MAX} rows"));
+            }
+            places = next;
+        }
+        let mut rows = Vec::new();
+        for (mut row, value) in places {
+            if let Some((path, pattern)) = &self.only {
+                let found = path.single(value).and_then(scalar);
+                let found = found.ok_or_else(|| format!("a row without {path:?}"))?;
+                if !pattern.is_match(&found) {
+                    continue;
+                }
+            }
+            fill(&mut row, value, &self.fields);
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+}
+
+fn enter<'v>(
+    step: &Step,
+    row: Row,
+    value: &'v Value,
+    next: &mut Vec<(Row, &'v Value)>,
+) -> Result<(), String> {
+    match (step, value) {
+        (Step::Key { name, optional }, _) => match child(value, name) {
+            Some(value) => next.push((row, value)),
+            None if *optional && value.is_object() => {}
+            None => return Err(format!("expected `{name}` in {}", quote(&value.to_string()))),
+        },
+        (Step::Each, Value::Array(list)) => {
+            next.extend(list.iter().map(|value| (row.clone(), value)));
+        }
+        (Step::Each, Value::Object(map)) => {
+            next.extend(map.values().map(|value| (row.clone(), value)));
+        }
+        (Step::Keyed(field), Value::Object(map)) => {
+            next.extend(map.iter().map(|(key, value)| {
+                let mut row = row.clone();
+                row.push((*field, key.clone()));
+                (row, value)
+            }));
+        }
+        (Step::Each | Step::Keyed(_), other) => {
+            return Err(format!("expected a list, found {}", quote(&other.to_string())));
+        }
+    }
+    Ok(())
+}
+
+/// One row from one document.
+pub fn fields(text: &str, fields: &[(Field, Vec<Path>)]) -> Result<Row, String> {
+    let mut row = Row::new();
+    fill(&mut row, &document(text)?, fields);
+    Ok(row)
+}
+
+fn fill(row: &mut Row, value: &Value, fields: &[(Field, Vec<Path>)]) {
+    for (field, paths) in fields {
+        let found = paths.iter().find_map(|path| path.single(value).and_then(scalar));
+        row.extend(found.map(|text| (*field, text)));
+    }
+}
+
+/// A value as text; a list of words is joined by spaces.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Array(list) => {
+            let words: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
+            words.map(|words| words.join(" "))
+        }
+        Value::Null | Value::Object(_) => None,
+    }
+}
+
+fn document(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text.trim())
+        .map_err(|error| format!("expected JSON ({error}), found {}", quote(text.trim())))
+}

@@ -1,0 +1,183 @@
+//! What did the device say? Outputs of commands become an [`Observation`], or stay visibly unreadable:
+//! an empty list is a statement of the device, never our failure to read one.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+use crate::platform::observation::{Observation, Reading};
+use crate::platform::{Asked, Output, Question};
+
+pub mod field;
+pub mod json;
+pub mod rows;
+pub mod table;
+pub mod text;
+
+use field::Field;
+
+/// Most characters of a device's text that go into one explanation.
+const QUOTE_CHARACTERS_MAX: usize = 160;
+
+/// How the output of one command is read.
+#[derive(Debug)]
+pub struct Reader {
+    /// Lines with which the device says that it has no answer, and what they mean.
+    pub no_answer: Vec<(Regex, String)>,
+    pub method: Method,
+    /// What every row must tell, or the facts as a whole.
+    pub must: Vec<Field>,
+    /// The time after which this platform forgets a neighbour, in seconds; gives `remaining_seconds` its meaning.
+    pub hold_seconds: Option<u64>,
+    /// What a `link` that is up looks like, and one that is not. Anything else is unreadable.
+    pub link: Option<(Regex, Regex)>,
+}
+
+/// The ways to read, a closed list.
+#[derive(Debug)]
+pub enum Method {
+    /// A TextFSM template whose values are named like fields.
+    Table(table::Table),
+    /// JSON, one row for each place a path leads to.
+    JsonRows(json::Rows),
+    /// JSON, one row in all.
+    JsonFields(Vec<(Field, Vec<json::Path>)>),
+    /// Regular expressions over the whole text whose groups are named like fields. Each one is tried;
+    /// all its matches count for serials, the first match of the first pattern for the rest.
+    Patterns(Vec<Regex>),
+    /// The text itself is the answer.
+    Text(text::Rule),
+    /// The text confirms what was done.
+    Accepted(Vec<Regex>),
+}
+
+/// One row: fields with their text, in the order found.
+pub type Row = Vec<(Field, String)>;
+
+/// Turns the outputs of one visit into what the device said.
+pub fn read(
+    questions: &BTreeMap<Question, Asked>,
+    outputs: &BTreeMap<Question, Vec<Output>>,
+) -> Observation {
+    let rows = |question| match questions.get(&question) {
+        None => Reading::NotAsked,
+        Some(asked) => match outputs.get(&question) {
+            None if question == Question::Cdp => Reading::NotAsked,
+            None => Reading::unreadable("it was not asked during this visit"),
+            Some(outputs) => gather(asked, outputs),
+        },
+    };
+    Observation {
+        facts: and_then(rows(Question::Facts), |gathered| rows::facts(&gathered)),
+        lldp: and_then(rows(Question::Lldp), |gathered| rows::neighbours(&gathered)),
+        cdp: and_then(rows(Question::Cdp), |gathered| rows::neighbours(&gathered)),
+        interfaces: and_then(rows(Question::Interfaces), |gathered| rows::interfaces(&gathered)),
+        running: and_then(rows(Question::Running), |gathered| Ok(rows::text(&gathered))),
+        saved: and_then(rows(Question::Saved), |gathered| Ok(rows::text(&gathered))),
+    }
+}
+
+/// Whether the device confirmed that it saved.
+pub fn read_save(asked: &Asked, outputs: &[Output]) -> Reading<()> {
+    and_then(gather(asked, outputs), |_| Ok(()))
+}
+
+/// What one command brought, beside the reader that knows what it means.
+pub struct Gathered<'a> {
+    pub reader: &'a Reader,
+    pub rows: Vec<Row>,
+}
+
+fn gather<'a>(asked: &'a Asked, outputs: &[Output]) -> Reading<Vec<Gathered<'a>>> {
+    let mut gathered = Vec::new();
+    for (index, (command, reader)) in asked.commands.iter().zip(&asked.readers).enumerate() {
+        let rows = match outputs.get(index) {
+            None => Err("no answer".to_owned()),
+            Some(Output::Refused { why }) => Err(quote(why)),
+            Some(Output::Text(text)) => reader.rows(text),
+        };
+        match rows {
+            Ok(rows) => gathered.push(Gathered { reader, rows }),
+            Err(why) => return Reading::unreadable(format!("`{command}`: {why}")),
+        }
+    }
+    Reading::Seen(gathered)
+}
+
+fn and_then<A, B>(reading: Reading<A>, next: impl FnOnce(A) -> Result<B, String>) -> Reading<B> {
+    match reading {
+        Reading::Seen(value) => next(value).map_or_else(Reading::unreadable, Reading::Seen),
+        Reading::Unreadable { why } => Reading::Unreadable { why },
+        Reading::NotAsked => Reading::NotAsked,
+    }
+}
+
+impl Reader {
+    fn rows(&self, text: &str) -> Result<Vec<Row>, String> {
+        for (pattern, meaning) in &self.no_answer {
+            if text.lines().take(NO_ANSWER_LINES).any(|line| pattern.is_match(line)) {
+                return Err(meaning.clone());
+            }
+        }
+        let rows = match &self.method {
+            Method::Table(table) => table.rows(text)?,
+            Method::JsonRows(rows) => rows.read(text)?,
+            Method::JsonFields(fields) => vec![json::fields(text, fields)?],
+            Method::Patterns(patterns) => vec![patterns_row(patterns, text)],
+            Method::Text(rule) => vec![vec![(Field::Text, rule.read(text)?)]],
+            Method::Accepted(patterns) => {
+                if !patterns.iter().any(|pattern| pattern.is_match(text)) {
+                    return Err(format!("not confirmed: {}", quote(text.trim())));
+                }
+                Vec::new()
+            }
+        };
+        for row in &rows {
+            for must in &self.must {
+                if !row.iter().any(|(field, value)| field == must && !value.is_empty()) {
+                    return Err(format!("no {} in {}", must.name(), describe(row, text)));
+                }
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// A refusal stands at the beginning; deep inside, the same words are somebody's description.
+const NO_ANSWER_LINES: usize = 4;
+
+fn patterns_row(patterns: &[Regex], text: &str) -> Row {
+    let mut row: Row = Vec::new();
+    for pattern in patterns {
+        for captures in pattern.captures_iter(text) {
+            for field in pattern.capture_names().flatten().filter_map(Field::named) {
+                let Some(found) = captures.name(field.name()) else { continue };
+                let pair = (field, found.as_str().trim().to_owned());
+                let known = row.iter().any(|(other, _)| *other == field);
+                if (field == Field::Serial || !known) && !row.contains(&pair) {
+                    row.push(pair);
+                }
+            }
+        }
+    }
+    row
+}
+
+/// The row if it says anything, else the beginning of the text.
+fn describe(row: &Row, text: &str) -> String {
+    if row.is_empty() {
+        return quote(text.trim());
+    }
+    let pairs: Vec<String> =
+        row.iter().map(|(field, value)| format!("{} {value}", field.name())).collect();
+    quote(&pairs.join(", "))
+}
+
+/// The beginning of a device's text in backquotes, on one line.
+pub fn quote(text: &str) -> String {
+    let mut short: String = text.chars().take(QUOTE_CHARACTERS_MAX).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("`{}`", short.replace(['\n', '\r'], " "))
+}

@@ -1,0 +1,251 @@
+//! From a platform file as written to a platform as meant. All complaints about a file come together.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use regex::Regex;
+
+use crate::platform::answers::{Answer, Template, Value};
+use crate::platform::comparison::{Comparison, Delimited};
+use crate::platform::ports::{PortType, Ports};
+use crate::platform::recognition::{Condition, Field as Sighting, Rule};
+use crate::platform::written::{self, Text};
+use crate::platform::{Channel, Cli, Complaint, Enable, Platform};
+
+mod questions;
+
+/// How long a device may take to come back where its file says nothing.
+const BACK_DEADLINE: Duration = Duration::from_secs(120);
+
+/// The names of groups that tell something in recognition patterns.
+const CLUE_GROUPS: [&str; 2] = ["serial", "model"];
+
+/// The platform of one file, or everything that is wrong with it.
+pub fn platform(id: &str, file: &str, text: &str) -> Result<Platform, Vec<Complaint>> {
+    let written = written::read(file, text).map_err(|complaint| vec![complaint])?;
+    let mut desk = Desk { file, complaints: Vec::new() };
+    let platform = desk.platform(id, written);
+    if desk.complaints.is_empty() { Ok(platform) } else { Err(desk.complaints) }
+}
+
+/// Where complaints about one file are gathered.
+struct Desk<'a> {
+    file: &'a str,
+    complaints: Vec<Complaint>,
+}
+
+impl Desk<'_> {
+    fn complain(&mut self, at: &Text, message: impl Into<String>, hint: &str) {
+        let (line, column) = written::place(at);
+        self.complaints.push(Complaint {
+            file: self.file.to_owned(),
+            line,
+            column,
+            message: message.into(),
+            hint: hint.to_owned(),
+        });
+    }
+
+    fn platform(&mut self, id: &str, written: written::Platform) -> Platform {
+        let ports = Ports {
+            fold_case: written.ports.fold_case,
+            types: written
+                .ports
+                .types
+                .into_iter()
+                .map(|(name, shortest)| PortType { name, shortest })
+                .collect(),
+        };
+        Platform {
+            id: id.to_owned(),
+            title: written.title,
+            settle: self.duration(&written.settle).unwrap_or_default(),
+            back_deadline: written
+                .back_deadline
+                .and_then(|text| self.duration(&text))
+                .unwrap_or(BACK_DEADLINE),
+            must_save: written.must_save,
+            file_names: written.files.into_iter().map(|name| name.value.to_lowercase()).collect(),
+            cli: self.cli(written.cli),
+            questions: self.questions(written.questions),
+            recognition: written.recognise.into_iter().map(|rule| self.rule(rule)).collect(),
+            answers: written.dhcp.into_iter().filter_map(|answer| self.answer(&answer)).collect(),
+            comparison: self.comparison(written.comparison, ports.clone()),
+            ports,
+        }
+    }
+
+    fn cli(&mut self, written: written::Cli) -> Cli {
+        Cli {
+            channel: match written.channel {
+                written::Channel::Shell => Channel::Shell,
+                written::Channel::Exec => Channel::Exec,
+            },
+            prompts: self.regexes(&written.prompts),
+            enable: written.enable.and_then(|enable| {
+                Some(Enable {
+                    command: enable.command,
+                    unprivileged: self.regex(&enable.unprivileged)?,
+                    password_prompt: self.regex(&enable.password_prompt)?,
+                })
+            }),
+            preparation: written.preparation,
+            pagers: written
+                .pagers
+                .into_iter()
+                .filter_map(|pager| Some((self.regex(&pager.line)?, pager.keys)))
+                .collect(),
+            errors: self.regexes(&written.errors),
+            command_timeout: self.duration(&written.command_timeout).unwrap_or_default(),
+            logout: written.logout,
+        }
+    }
+
+    fn rule(&mut self, written: written::Rule) -> Rule {
+        let vendor = written.vendor_identifying.map(|vendor| {
+            (Sighting::VendorIdentifying { enterprise: vendor.enterprise }, vendor.class)
+        });
+        let fields = [
+            (Sighting::HostName, written.host_name),
+            (Sighting::VendorClass, written.vendor_class),
+            (Sighting::ClientId, written.client_id),
+            (Sighting::UserClass, written.user_class),
+            (Sighting::Mac, written.mac),
+        ];
+        let fields = fields.into_iter().filter_map(|(field, text)| Some((field, text?)));
+        let conditions =
+            fields.chain(vendor).filter_map(|(field, text)| self.condition(field, &text)).collect();
+        Rule { conditions }
+    }
+
+    fn condition(&mut self, field: Sighting, text: &Text) -> Option<Condition> {
+        match regex::bytes::Regex::new(&text.value) {
+            Ok(pattern) => {
+                let groups: Vec<&str> = pattern.capture_names().flatten().collect();
+                for group in groups.iter().filter(|group| !CLUE_GROUPS.contains(group)) {
+                    let message = format!("the group `{group}` tells nothing");
+                    self.complain(text, message, "groups here are `serial` and `model`");
+                }
+                Some(Condition { field, pattern })
+            }
+            Err(error) => {
+                self.complain(text, error.to_string(), "a regular expression is wanted");
+                None
+            }
+        }
+    }
+
+    fn answer(&mut self, written: &written::Answer) -> Option<Answer> {
+        let value = match (&written.text, &written.bytes, written.server_address) {
+            (Some(text), None, false) => match Template::read(&text.value) {
+                Ok(template) => Value::Text(template),
+                Err(why) => {
+                    self.complain(text, why, "gaps are {server}, {device} and {http_port}");
+                    return None;
+                }
+            },
+            (None, Some(bytes), false) => match hex(&bytes.value) {
+                Some(value) => Value::Bytes(value),
+                None => {
+                    self.complain(
+                        bytes,
+                        "expected pairs of hexadecimal digits",
+                        "such as `0104ff`",
+                    );
+                    return None;
+                }
+            },
+            (None, None, true) => Value::ServerAddress,
+            (text, bytes, _) => {
+                let message = format!("option {} needs one value", written.option);
+                let hint = "write one of `text`, `bytes` and `server_address: true`";
+                match text.as_ref().or(bytes.as_ref()) {
+                    Some(at) => self.complain(at, message, hint),
+                    None => self.complaints.push(Complaint {
+                        file: self.file.to_owned(),
+                        line: 0,
+                        column: 0,
+                        message,
+                        hint: hint.to_owned(),
+                    }),
+                }
+                return None;
+            }
+        };
+        Some(Answer { option: written.option, value })
+    }
+
+    fn comparison(&mut self, written: written::Comparison, ports: Ports) -> Comparison {
+        for (texts, group) in [
+            (&written.secrets, "secret"),
+            (&written.ordered_lines, "list"),
+            (&written.dropped, "drop"),
+            (&written.port_headers, "port"),
+        ] {
+            for text in texts {
+                if !text.value.contains(&format!("(?P<{group}>")) {
+                    let message = format!("the group `{group}` is missing");
+                    self.complain(text, message, "write it as `(?P<name>…)`");
+                }
+            }
+        }
+        Comparison {
+            ignored: self.regexes(&written.ignored),
+            ignored_blocks: self.regexes(&written.ignored_blocks),
+            closers: self.regexes(&written.closers),
+            secrets: self.regexes(&written.secrets),
+            traceless: self.regexes(&written.traceless),
+            ordered: self.regexes(&written.ordered),
+            ordered_lines: self.regexes(&written.ordered_lines),
+            dropped: self.regexes(&written.dropped),
+            port_headers: self.regexes(&written.port_headers),
+            delimited: written
+                .delimited
+                .into_iter()
+                .filter_map(|text| {
+                    Some(Delimited { start: self.regex(&text.start)?, end: text.end })
+                })
+                .collect(),
+            ports,
+        }
+    }
+
+    fn regexes(&mut self, texts: &[Text]) -> Vec<Regex> {
+        texts.iter().filter_map(|text| self.regex(text)).collect()
+    }
+
+    fn regex(&mut self, text: &Text) -> Option<Regex> {
+        Regex::new(&text.value)
+            .map_err(|error| {
+                self.complain(text, error.to_string(), "a regular expression is wanted");
+            })
+            .ok()
+    }
+
+    /// `90s`, `2m`, `1h`.
+    fn duration(&mut self, text: &Text) -> Option<Duration> {
+        let units = BTreeMap::from([("s", 1), ("m", 60), ("h", 3600)]);
+        let digits = text.value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = units.get(&text.value[digits.len()..]);
+        let seconds = digits.trim().parse::<u64>().ok().zip(unit);
+        match seconds.and_then(|(number, unit)| number.checked_mul(*unit)) {
+            Some(seconds) => Some(Duration::from_secs(seconds)),
+            None => {
+                let message = format!("expected a time with its unit, found `{}`", text.value);
+                self.complain(text, message, "such as `90s`, `2m` or `1h`");
+                None
+            }
+        }
+    }
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let bytes = text.as_bytes();
+    if !bytes.len().is_multiple_of(2) || !bytes.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    bytes
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}
