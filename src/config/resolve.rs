@@ -309,3 +309,225 @@ fn count<T: Default + PartialEq>(
 fn hours(hours: u64) -> Duration {
     Duration::from_secs(hours * 3600)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn configured(text: &str) -> (Config, Vec<String>) {
+        let (config, complaints) = configure("g.yaml", text, Path::new("/etc/greenlight"));
+        (config, complaints.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn what_is_not_written_has_its_default_and_paths_begin_at_the_file() {
+        let (config, complaints) = configured("data: /var/lib/g\ntftp: {}\n");
+        assert_eq!(complaints, [""; 0]);
+        assert_eq!(config.inventory, Path::new("/etc/greenlight/inventory.yaml"));
+        assert_eq!(config.socket, Path::new("/var/lib/g/greenlight.sock"));
+        assert!(config.dhcp.is_none());
+        assert_eq!(config.tftp.unwrap().listen[0].address.port(), 69);
+        assert_eq!(config.runs.window, Duration::from_secs(600));
+    }
+
+    #[test]
+    fn the_shipped_configuration_writes_the_defaults() {
+        let (shipped, complaints) = configured(include_str!("../../configs/greenlight.yaml"));
+        assert_eq!(complaints, [""; 0]);
+        let (defaults, _) =
+            configured("tftp:\nhttp:\ndhcp: { server_address: 192.0.2.2, pools: [] }\n");
+        let show = |config: &Config| {
+            let Config { tftp, http, runs, ssh, .. } = config;
+            let dhcp = config
+                .dhcp
+                .as_ref()
+                .map(|dhcp| (dhcp.listen.clone(), dhcp.reply_to_port, dhcp.lease, dhcp.unknown));
+            format!("{tftp:?} {http:?} {runs:?} {ssh:?} {dhcp:?}")
+        };
+        assert_eq!(show(&shipped), show(&defaults));
+    }
+
+    #[test]
+    fn the_shipped_configuration_shows_every_setting() {
+        let shipped = include_str!("../../configs/greenlight.yaml");
+        let schema = schemars::schema_for!(WrittenConfig).to_value();
+        let of = |value: &serde_json::Value| {
+            let properties = value["properties"].as_object().cloned().unwrap_or_default();
+            properties.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        let definitions = schema["$defs"].as_object().unwrap();
+        for name in of(&schema).into_iter().chain(definitions.values().flat_map(of)) {
+            assert!(
+                shipped.contains(&format!("{name}: ")) || shipped.contains(&format!("{name}:\n")),
+                "configs/greenlight.yaml does not show `{name}`"
+            );
+        }
+    }
+
+    #[test]
+    fn the_commented_sections_of_the_shipped_configuration_are_sound() {
+        let shipped = include_str!("../../configs/greenlight.yaml");
+        let setting = |line: &str| {
+            let rest = line.trim_start_matches(' ');
+            rest.strip_prefix("# ").map(|rest| {
+                let indent = &line[..line.len() - line.trim_start().len()];
+                format!("{indent}{rest}")
+            })
+        };
+        let is_setting = |text: &str| {
+            let text = text.trim_start().trim_start_matches("- ");
+            text.split_once(':').is_some_and(|(key, _)| {
+                !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+            })
+        };
+        let text: String = shipped
+            .lines()
+            .map(|line| match setting(line).filter(|text| is_setting(text)) {
+                Some(text) if !text.contains("webhook:") && !text.contains("address: 0.0.0.0") => {
+                    format!("{text}\n")
+                }
+                Some(_) | None => format!("{line}\n"),
+            })
+            .collect();
+        let (config, complaints) = configured(&text);
+        assert_eq!(complaints, [""; 0], "{text}");
+        assert!(config.slack.is_some() && config.platforms.is_some());
+        assert_eq!(config.hooks.len(), 2);
+        assert!(config.runs.settle.is_some());
+    }
+
+    /// Each kind of complaint: a file, and all that is said about it.
+    const COMPLAINTS: &[(&str, &str)] = &[
+        ("", "1:1: the configuration is empty (`greenlight init DIR` writes an example)"),
+        ("tfpt: {}\n", "1:1: this configuration has no setting `tfpt` (did you mean `tftp`?)"),
+        (
+            "runs: { window: 10 }\n",
+            "1:17: `window` expects a time with its unit, found `10` (write \
+          it as in 500ms, 30s, 10m, 1h30m or 2d)",
+        ),
+        ("runs: { recheck: 0s }\n", "1:18: `recheck` cannot be nothing (write at least 1s)"),
+        ("runs: { visits_max: 0 }\n", "1:21: `visits_max` cannot be 0 (write at least 1)"),
+        (
+            "runs: { visits_max: many }\n",
+            "1:21: `visits_max` expects a whole number, found `many` \
+          (write a whole number)",
+        ),
+        (
+            "tftp: { block_bytes_max: 4 }\n",
+            "1:26: a block cannot have 4 bytes (write 8 to 65464 \
+          (RFC 2348))",
+        ),
+        (
+            "tftp: { listen: ['*:69'] }\n",
+            "1:18: `listen` expects an address and port such as \
+          0.0.0.0:67, found `*:69` (write an address and port such as 0.0.0.0:67)",
+        ),
+        (
+            "tftp: [1]\n",
+            "1:7: expected the settings of this tftp section, found a list (write `key: \
+          value` lines)",
+        ),
+        (
+            "dhcp: { pools: [] }\n",
+            "1:7: this dhcp section lacks `server_address` (add a line \
+          `server_address: ...`)",
+        ),
+        (
+            "dhcp: { server_address: 0.0.0.0, pools: [] }\n",
+            "1:25: devices cannot reach us at \
+          0.0.0.0 (write the address they reach us at)",
+        ),
+        (
+            "dhcp: { server_address: 1.1.1.1, pools: [], lease: 5s }\n",
+            "1:52: a lease this short \
+          ends before a device has asked for its file (write at least 60s; NX-OS wants 1h)",
+        ),
+        (
+            "dhcp: { server_address: 1.1.1.1, pools: [], unknown: refuze }\n",
+            "1:54: `unknown` \
+          cannot be `refuze` (did you mean `refuse`?)",
+        ),
+        (
+            "dhcp: { server_address: 1.1.1.1, pools: [{ subnet: 10.0.0.1/24 }] }\n",
+            "1:52: \
+          `10.0.0.1/24` has bits behind its prefix (write 10.0.0.0/24)",
+        ),
+        (
+            "dhcp: { server_address: 1.1.1.1, pools: [{ subnet: 10.0.0.0/24, range: 10.0.0.9-10.0.0.2 \
+          }] }\n",
+            "1:72: `10.0.0.9-10.0.0.2` is no range of addresses of 10.0.0.0/24 (write the \
+          first and the last address, as in 192.0.2.100 - 192.0.2.199)",
+        ),
+        (
+            "dhcp: { server_address: 1.1.1.1, pools: [{ subnet: 10.0.0.0/24, router: 10.0.1.1 }] }\n",
+            "1:73: the router 10.0.1.1 is not in 10.0.0.0/24 (devices could not reach it)",
+        ),
+        (
+            "dhcp: { server_address: 1.1.1.1, pools: [{ subnet: 10.0.0.0/8 }, { subnet: 10.1.0.0/16 \
+          }] }\n",
+            "1:76: this subnet overlaps with 10.0.0.0/8 (give each pool a subnet of its \
+          own)",
+        ),
+        (
+            "slack: { channel: x }\n",
+            "1:8: slack is reached by one of `bot_token` and `webhook` \
+          (keep the bot token if there are both)",
+        ),
+        (
+            "slack: { channel: x, bot_token: xoxb-1 }\n",
+            "1:33: a secret is named here, never \
+          written down (write `{ env: NAME }` or `{ file: PATH }`)",
+        ),
+        (
+            "hooks: [{ name: a }]\n",
+            "1:9: a hook is either `http` or `exec` (write exactly one of \
+          them)",
+        ),
+        (
+            "hooks: [{ name: a, exec: [] }]\n",
+            "1:17: `exec` names no program (write the program and \
+          its arguments)",
+        ),
+        (
+            "hooks: [{ name: a, http: { url: ftp://x } }]\n",
+            "1:33: `ftp://x` is no address of a web \
+          server (begin with https:// or http://)",
+        ),
+        (
+            "hooks: [{ name: a, exec: [x] }, { name: a, exec: [y] }]\n",
+            "1:41: two hooks are called \
+          `a` (give each hook a name of its own)",
+        ),
+    ];
+
+    #[test]
+    fn each_complaint_names_its_place_and_the_next_move() {
+        let mut wrong = String::new();
+        for (text, expected) in COMPLAINTS {
+            let found = configured(text).1.join("|").replace("g.yaml:", "");
+            if found != *expected {
+                wrong += &format!("{text}  expected {expected}\n  found    {found}\n");
+            }
+        }
+        assert_eq!(wrong, "");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(
+            pieces in proptest::collection::vec(
+                prop_oneof![
+                    Just("dhcp: {pools: [{subnet: 0.0.0.0/0, range: 0.0.0.0-0.0.0.0}]}\n"),
+                    Just("runs: {window: 99999999999999999999d}\n"),
+                    Just("hooks:\n  - exec: [a]\n"), Just("slack: *x\n"), Just("\t"), Just("- "),
+                    Just("tftp:\n  listen: {}\n"), Just("{"), Just("'"), Just("? "), Just("&a "),
+                ],
+                0..8,
+            ),
+        ) {
+            configured(&pieces.concat());
+        }
+    }
+}

@@ -92,3 +92,137 @@ fn platforms(directory: Option<&Path>, complaints: &mut Vec<Complaint>) -> Platf
     }
     platforms
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::domain::inventory::meant::SecretSource;
+
+    /// A directory with these files; `greenlight.yaml` is the one to load.
+    fn written(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = directory.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        directory
+    }
+
+    fn told(directory: &tempfile::TempDir) -> String {
+        let complaints = match load(&directory.path().join("greenlight.yaml")) {
+            Ok(_) => Vec::new(),
+            Err(complaints) => complaints,
+        };
+        let base = format!("{}/", directory.path().display());
+        complaints
+            .iter()
+            .map(|complaint| format!("{complaint}\n"))
+            .collect::<String>()
+            .replace(&base, "")
+    }
+
+    const INVENTORY: &str = "\
+defaults:
+  credentials: [{ username: u, password: { env: GREENLIGHT_NO_SUCH_SECRET } }]
+  secrets: { password: { file: password } }
+sites: { zurich: {} }
+groups: { access: { platform: frr, template: a.j2 } }
+devices:
+  - { name: a-1, site: zurich, group: access, serial: A1 }
+  - { name: a-2, site: zurich, group: access, serial: A2 }
+";
+
+    #[test]
+    fn a_sound_directory_is_loaded_and_its_secrets_are_fetched() {
+        let directory = written(&[
+            ("greenlight.yaml", "tftp: {}\n"),
+            ("inventory.yaml", INVENTORY),
+            ("password", "hunter2\r\n"),
+            ("templates/a.j2", "{{ secrets.password }}{% include 'parts/end.j2' %}"),
+            ("templates/parts/end.j2", " end {{ device.name }}"),
+        ]);
+        let loaded = load(&directory.path().join("greenlight.yaml")).unwrap();
+        let device = loaded.inventory.device("a-2").unwrap();
+        assert_eq!(loaded.renderer.render(device, &loaded.inventory).unwrap(), "hunter2 end a-2");
+        let remarks: Vec<&str> =
+            loaded.remarks.iter().map(|remark| remark.message.as_str()).collect();
+        assert_eq!(remarks, ["the environment variable GREENLIGHT_NO_SUCH_SECRET is not set"]);
+    }
+
+    #[test]
+    fn complaints_about_all_files_come_together() {
+        let directory = written(&[
+            (
+                "greenlight.yaml",
+                "tftp: { tiemout: 2s }\n\
+              dhcp: { server_address: 192.0.2.2, pools: [{ subnet: 192.0.2.0/24 }] }\n",
+            ),
+            ("inventory.yaml", &INVENTORY.replace("serial: A2", "mac: x, address: 198.51.100.1")),
+            ("templates/a.j2", "hostname {{ device.name }}\n  {{ nothing }}\n"),
+            ("templates/b.tera", "{% if %}\n"),
+        ]);
+        let told = told(&directory);
+        let starts = [
+            "greenlight.yaml:1:9: this tftp section has no setting `tiemout` (did you mean \
+             `timeout`?)",
+            "templates/b.tera:1:1: ",
+            "inventory.yaml:8:52: expected a MAC address",
+            "templates/a.j2:2:3: `nothing` is not defined for this device (met by device `a-1` \
+             and 1 more; see `greenlight render a-1`)",
+            "inventory.yaml:8:5: the address 198.51.100.1 of `a-2` lies in no pool",
+        ];
+        assert_eq!(told.lines().count(), starts.len(), "{told}");
+        for (line, start) in told.lines().zip(starts) {
+            assert!(line.starts_with(start), "{line}\n{start}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_by_its_name() {
+        let directory = written(&[]);
+        assert!(told(&directory).starts_with("greenlight.yaml: cannot be read: "));
+        let directory = written(&[("greenlight.yaml", "platforms: nowhere\n")]);
+        let told = told(&directory);
+        for file in ["nowhere: ", "templates: ", "inventory.yaml: "] {
+            assert!(told.contains(file), "{told}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_utf_8_is_told_with_its_line() {
+        let directory = written(&[("greenlight.yaml", "tftp: {}\n")]);
+        fs::write(directory.path().join("greenlight.yaml"), b"a: 1\nb: \xff\n").unwrap();
+        assert!(told(&directory).starts_with("greenlight.yaml:2:1: is not UTF-8 text"));
+    }
+
+    #[test]
+    fn the_shipped_files_pass_and_their_plan_is_told_from_both_ends() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/greenlight.yaml");
+        let loaded = load(&path).unwrap_or_else(|list| panic!("{list:#?}"));
+        let distribution = loaded.inventory.device("zrh-dist-1").unwrap();
+        assert_eq!(distribution.neighbours.len(), 2);
+        for name in ["zrh-access-1", "zrh-access-2", "brn-edge-1"] {
+            let device = loaded.inventory.device(name).unwrap();
+            let text = loaded.renderer.render_masked(device, &loaded.inventory).unwrap();
+            assert!(text.starts_with("hostname ") || text.starts_with("frr defaults"), "{text}");
+            for cable in &device.neighbours {
+                assert!(text.contains(&format!("interface {}\n", cable.local_port)));
+                assert!(text.contains(&format!("description {} {}\n", cable.device, cable.port)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_is_read_without_its_line_end_and_never_told() {
+        let directory = written(&[("one", "hunter2\n"), ("none", "\n")]);
+        let file = |name: &str| {
+            secret(&SecretSource::File(directory.path().join(name).display().to_string()))
+        };
+        assert_eq!(file("one").unwrap().expose(), "hunter2");
+        assert!(file("none").unwrap_err().ends_with("none is empty"));
+        assert!(file("absent").unwrap_err().contains("cannot be read"));
+    }
+}

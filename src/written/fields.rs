@@ -24,7 +24,7 @@ impl<'n, 'a> Fields<'n, 'a> {
             Value::Map(entries) => entries,
             Value::Scalar { text, plain: true } if is_nothing(text) => &[],
             Value::Scalar { .. } | Value::List(_) => {
-                let message = format!("expected the settings of a {what}, found {}", kind(node));
+                let message = format!("expected the settings of this {what}, found {}", kind(node));
                 complaints.at(node.place, message, "write `key: value` lines");
                 return None;
             }
@@ -105,7 +105,7 @@ impl<'n, 'a> Fields<'n, 'a> {
                 if self.asked.contains(&entry.key.as_ref()) {
                     continue;
                 }
-                let message = format!("a {} has no setting `{}`", self.what, shown(&entry.key));
+                let message = format!("this {} has no setting `{}`", self.what, shown(&entry.key));
                 let hint = did_you_mean(&entry.key, self.asked.iter().copied(), || {
                     format!("known are {}", listed(&self.asked))
                 });

@@ -444,3 +444,335 @@ impl Once<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A sound plan; the cases below put lines after it.
+    const SOUND: &str = "\
+defaults:
+  credentials: [{ username: u, password: { env: P } }]
+sites:
+  zurich: { title: Zürich }
+groups:
+  access: { platform: cisco_ios, template: access.j2, variables: { a: { x: 1, y: 2 } } }
+devices:
+  - { name: dist-1, site: zurich, managed: false }
+  - name: access-1
+    site: zurich
+    group: access
+    serial: FOC1
+    mac: 00:1b:21:aa:00:01
+    address: 192.0.2.1
+    position: { circuit_id: 0x0A0B }
+    neighbours: ['Gi1/0/1 -> dist-1, Gi1/0/9']
+";
+
+    fn planned(text: &str) -> (Planned, Vec<String>) {
+        let known = Known {
+            platforms: &["cisco_ios", "frr"].map(str::to_owned).into(),
+            templates: &["access.j2".to_owned()].into(),
+            canonical_port: &|_, port| port.to_ascii_lowercase().replace("gigabitethernet", "gi"),
+            directory: Path::new("/plan"),
+        };
+        let (planned, complaints) = plan("i.yaml", text, &known);
+        (planned, complaints.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_sound_plan_is_known_by_every_name() {
+        let (Planned { inventory, .. }, complaints) = planned(SOUND);
+        assert_eq!(complaints, [""; 0]);
+        let device = inventory.device("access-1").unwrap();
+        assert_eq!(device.platform, "cisco_ios");
+        assert_eq!(device.ssh_port, 22);
+        assert_eq!(inventory.with_serial("foc1").unwrap().name, "access-1");
+        assert_eq!(inventory.with_address([192, 0, 2, 1].into()).unwrap().name, "access-1");
+        let mac = "001b.21aa.0001".parse().unwrap();
+        assert_eq!(inventory.with_mac(mac).unwrap().name, "access-1");
+        let position = Position { circuit_id: "0x0a0b".to_owned(), remote_id: None };
+        assert_eq!(inventory.at_position(&position).unwrap().name, "access-1");
+        assert_eq!(inventory.sites["zurich"].title, "Zürich");
+    }
+
+    #[test]
+    fn a_device_without_a_list_knows_its_cables_from_the_other_ends() {
+        let (Planned { inventory, .. }, _) = planned(SOUND);
+        let cables = |name: &str| format!("{:?}", inventory.device(name).unwrap().neighbours);
+        assert!(cables("access-1").contains(r#"local_port: "Gi1/0/1", device: "dist-1""#));
+        assert!(
+            cables("dist-1")
+                .contains(r#"local_port: "Gi1/0/9", device: "access-1", port: "Gi1/0/1""#)
+        );
+    }
+
+    #[test]
+    fn both_ends_agree_whatever_the_spelling_of_the_port() {
+        let text = SOUND.replace(
+            "managed: false }",
+            "managed: false, platform: frr,\n      \
+             neighbours: ['GigabitEthernet1/0/9 -> access-1, GigabitEthernet1/0/1'] }",
+        );
+        let (Planned { inventory, .. }, complaints) = planned(&text);
+        assert_eq!(complaints, [""; 0]);
+        assert_eq!(inventory.device("dist-1").unwrap().neighbours.len(), 1);
+    }
+
+    #[test]
+    fn the_nearest_layer_wins_and_maps_are_joined() {
+        let text = format!("{SOUND}    variables: {{ a: {{ y: 3 }}, b: '010' }}\n");
+        let (Planned { inventory, .. }, complaints) = planned(&text);
+        assert_eq!(complaints, [""; 0]);
+        let variables = &inventory.device("access-1").unwrap().variables;
+        assert_eq!(serde_json::json!(variables).to_string(), r#"{"a":{"x":1,"y":3},"b":"010"}"#);
+    }
+
+    #[test]
+    fn secrets_keep_their_place_and_files_begin_beside_the_plan() {
+        let text = SOUND.replace(
+            "defaults:\n",
+            "defaults:\n  secrets: { one: { env: ONE }, two: { file: two.txt } }\n",
+        );
+        let (Planned { secrets, .. }, complaints) = planned(&text);
+        assert_eq!(complaints, [""; 0]);
+        assert_eq!(secrets["access-1"]["one"], SecretSource::Environment("ONE".to_owned()));
+        assert_eq!(secrets["access-1"]["two"], SecretSource::File("/plan/two.txt".to_owned()));
+    }
+
+    /// Each kind of complaint: lines after the sound plan, and what is said about line 17 on.
+    const COMPLAINTS: &[(&str, &str)] = &[
+        ("    seriall: X\n", "17:5: this device has no setting `seriall` (did you mean `serial`?)"),
+        (
+            "    location: [a]\n",
+            "17:15: `location` expects text, found a list (write the text, or \
+          remove the line)",
+        ),
+        (
+            "    managed: yes\n",
+            "17:14: `managed` expects true or false, found `yes` (write `true` \
+          or `false`)",
+        ),
+        (
+            "    ssh_port: 70000\n",
+            "17:15: `ssh_port` expects a port from 1 to 65535, found `70000` \
+          (write a port from 1 to 65535)",
+        ),
+        (
+            "    ssh_port: 0\n",
+            "17:15: `ssh_port` expects a port from 1 to 65535, found `0` (remove \
+          the line for port 22)",
+        ),
+        ("    site: bern\n", "17:5: the key `site` stands here a second time (first in line 10)"),
+        (
+            "  - { name: access-1, site: zurich, managed: false }\n",
+            "17:13: two devices have this \
+          name (the other device begins in line 9)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, serial: foc1 }\n",
+            "17:54: two devices have \
+          this serial (the other device begins in line 9)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, mac: 001b.21aa.0001 }\n",
+            "17:51: two \
+          devices have this MAC address (the other device begins in line 9)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, address: 192.0.2.1 }\n",
+            "17:55: two \
+          devices have this address (the other device begins in line 9)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, position: { circuit_id: 0x0a0b } }\n",
+            "17:56: two devices have this position (the other device begins in line 9)",
+        ),
+        (
+            "  - { name: b, site: zurrich, managed: false }\n",
+            "17:22: there is no site `zurrich` \
+          (did you mean `zurich`?)",
+        ),
+        (
+            "  - { name: b, site: zurich, group: acess, managed: false }\n",
+            "17:37: there is no group \
+          `acess` (did you mean `access`?)",
+        ),
+        (
+            "    platform: cisco_oss\n",
+            "17:15: there is no platform `cisco_oss` (did you mean \
+          `cisco_ios`?)",
+        ),
+        (
+            "    template: acces.j2\n",
+            "17:15: there is no template `acces.j2` (did you mean \
+          `access.j2`?)",
+        ),
+        (
+            "    address: 192.0.2.300\n",
+            "17:5: the key `address` stands here a second time (first \
+          in line 14)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, address: 192.0.2.300 }\n",
+            "17:55: \
+          `192.0.2.300` is no address a device can have (write an IPv4 address such as 192.0.2.10, \
+          without a prefix length)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, mac: 00:1b }\n",
+            "17:51: expected a MAC \
+          address such as 00:1b:21:aa:bb:cc, 00-1b-21-aa-bb-cc, 001b.21aa.bbcc or 001b21aabbcc, \
+          found `00:1b` (look at the label on the box)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, position: { circuit_id: 0xabc } }\n",
+            "17:70: `0xabc` is no whole number of hex bytes (write two hex digits for each byte \
+          after `0x`)",
+        ),
+        (
+            "  - { name: a b, site: zurich, managed: false }\n",
+            "17:13: `a b` cannot be a device's \
+          name (use letters, digits, `-`, `_` and `.`, at most 63, a letter or digit first)",
+        ),
+        (
+            "  - { name: b, site: zurich, serial: B }\n",
+            "17:5: device `b` has no platform (write \
+          `platform:` here or in its group)|17:5: device `b` has no template (write `template:` \
+          here or in its group)",
+        ),
+        (
+            "  - { name: b, site: zurich, group: access }\n",
+            "17:5: device `b` cannot be recognised \
+          (write its `serial:`, `mac:` or `position:`)",
+        ),
+        (
+            "  - { name: b, site: zurich, group: access, serial: B, credentials: [] }\n",
+            "17:5: \
+          device `b` has no credentials (without a login nothing can be proven; see \
+          `credentials:`)",
+        ),
+        (
+            "  - { site: zurich, managed: false }\n",
+            "17:5: this device lacks `name` (add a line \
+          `name: ...`)",
+        ),
+        (
+            "    variables: { a: no, b: 010 }\n",
+            "17:21: some readers of YAML take `no` for false, \
+          others for text (write false, or \"no\" if it is text)|17:28: `010` begins with a zero: \
+          some readers of YAML would make it 10, others an octal number (quote it if it is text: \
+          \"010\")",
+        ),
+        (
+            "    variables: { device: x }\n",
+            "17:18: templates know `device` already, it cannot be a \
+          variable (give the variable another name)",
+        ),
+        (
+            "    secrets: { a: hunter2 }\n",
+            "17:19: a secret is named here, never written down \
+          (write `{ env: NAME }` or `{ file: PATH }`)",
+        ),
+        (
+            "    secrets: { a: { env: A, file: B } }\n",
+            "17:19: a secret stands in one place: an \
+          environment variable or a file (write `{ env: NAME }` or `{ file: PATH }`)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, neighbours: [x] }\n",
+            "17:59: `x` is no \
+          cable (write `local port -> device, port`, as in `Ethernet1 -> core-1, Ethernet7`)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, neighbours: ['1 -> dist-2, 1'] }\n",
+            "17:59: this neighbour names no device: `dist-2` (did you mean `dist-1`?)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, neighbours: ['1 -> b, 1'] }\n",
+            "17:59: a \
+          device cannot be its own neighbour (name the device at the other end)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, neighbours: ['1 -> access-1, Gi1/0/7'] }\n",
+            "17:59: `access-1` lists its neighbours, and not this cable (add `Gi1/0/7 -> b, 1` to \
+          it, or remove its list)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, neighbours: ['1 -> access-1, Gi1/0/1'] }\n",
+            "17:59: `access-1` says that this port leads to `dist-1`, `Gi1/0/9` (make this line and \
+          line 16 agree)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, neighbours: ['1 -> dist-1, Gi1/0/9'] }\n",
+            "17:59: port `Gi1/0/9` of `dist-1` has two cables (the other one is in line 16)",
+        ),
+        (
+            "colour: red\n",
+            "17:1: this inventory has no setting `colour` (known are `defaults`, \
+          `sites`, `groups`, `devices`)",
+        ),
+        (
+            "  - x\n",
+            "17:5: expected the settings of this device, found `x` (write `key: value` lines)",
+        ),
+        ("\t- x\n", "17:2: ..."),
+    ];
+
+    #[test]
+    fn each_complaint_names_its_place_and_the_next_move() {
+        let mut wrong = String::new();
+        for (lines, expected) in COMPLAINTS {
+            let found = planned(&format!("{SOUND}{lines}")).1.join("|").replace("i.yaml:", "");
+            let matches = match expected.strip_suffix("...") {
+                Some(start) => found.starts_with(start),
+                None => found == *expected,
+            };
+            if !matches {
+                wrong += &format!("{lines}  expected {expected}\n  found    {found}\n");
+            }
+        }
+        assert_eq!(wrong, "");
+    }
+
+    #[test]
+    fn all_complaints_come_at_once() {
+        let text = COMPLAINTS
+            .iter()
+            .map(|(lines, _)| *lines)
+            .filter(|lines| lines.starts_with("  - {"))
+            .fold(SOUND.to_owned(), |text, lines| text + lines);
+        let (_, complaints) = planned(&text);
+        assert!(complaints.len() >= 20, "{complaints:#?}");
+    }
+
+    #[test]
+    fn an_empty_file_is_told_apart_from_an_empty_plan() {
+        assert!(planned("").1[0].contains("the inventory is empty"));
+        assert_eq!(planned("sites: {}\ndevices: []\n").1, [""; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(
+            pieces in proptest::collection::vec(
+                prop_oneof![
+                    Just("devices:\n".to_owned()), Just("  - name: a\n".to_owned()),
+                    Just("    site: *x\n".to_owned()), Just("<<: &x {a: 1}\n".to_owned()),
+                    Just("    neighbours: [a -> a, a]\n".to_owned()), Just("sites:\n".to_owned()),
+                    Just("    variables: {a: [0x1, 1e999]}\n".to_owned()), ".{0,20}\n",
+                    "[ \\-:{}\\[\\],&*!|>'\"%@`#?a-c0-9\n\t]{0,30}",
+                ],
+                0..12,
+            ),
+        ) {
+            let text = pieces.concat();
+            let (_, complaints) = planned(&text);
+            for complaint in complaints {
+                prop_assert!(complaint.starts_with("i.yaml:"));
+            }
+        }
+    }
+}

@@ -123,14 +123,14 @@ pub struct WrittenCredential {
     pub enable: Option<WrittenSecret>,
 }
 
-/// Where a secret stands: `{ env: NAME }` or `{ file: PATH }`. The secret itself is never written here.
+/// Where a secret stands.
 #[derive(Debug, Clone)]
 pub struct WrittenSecret {
     pub source: SecretSource,
     pub place: Place,
 }
 
-/// The two ways to name a secret, for the schema.
+/// Where a secret stands: `{ env: NAME }` or `{ file: PATH }`. The secret itself is never written down.
 #[derive(JsonSchema)]
 #[schemars(rename = "Secret", rename_all = "lowercase", deny_unknown_fields)]
 #[expect(dead_code, reason = "describes the spelling of a secret to editors")]

@@ -216,3 +216,137 @@ impl io::Write for Bounded {
 fn too_long() -> String {
     format!("the rendered text passes {} MiB; does a loop never end?", OUTPUT_BYTES_MAX >> 20)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::inventory::meant::{Place, PlannedNeighbour};
+
+    fn device(template: &str) -> Device {
+        let cable = |local_port: &str, port: &str| PlannedNeighbour {
+            local_port: local_port.to_owned(),
+            device: "core-1".to_owned(),
+            port: port.to_owned(),
+        };
+        let variables =
+            json!({ "vlans": [30, 10, 20], "ports": { "z": 1, "a": 2 }, "html": "<&>" });
+        Device {
+            name: "access-1".to_owned(),
+            site: "zurich".to_owned(),
+            platform: "frr".to_owned(),
+            serial: None,
+            macs: Vec::new(),
+            position: None,
+            address: Some([192, 0, 2, 10].into()),
+            ssh_port: 22,
+            managed: true,
+            template: Some(template.to_owned()),
+            variables: variables.as_object().cloned().unwrap(),
+            software: None,
+            neighbours: vec![cable("eth1", "1"), cable("eth2", "2")],
+            credentials: Vec::new(),
+            location: String::new(),
+            place: Place::default(),
+        }
+    }
+
+    fn renderer(name: &str, source: &str) -> (Renderer, Vec<RenderError>) {
+        let (renderer, errors) =
+            Renderer::new(&BTreeMap::from([(name.to_owned(), source.to_owned())]));
+        let secrets = BTreeMap::from([("password".to_owned(), Ok(Secret::new("hunter2")))]);
+        let secrets = HashMap::from([("access-1".to_owned(), Arc::new(secrets))]);
+        (renderer.with_secrets(secrets), errors)
+    }
+
+    fn rendered(name: &str, source: &str) -> String {
+        let (renderer, errors) = renderer(name, source);
+        assert_eq!(errors, []);
+        match renderer.render(&device(name), &Inventory::default()) {
+            Ok(text) => text,
+            Err(error) => format!("error {error}"),
+        }
+    }
+
+    #[test]
+    fn both_engines_know_device_site_variables_and_secrets() {
+        let source = "{{ device.name }} {{ site.title }} {{ vlans[0] }} {{ secrets.password }} \
+            {% for n in device.neighbours %}{{ n.local_port }}>{{ n.device }}:{{ n.port }} \
+            {% endfor %}{{ html }}";
+        let expected = "access-1 zurich 30 hunter2 eth1>core-1:1 eth2>core-1:2 <&>";
+        assert_eq!(rendered("a.j2", source), expected);
+        assert_eq!(rendered("a.tera", source), expected);
+    }
+
+    #[test]
+    fn variables_come_in_the_order_written() {
+        let source = "{% for name, n in ports.items() %}{{ name }}{{ n }} {% endfor %}";
+        assert_eq!(rendered("a.j2", source), "z1 a2 ");
+        let source = "{% for name, n in ports %}{{ name }}{{ n }} {% endfor %}";
+        assert_eq!(rendered("a.tera", source), "z1 a2 ");
+    }
+
+    #[test]
+    fn blocks_leave_no_empty_lines_and_the_last_line_ends() {
+        let source = "a\n  {% if true %}\nb\n  {% endif %}\nc\n";
+        assert_eq!(rendered("a.j2", source), "a\nb\nc\n");
+    }
+
+    #[test]
+    fn addresses_have_their_filters() {
+        let source = "{{ device.address | cidr(24) }} {{ (device.address ~ '/24') | ipaddr(1) }} \
+            {{ '192.0.2.10/24' | netmask }} {{ '10.0.0.0/30' | hosts | join(' ') }} \
+            {{ 'x'.upper() }}";
+        let expected = "192.0.2.10/24 192.0.2.1/24 255.255.255.0 10.0.0.1 10.0.0.2 X";
+        assert_eq!(rendered("a.j2", source), expected);
+        let source = "{{ device.address | cidr(mask=\"24\") }} {{ '192.0.2.10/24' | netmask }}";
+        assert_eq!(rendered("a.tera", source), "192.0.2.10/24 255.255.255.0");
+        assert!(rendered("a.j2", "\n{{ 'x' | ipaddr }}").starts_with("error a.j2:2: "));
+    }
+
+    #[test]
+    fn a_name_without_a_value_is_an_error_with_its_line() {
+        let error = rendered("a.j2", "a\n{{ device.nmae }}\n");
+        assert_eq!(error, "error a.j2:2: `device.nmae` is not defined for this device");
+        let error = rendered("a.tera", "a\n{{ vlanz }}\n");
+        assert!(error.starts_with("error a.tera:2: ") && error.contains("vlanz"), "{error}");
+    }
+
+    #[test]
+    fn a_template_that_does_not_compile_is_told_with_its_line() {
+        for name in ["a.j2", "a.tera"] {
+            let (_, errors) = renderer(name, "a\n{% if %}\n");
+            assert_eq!(errors.len(), 1);
+            assert_eq!((errors[0].template.as_str(), errors[0].line), (name, 2));
+        }
+    }
+
+    #[test]
+    fn a_template_that_loops_ends_with_a_clear_error() {
+        let nested = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
+        let error = rendered("a.j2", nested);
+        assert!(error.contains("the template does not end"), "{error}");
+        let error = rendered("a.j2", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}");
+        assert!(error.starts_with("error a.j2:1: "), "{error}");
+        for name in ["a.j2", "a.tera"] {
+            let line = "0123456789".repeat(100);
+            let range = if name == "a.j2" { "range(9999)" } else { "range(end=9999)" };
+            let error = rendered(name, &format!("{{% for a in {range} %}}{line}{{% endfor %}}"));
+            assert!(error.contains("passes 4 MiB"), "{error}");
+        }
+        let error = rendered("a.tera", "{% for a in range(end=1000000000) %}{% endfor %}");
+        assert!(error.contains("a range has at most 100000 numbers"), "{error}");
+    }
+
+    #[test]
+    fn a_masked_text_holds_no_secret_and_a_missing_secret_is_no_empty_text() {
+        let (renderer, _) = renderer("a.j2", "{{ secrets.password }}");
+        let masked = renderer.render_masked(&device("a.j2"), &Inventory::default());
+        assert_eq!(masked.as_deref(), Ok(MASK));
+        let why = "the environment variable P is not set".to_owned();
+        let secrets = BTreeMap::from([("password".to_owned(), Err(why))]);
+        let renderer =
+            renderer.with_secrets(HashMap::from([("access-1".to_owned(), Arc::new(secrets))]));
+        let error = renderer.render(&device("a.j2"), &Inventory::default()).unwrap_err();
+        assert_eq!(error.message, "the environment variable P is not set, for password");
+    }
+}

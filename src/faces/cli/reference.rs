@@ -9,8 +9,8 @@ use crate::faces::cli::{Written, schema};
 const HEAD: &str = "\
 # Configuration
 
-Printed from the types; a test fails when it is out of date. `UPDATE=1 cargo nextest run \
-configuration_page` prints it anew.
+Printed from the types; a test fails when it is out of date. `UPDATE=1 cargo test --lib reference` \
+prints it anew.
 
 An operator writes two files, `greenlight.yaml` and `inventory.yaml`, and templates. `greenlight check` \
 complains about all of them at once, `greenlight render DEVICE` shows what a device would get, and \
@@ -80,8 +80,15 @@ fn section(page: &mut String, of: &Value) {
         let _ = writeln!(page, "{}\n", joined(description));
     }
     if let Some(choices) = of.get("oneOf").and_then(Value::as_array) {
-        page.push_str("One of:\n\n");
-        choices.iter().for_each(|choice| rows(page, choice));
+        page.push_str("| one of | value | meaning |\n|---|---|---|\n");
+        for choice in choices {
+            let meaning = choice.get("description").and_then(Value::as_str).unwrap_or_default();
+            let properties = choice.get("properties").and_then(Value::as_object);
+            for (name, property) in properties.into_iter().flatten() {
+                let _ = writeln!(page, "| `{name}` | {} | {} |", kind(property), joined(meaning));
+            }
+        }
+        page.push('\n');
     } else {
         rows(page, of);
     }
@@ -173,5 +180,20 @@ mod tests {
         }
         let written = std::fs::read_to_string(path).unwrap_or_default();
         assert!(written == page(), "docs/configuration.md is out of date: run with UPDATE=1");
+    }
+
+    #[test]
+    fn the_shipped_schemas_are_what_the_types_say() {
+        for (of, file) in [
+            (Written::Inventory, "inventory.schema.json"),
+            (Written::Config, "configs/greenlight.schema.json"),
+        ] {
+            let path = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
+            if std::env::var_os("UPDATE").is_some() {
+                std::fs::write(&path, schema::text(of)).unwrap();
+            }
+            let written = std::fs::read_to_string(path).unwrap_or_default();
+            assert!(written == schema::text(of), "{file} is out of date: run with UPDATE=1");
+        }
     }
 }

@@ -87,6 +87,43 @@ mod tests {
     }
 
     #[test]
+    fn complaints_look_as_in_the_golden_file() {
+        use crate::domain::inventory::resolve::{Known, plan};
+
+        let written = "\
+sites:
+  zurich: { title: Zürich }
+devices:
+  - name: access-1
+    site: zürich
+    seriall: FOC1
+    managed: false
+  - { name: access-1, site: zurich, managed: no }
+";
+        let known = Known {
+            platforms: &[].into(),
+            templates: &[].into(),
+            canonical_port: &|_, port| port.to_owned(),
+            directory: std::path::Path::new(""),
+        };
+        let (_, mut complaints) = plan("inventory.yaml", written, &known);
+        complaints.push(crate::complaint::Complaint {
+            file: "templates".to_owned(),
+            line: 0,
+            column: 0,
+            message: "cannot be read".to_owned(),
+            hint: String::new(),
+            excerpt: String::new(),
+        });
+        let shown = format!("{}\n{}", text(&complaints), json(&complaints));
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/check.txt");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &shown).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), shown);
+    }
+
+    #[test]
     fn a_flood_of_complaints_is_summed_up() {
         let complaint = Complaint {
             file: "a".to_owned(),
