@@ -262,3 +262,6 @@ fn free_tcp() -> Result<SocketAddr, Error> {
 fn listen(error: &std::io::Error) -> Error {
     Error::new(Code::Listen, format!("no port on 127.0.0.1 can be taken: {error}"))
 }
+
+#[cfg(test)]
+mod tests;
