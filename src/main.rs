@@ -1,8 +1,9 @@
-//! Greenlight's command line.
+//! Greenlight's command line: reads what was typed and calls what it names.
 
 use std::path::Path;
 use std::process::ExitCode;
 
+use greenlight::daemon::{self, commands};
 use greenlight::error::{Code, Error};
 use greenlight::faces::cli::{Arguments, Command};
 use greenlight::offline;
@@ -18,15 +19,13 @@ fn main() -> ExitCode {
             offline::schema(schema);
             Ok(())
         }
-        Command::Serve
-        | Command::Demo(_)
-        | Command::Status(_)
-        | Command::Log(_)
-        | Command::Watch(_)
-        | Command::Rerun(_)
-        | Command::Cancel(_) => {
-            Err(Error::new(Code::NoServer, "this build holds the offline commands only"))
-        }
+        Command::Serve => running(daemon::serve(&config), "info"),
+        Command::Demo(demo) => running(greenlight::demo::run(demo), "error"),
+        Command::Status(output) => running(commands::status(&config, output), "error"),
+        Command::Log(log) => running(commands::log(&config, log), "error"),
+        Command::Watch(output) => running(commands::watch(&config, output), "error"),
+        Command::Rerun(device) => running(commands::act(&config, "rerun", device), "error"),
+        Command::Cancel(device) => running(commands::act(&config, "cancel", device), "error"),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -35,4 +34,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs what needs the network: one crypto provider, a log on standard error, one runtime.
+fn running(work: impl Future<Output = Result<(), Error>>, level: &str) -> Result<(), Error> {
+    use tracing_subscriber::EnvFilter;
+    // A second call would only say that the first one did it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let filter = EnvFilter::try_from_env("GREENLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Code::Listen, format!("no runtime: {error}")))?;
+    runtime.block_on(work)
 }

@@ -30,6 +30,14 @@ pub struct Loaded {
     pub remarks: Vec<Complaint>,
 }
 
+/// Reads the configuration alone: for whoever only needs to know where the server is.
+pub fn configuration(config_path: &Path) -> Result<Config, Vec<Complaint>> {
+    let text = disk::text(config_path, disk::CONFIGURATION_BYTES_MAX).map_err(|why| vec![why])?;
+    let directory = config_path.parent().unwrap_or(Path::new(""));
+    let (config, complaints) = configure(&disk::name(config_path), &text, directory);
+    if complaints.is_empty() { Ok(config) } else { Err(complaints) }
+}
+
 /// Reads the configuration and all that it names, and renders every device once. All complaints
 /// about all files come together.
 pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {

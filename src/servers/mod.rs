@@ -1,5 +1,5 @@
-//! They call us: the sockets on which devices are served. Each server is given its sockets, the service,
-//! a clock and its end; the protocol itself is in `proto/`.
+//! They call us: the sockets on which devices are served. Each server is given its sockets, the
+//! service, a clock and its end; the protocol itself is in `proto/`.
 
 pub mod dhcp;
 pub mod files;

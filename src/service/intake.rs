@@ -138,13 +138,14 @@ impl Intake {
             .as_deref()
             .and_then(|name| plan.inventory.device(name))
             .filter(|device| device.managed);
-        let event = managed.map(|device| (device.name.clone(), Event::LeaseBound { address }));
-        let input = Input {
-            event,
-            run: None,
-            opening: Opening::Unproven,
-            changes: vec![Change::Lease(lease)],
-            receipt: None,
+        let input = match managed {
+            Some(device) => {
+                let event = Event::LeaseBound { address };
+                let mut input = Input::event(&device.name, event, Opening::Unproven);
+                input.changes.push(Change::Lease(lease));
+                input
+            }
+            None => Input::changes(vec![Change::Lease(lease)]),
         };
         let committed = self.runs.stored(input).await?;
         match device {
@@ -160,13 +161,7 @@ impl Intake {
         address: Ipv4Addr,
         quarantined_until: Option<Timestamp>,
     ) -> Result<Committed, Refused> {
-        let input = Input {
-            event: None,
-            run: None,
-            opening: Opening::Never,
-            changes: vec![Change::LeaseEnded { address, quarantined_until }],
-            receipt: None,
-        };
+        let input = Input::changes(vec![Change::LeaseEnded { address, quarantined_until }]);
         let committed = self.runs.stored(input).await?;
         self.addresses.remove(&address);
         Ok(committed)
@@ -193,13 +188,7 @@ impl Intake {
             description: description.chars().take(300).collect(),
             at,
         };
-        self.runs.try_send(Input {
-            event: None,
-            run: None,
-            opening: Opening::Never,
-            changes: vec![change],
-            receipt: None,
-        });
+        self.runs.try_send(Input::changes(vec![change]));
     }
 }
 

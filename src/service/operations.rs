@@ -155,9 +155,7 @@ impl Operations {
             .map_err(store)?
             .filter(Run::is_open)
             .ok_or_else(|| Error::new(Code::NotNow, format!("{device} has no open run")))?;
-        let mut input =
-            Input::event(device, Event::Cancel { by: cx.actor.clone() }, Opening::Never);
-        input.run = Some(run.id);
+        let input = Input::answer(run.id, Event::Cancel { by: cx.actor.clone() });
         self.runs.stored(input).await.map_err(store)?;
         Ok(())
     }

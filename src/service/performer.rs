@@ -12,7 +12,7 @@ use crate::domain::run::{Event, Visit};
 use crate::secret::Secret;
 use crate::service::plan::{InForce, Plan};
 use crate::service::probe::{Credential, Order, Outcome, Prober, Purpose, Report};
-use crate::service::runner::{Input, Opening};
+use crate::service::runner::Input;
 
 /// Fetches a secret from where it is kept.
 pub type Secrets = Arc<dyn Fn(&SecretSource) -> Result<Secret, String> + Send + Sync>;
@@ -55,13 +55,7 @@ impl Performer {
             None => Visit::Broken { why: "the device left the inventory".into() },
         };
         let event = Event::Visited { attempt: visit.attempt, visit: outcome };
-        Input {
-            event: Some((visit.device, event)),
-            run: Some(visit.run),
-            opening: Opening::Never,
-            changes: Vec::new(),
-            receipt: None,
-        }
+        Input::answer(visit.run, event)
     }
 
     fn order(&self, plan: &Plan, device: &Device, visit: &VisitOrder) -> Result<Order, String> {

@@ -19,7 +19,7 @@ use greenlight::service::plan::{InForce, Plan, Rules};
 use greenlight::service::probe::{Outcome, Report};
 use greenlight::service::runner::{self, Input, Opening, Parts, Runs, Spoken, Told, Voice};
 use greenlight::store;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use crate::store::device;
 
@@ -122,7 +122,7 @@ pub async fn house(folder: &std::path::Path) -> House {
         clock: Clock::System,
         entropy: Entropy::System,
         voice: voice(said.clone()),
-        outbox_bell: Arc::new(Notify::new()),
+        outbox_bell: watch::channel(0).0,
     };
     let (stop, shutdown) = watch::channel(false);
     let both = (runs.clone(), waiting);
@@ -177,9 +177,7 @@ fn proven(run: &Run) -> Input {
     };
     let visit = Visit::Judged { host_key: None, findings };
     let event = Event::Visited { attempt: run.attempt, visit };
-    let mut input = Input::event(&run.device, event, Opening::Never);
-    input.run = Some(run.id.clone());
-    input
+    Input::answer(run.id.clone(), event)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

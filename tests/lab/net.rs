@@ -92,10 +92,11 @@ impl Net {
         self.sockets.get(&key).unwrap_or_else(|| panic!("{space} has no port {interface}"))
     }
 
-    /// A command that will run inside a namespace.
+    /// A command that will run inside a namespace, and no longer than whoever started it.
     pub fn command(&self, space: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &format!("{}{space}", self.prefix)]).arg(program);
+        command.args(["netns", "exec", &format!("{}{space}", self.prefix)]);
+        command.args(["setpriv", "--pdeathsig", "KILL"]).arg(program);
         command.stdin(Stdio::null());
         command
     }

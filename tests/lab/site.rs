@@ -1,4 +1,5 @@
-//! A small site: one switch to be provisioned, two in service, Greenlight, and the installer's chat.
+//! A small site: one switch to be provisioned, two in service, Greenlight, and the installer's
+//! chat.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,9 @@ const PORTS: [End; 6] = [
     ("dist-2", "swp47"),
     ("dist-2", "swp48"),
 ];
+
+/// What the plan and the configuration refer to.
+const SECRETS: [(&str, &str); 2] = [("LAB_PASSWORD", "lab-password"), ("LAB_SLACK_TOKEN", TOKEN)];
 
 const INVENTORY: &str = "\
 defaults:
@@ -118,6 +122,7 @@ impl Site {
             .args(words)
             .arg("--config")
             .arg(&self.config)
+            .envs(SECRETS)
             .output()
             .expect("greenlight runs");
         let complaint = String::from_utf8_lossy(&done.stderr);
@@ -127,9 +132,12 @@ impl Site {
 
     /// What `greenlight status` says of the switch.
     pub fn status(&self) -> Value {
-        let text = self.greenlight(&["status", "--format", "json"]);
-        let json: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
-        find(&json, "acc-1").cloned().unwrap_or_default()
+        let text = self.greenlight(&["status", "--json"]);
+        let lines: Vec<Value> = serde_json::Deserializer::from_str(&text)
+            .into_iter()
+            .map(|value| value.unwrap_or_else(|e| panic!("{e}: {text}")))
+            .collect();
+        find(&Value::Array(lines), "acc-1").cloned().unwrap_or_default()
     }
 
     /// Waits for a phase; says everything that is known when it does not come.
@@ -170,10 +178,13 @@ impl Site {
         threads.iter().map(|thread| thread.parent.to_string()).collect()
     }
 
-    /// What the hook was handed, one line per call.
+    /// What the hook was handed, one text per call.
     pub fn handed_over(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.home.path().join("handed")).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
+        let entries = std::fs::read_dir(self.home.path().join("handed")).expect("it was made");
+        entries
+            .map(|entry| std::fs::read_to_string(entry.expect("it can be read").path()))
+            .map(|text| text.expect("a hook is handed text"))
+            .collect()
     }
 
     /// The whole story, for a failure.
@@ -209,7 +220,9 @@ fn write_plan(home: &Path, slack: &Slack) -> PathBuf {
     let write = |name: &str, text: &str| {
         std::fs::write(home.join(name), text).expect("the lab's directory can be written");
     };
-    std::fs::create_dir_all(home.join("templates")).expect("the lab's directory can be written");
+    for directory in ["templates", "handed"] {
+        std::fs::create_dir(home.join(directory)).expect("the lab's directory can be written");
+    }
     write("inventory.yaml", INVENTORY);
     write("templates/switch.j2", TEMPLATE);
     let config = format!(
@@ -232,7 +245,7 @@ slack:
   channel: {channel}
   api_url: {api}
 hooks:
-  - {{ name: notebook, exec: [sh, -c, 'cat >>\"$0\"; echo >>\"$0\"', {handed}] }}
+  - {{ name: notebook, exec: [sh, -c, 'cat >\"$0/$$\"', {handed}] }}
 ",
         channel = slack.channel,
         api = Slack::API,
@@ -247,8 +260,7 @@ fn serve(net: &Net, home: &Path, config: &Path) -> Child {
     net.command("srv", env!("CARGO_BIN_EXE_greenlight"))
         .args(["serve", "--config"])
         .arg(config)
-        .env("LAB_PASSWORD", "lab-password")
-        .env("LAB_SLACK_TOKEN", TOKEN)
+        .envs(SECRETS)
         .env("NO_PROXY", "*")
         .stdout(log.try_clone().expect("a file can be shared"))
         .stderr(log)

@@ -15,7 +15,9 @@ fn is_green(site: &mut Site) {
     let done = site.replies().iter().filter(|reply| reply.contains(DONE)).count();
     assert_eq!(done, 1, "{}", site.all());
     let handed = site.handed_over();
-    assert_eq!(handed.iter().filter(|line| line.contains("acc-1")).count(), 1, "{handed:?}");
+    assert_eq!(handed.len(), 1, "{handed:#?}");
+    let event: serde_json::Value = serde_json::from_str(&handed[0]).expect("a hook is handed JSON");
+    assert!(event.to_string().contains("acc-1"), "{event}");
     let saved = site.access.inside(&["cat", "/etc/frr/frr.conf"]);
     assert!(saved.contains(" description to dist-1 port swp47"), "not saved:\n{saved}");
     assert!(saved.contains("ip route 198.51.100.0/24 10.77.0.1"), "not saved:\n{saved}");
@@ -28,7 +30,7 @@ fn is_told(site: &mut Site, code: &str, sentence: &str) {
     site.wait_for_reply(sentence);
     let status = site.status().to_string();
     assert!(status.contains(&format!("\"{code}\"")), "{code} is missing in {status}");
-    let log = site.greenlight(&["log", "acc-1", "--format", "json"]);
+    let log = site.greenlight(&["log", "acc-1", "--json"]);
     assert!(log.contains("action_needed"), "{log}");
     let replies = site.replies();
     let told = replies.iter().filter(|reply| reply.contains(sentence)).count();
@@ -58,7 +60,7 @@ fn goes_green(client: Client, address: &str, options: &[&str]) {
     let fetched = std::fs::read_to_string(site.access.flash.join("as-fetched")).unwrap();
     assert_eq!(fetched, site.greenlight(&["render", "acc-1"]));
     assert!(fetched.contains("hostname acc-1"), "{fetched}");
-    let log = site.greenlight(&["log", "acc-1", "--format", "json"]);
+    let log = site.greenlight(&["log", "acc-1", "--json"]);
     for phase in ["addressed", "verifying", "ready"] {
         assert!(log.contains(phase), "{phase} is not in {log}");
     }

@@ -8,8 +8,8 @@ use crate::domain::check::Plan;
 use crate::domain::inventory::meant::{Device, PlannedNeighbour};
 use crate::platform::observation::{Neighbour, Observation, Reading};
 
-/// Of two rows on one port the later heard one is there now if the other has missed a message since:
-/// LLDP repeats itself every 30 s (IEEE 802.1AB, 9.2.5.7, `msgTxInterval`).
+/// Of two rows on one port the later heard one is there now if the other has missed a message
+/// since: LLDP repeats itself every 30 s (IEEE 802.1AB, 9.2.5.7, `msgTxInterval`).
 const MISSED_SECONDS: u64 = 30;
 
 /// What is on one port now.
@@ -116,10 +116,11 @@ impl<'a> Ears<'a> {
         canonical(&self.plan, platform, description) == planned
     }
 
+    /// Who knows how the far end spells its ports; our own platform where nobody does.
     fn far_platform(&self, cable: &PlannedNeighbour) -> &'a str {
         match self.plan.inventory.device(&cable.device) {
-            Some(device) => &device.platform,
-            None => &self.plan.device.platform,
+            Some(far) if self.plan.platforms.get(&far.platform).is_some() => &far.platform,
+            Some(_) | None => &self.plan.device.platform,
         }
     }
 
@@ -132,6 +133,11 @@ impl<'a> Ears<'a> {
 }
 
 impl<'a> FarEnd<'a> {
+    /// True if neither its name nor its chassis is that of a planned device.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.device.is_none()
+    }
+
     /// The name planned for it, or the one it gives itself.
     pub(super) fn shown_device(&self) -> &'a str {
         self.device.unwrap_or_else(|| clean_name(&self.row.system_name))
@@ -239,7 +245,8 @@ fn named<'a>(plan: &Plan<'a>, name: &str) -> Option<&'a Device> {
         .map(|device| &**device)
 }
 
-/// The system name without blanks, and without the serial that some put behind it in CDP: `sw1(FOX12)`.
+/// The system name without blanks, and without the serial that some put behind it in CDP:
+/// `sw1(FOX12)`.
 fn clean_name(name: &str) -> &str {
     let name = name.trim();
     match name.strip_suffix(')').and_then(|open| open.rsplit_once('(')) {
@@ -251,7 +258,7 @@ fn clean_name(name: &str) -> &str {
 /// One spelling of a port name, by that platform; lower case where the platform is not known.
 fn canonical(plan: &Plan<'_>, platform: &str, port: &str) -> String {
     match plan.platforms.get(platform) {
-        Some(platform) => platform.canonical_port(port.trim()).to_lowercase(),
+        Some(platform) => platform.canonical_port(port.trim()),
         None => port.trim().to_lowercase(),
     }
 }

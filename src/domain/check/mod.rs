@@ -1,6 +1,7 @@
 //! Seen against planned: Pass, Fail or Unknown for each check, and the one fault that speaks.
 //!
-//! What a [`Problem`] carries for the words, by fault. A key that is not named for a fault is not there.
+//! What a [`Problem`] carries for the words, by fault. A key that is not named for a fault is not
+//! there.
 //!
 //! | fault | keys |
 //! |---|---|
@@ -12,8 +13,9 @@
 //! | `WrongDevice` | `port` here; `far_device`, `far_port` planned; `found_device`, `found_port` seen; `planned`, `found`: the same in words; `location` of the far device |
 //! | `WrongPort` | the plug to be moved: at `far_device` from `found_port` to `far_port`; `port`: where the cable belongs on this device; `found_device` equals `far_device`; `planned`, `found`: in words; `location` of `far_device` |
 //!
-//! In `WrongPort`, `far_device` is this very device when its own end of the cable is in the wrong port.
-//! Ports and planned names are as written in the inventory; what was found is as the device printed it.
+//! In `WrongPort`, `far_device` is this very device when its own end of the cable is in the wrong
+//! port. Ports and planned names are as written in the inventory; what was found is as the device
+//! printed it.
 
 mod configuration;
 mod heard;
@@ -29,8 +31,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::fault::Fault;
 use crate::platform::observation::Observation;
 
-/// Text from a device is cut here before it becomes a filling or a remark: the longest system name that
-/// LLDP can carry (IEEE 802.1AB, 8.5.6).
+/// Text from a device is cut here before it becomes a filling or a remark: the longest system name
+/// that LLDP can carry (IEEE 802.1AB, 8.5.6).
 const FOUND_CHARS_MAX: usize = 255;
 /// Remarks beyond these are counted, not kept: a journal line is read by a person.
 const REMARKS_MAX: usize = 40;
@@ -68,7 +70,8 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     pub fault: Fault,
-    /// Placeholders of the notice's words: `port`, `far_device`, `far_port`, `found`, `planned`, ...
+    /// Placeholders of the notice's words: `port`, `far_device`, `far_port`, `found`, `planned`,
+    /// ...
     pub fill: BTreeMap<String, String>,
 }
 
@@ -124,8 +127,8 @@ pub fn first_unknown(findings: &Findings) -> Option<(Check, &str)> {
     })
 }
 
-/// True if this visit leaves nothing open: nothing failed, nothing is unknown, the box is proven to be
-/// the planned one by its host name or its serial, and the configuration is proven to run.
+/// True if this visit leaves nothing open: nothing failed, nothing is unknown, the box is proven to
+/// be the planned one by its host name or its serial, and the configuration is proven to run.
 pub fn all_proven(findings: &Findings) -> bool {
     let passed = |wanted: Check| {
         findings

@@ -1,19 +1,22 @@
 //! Is every cable where the plan says? One decision over the whole set of cables.
 //!
-//! A planned neighbour passes only if it is positively heard: the right device, the right port on it,
-//! on the right port here. Everything else is sorted by what the hands have to do:
+//! A planned neighbour passes only if it is positively heard: the right device, the right port on
+//! it, on the right port here. Everything else is sorted by what the hands have to do:
 //!
 //! 1. two cables exchanged ([`Fault::SwappedPair`]), before any of the two is called wrong;
-//! 2. a planned far end that is heard on another port of ours: the plug moves here ([`Fault::WrongPort`]);
+//! 2. a planned far end that is heard on another port of ours: the plug moves here
+//!    ([`Fault::WrongPort`]);
 //! 3. the right device on another port of it: the plug moves there ([`Fault::WrongPort`]);
 //! 4. another device ([`Fault::WrongDevice`]);
 //! 5. nobody, without link ([`Fault::NeighbourDown`]), or with ([`Fault::NeighbourMute`]).
 //!
-//! Patience: a missing neighbour is no fault before the plan calls neighbours due, not even where the
-//! link is down, for a port may come up late after a boot. While one is still missing and not due, the
-//! others' mistakes are not named either: the two halves of a swap are seldom heard at the same time.
-//! A port where it cannot be told who is there now makes the whole check Unknown, at any time: an
-//! old neighbour is listed until its TTL ends, and half of a repaired swap must not read as a new fault.
+//! Patience: a missing neighbour is no fault before the plan calls neighbours due, not even where
+//! the link is down, for a port may come up late after a boot. While one is still missing and not
+//! due, the others' mistakes are not named either: the two halves of a swap are seldom heard at the
+//! same time. The same patience is given to a far end whose name is in no plan: it may be the right
+//! device that was not given its name yet. A port where it cannot be told who is there now makes
+//! the whole check Unknown, at any time: an old neighbour is listed until its TTL ends, and half of
+//! a repaired swap must not read as a new fault.
 
 use super::heard::{Ears, FarEnd, Heard};
 use super::{Plan, Problem, Remarks, Verdict};
@@ -91,9 +94,17 @@ fn too_early(plan: &Plan<'_>, open: &[Cable<'_>]) -> Option<String> {
     if unclear.is_some() || plan.neighbours_due {
         return unclear;
     }
-    let missing = open.iter().find(|cable| cable.heard == Heard::Nobody)?;
-    let PlannedNeighbour { local_port, device, .. } = missing.planned;
-    Some(format!("{device} is not heard yet on port {local_port}"))
+    open.iter().find_map(|cable| {
+        let PlannedNeighbour { local_port, device, .. } = cable.planned;
+        match &cable.heard {
+            Heard::Nobody => Some(format!("{device} is not heard yet on port {local_port}")),
+            Heard::One(far) if far.is_stranger() => {
+                let name = super::cut(far.shown_device());
+                Some(format!("port {local_port} hears {name}, a name that is in no plan"))
+            }
+            Heard::One(_) | Heard::Unclear(_) => None,
+        }
+    })
 }
 
 /// One problem per physical cause, in the order of the plan.
@@ -219,8 +230,8 @@ fn wrong(
     Problem::new(fault, &fill)
 }
 
-/// Nobody is heard. Dark only if the device says so: without a word about the link it is called mute,
-/// which sends nobody to a plug.
+/// Nobody is heard. Dark only if the device says so: without a word about the link it is called
+/// mute, which sends nobody to a plug.
 fn missing(plan: &Plan<'_>, ears: &Ears<'_>, planned: &PlannedNeighbour) -> Problem {
     let fault = match ears.link_up(&planned.local_port) {
         Some(false) => Fault::NeighbourDown,
@@ -371,6 +382,20 @@ mod tests {
             fault(&verdict, &["port", "found_device", "found_port", "far_device", "far_port"]),
             "WrongDevice port=Gi1/0/49 found_device=dist-3 found_port=12 far_device=dist-1 far_port=47"
         );
+    }
+
+    #[test]
+    fn a_name_that_is_in_no_plan_is_given_time_to_change() {
+        let mut scene = Scene::two_uplinks();
+        let rows = || vec![row(P49, "Switch", "47"), row(P50, "dist-2", "48")];
+        let verdict = heard(&scene, rows());
+        assert_eq!(fault(&verdict, &["found_device"]), "WrongDevice found_device=Switch");
+        scene.due = false;
+        let why = "port Gi1/0/49 hears Switch, a name that is in no plan";
+        assert_eq!(unknown(&heard(&scene, rows())), why);
+        // A planned device on the wrong port is certain at once.
+        let rows = vec![row(P49, "acc-sw-17", "3"), row(P50, "dist-2", "48")];
+        assert_eq!(fault(&heard(&scene, rows), &["port"]), "WrongDevice port=Gi1/0/49");
     }
 
     #[test]
@@ -599,6 +624,32 @@ mod tests {
         }
 
         #[test]
+        fn whatever_a_device_lists_is_judged_without_panic_and_never_passes_by_chance(
+            rows in proptest::collection::vec(
+                (
+                    "[Gi1/049 .-]{0,10}",
+                    "\\PC{0,12}",
+                    "\\PC{0,12}",
+                    any::<Option<u64>>(),
+                    any::<Option<u64>>(),
+                ),
+                0..12,
+            ),
+            due in any::<bool>(),
+        ) {
+            let mut scene = Scene::two_uplinks();
+            scene.due = due;
+            let rows = rows.iter().map(|(port, name, id, first, last)| {
+                let mut row = aged(row(port, name, id), *first, *last);
+                row.chassis_id = Some(id.clone());
+                row.port_description = Some(name.clone());
+                row
+            });
+            let verdict = heard(&scene, rows.collect());
+            prop_assert!(matches!(verdict, Verdict::Fail(_)) || !unknown(&verdict).is_empty());
+        }
+
+        #[test]
         fn a_swap_of_two_is_named_with_exactly_these_two(
             plan in topology(), a in 0usize..8, b in 0usize..8,
         ) {
@@ -614,10 +665,14 @@ mod tests {
         }
 
         #[test]
-        fn three_in_a_circle_are_never_right_and_no_swap(plan in topology(), turn in any::<bool>()) {
+        fn three_in_a_circle_are_never_right_and_no_swap(
+            plan in topology(), turn in any::<bool>(),
+        ) {
             prop_assume!(plan.len() >= 3);
             let mut real = plan.clone();
-            for (port, from) in if turn { [(1, 2), (2, 3), (3, 1)] } else { [(2, 1), (3, 2), (1, 3)] } {
+            let there = [(1, 2), (2, 3), (3, 1)];
+            let back = [(2, 1), (3, 2), (1, 3)];
+            for (port, from) in if turn { there } else { back } {
                 real.insert(port, plan[&from]);
             }
             let line = fault(&see(&scene_of(&plan), &real), &["far_device", "far_port"]);

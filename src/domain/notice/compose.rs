@@ -29,6 +29,8 @@ pub fn compose(telling: Telling<'_>, words: &Words) -> Notice {
     let checklist = checklist(run, words);
     let mut fill = known(run, &checklist, now);
     if let Some(problem) = problem {
+        // Where to act is the problem's to say: the far end may stand elsewhere.
+        fill.forget("location");
         for (name, text) in &problem.fill {
             fill.set(name, text);
         }
@@ -256,6 +258,17 @@ mod tests {
                 "Move one plug: at acc-sw-17, from port 51 to port 49.",
             ),
             (
+                // Our own end is in the wrong port: then we are the far device of this act.
+                Fault::WrongPort,
+                &[
+                    ("port", "49"),
+                    ("far_device", "acc-sw-17"),
+                    ("far_port", "49"),
+                    ("found_port", "51"),
+                ],
+                "Move one plug: at acc-sw-17, from port 51 to port 49.",
+            ),
+            (
                 Fault::SwappedPair,
                 &[("port", "49"), ("port_b", "50")],
                 "acc-sw-17: the two uplinks are swapped. Exchange the plugs in ports 49 and 50.",
@@ -284,6 +297,18 @@ mod tests {
             assert_eq!(notice.fault, Some(fault));
             assert_eq!(notice.checklist[4].state, LineState::Attention);
         }
+    }
+
+    #[test]
+    fn the_place_of_an_act_is_never_guessed() {
+        let fill = [("port", "49"), ("far_device", "dist-1"), ("far_port", "47")];
+        let silent = problem(Fault::WrongPort, &fill);
+        let notice = say(&run(Phase::Expected, &[]), Kind::ActionNeeded, Some(&silent));
+        assert_eq!(notice.body, "That cable belongs to port 49 of acc-sw-17.");
+        let mut known = silent.clone();
+        known.fill.insert("location".into(), "rack 1, top".into());
+        let notice = say(&run(Phase::Expected, &[]), Kind::ActionNeeded, Some(&known));
+        assert!(notice.body.ends_with("dist-1 is at rack 1, top."), "{}", notice.body);
     }
 
     #[test]

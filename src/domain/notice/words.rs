@@ -128,6 +128,12 @@ impl Fill {
         self
     }
 
+    /// Makes a text unknown again.
+    pub fn forget(&mut self, name: &str) -> &mut Self {
+        self.texts.remove(name);
+        self
+    }
+
     /// Fills one template in one pass, so that braces inside a filling stay what they are.
     /// `None` if a placeholder is not known. Each filling is cut to `chars_max`.
     pub fn apply(&self, template: &str, chars_max: usize) -> Option<String> {

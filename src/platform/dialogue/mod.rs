@@ -1,14 +1,15 @@
-//! The command-line dialogue with a device, as a machine: bytes and time in, keystrokes and answers out.
+//! The command-line dialogue with a device, as a machine: bytes and time in, keystrokes and answers
+//! out.
 //!
-//! Nothing is decided while bytes arrive. Only when the device has been quiet for a moment is its last,
-//! unfinished line looked at: is it a prompt, a pager, a question for a password? So how the bytes were
-//! cut into packets does not matter, and a line of data that looks like a prompt ends no answer, because
-//! more follows it.
+//! Nothing is decided while bytes arrive. Only when the device has been quiet for a moment is its
+//! last, unfinished line looked at: is it a prompt, a pager, a question for a password? So how the
+//! bytes were cut into packets does not matter, and a line of data that looks like a prompt ends no
+//! answer, because more follows it.
 //!
-//! How sure we are decides how long the quiet must last: a moment ([`QUIET`]) for the very prompt that
-//! was learned, after the command was echoed; longer ([`UNSURE_QUIET`]) for a prompt of another name (the
-//! device may have taken its new host name meanwhile), for a prompt behind data on one line, and where
-//! no echo was seen.
+//! How sure we are decides how long the quiet must last: a moment ([`QUIET`]) for the very prompt
+//! that was learned, after the command was echoed; longer ([`UNSURE_QUIET`]) for a prompt of
+//! another name (the device may have taken its new host name meanwhile), for a prompt behind data
+//! on one line, and where no echo was seen.
 
 mod terminal;
 
@@ -18,8 +19,8 @@ use super::{Cli, Enable, Output};
 use crate::secret::Secret;
 use terminal::Terminal;
 
-/// A prompt is a prompt when nothing follows it for this long: longer than the gap between two packets
-/// of one answer, short enough to be no burden with ten commands.
+/// A prompt is a prompt when nothing follows it for this long: longer than the gap between two
+/// packets of one answer, short enough to be no burden with ten commands.
 const QUIET: Duration = Duration::from_millis(30);
 /// The same where the line alone does not prove it. A device that pauses longer inside a line is
 /// slower than any we know of.
@@ -27,7 +28,8 @@ const UNSURE_QUIET: Duration = Duration::from_secs(1);
 /// An answer that was too long is read to its end and thrown away, up to this many times the limit:
 /// the other questions may still be answered. Past that the visit ends.
 const THROWN_FACTOR: usize = 16;
-/// The echo of a command stands in the first lines of its answer, after what the device still had to say.
+/// The echo of a command stands in the first lines of its answer, after what the device still had
+/// to say.
 const ECHO_LINES_MAX: usize = 50;
 /// How much of what was seen last stands in a reason.
 const SEEN_CHARS_MAX: usize = 160;
@@ -788,9 +790,9 @@ mod tests {
         let mut table = at_first_command(&cli);
         table.device(200, "show x\r\nro");
         assert_eq!(written(&table.dialogue.on_end()), "close");
-        assert!(
-            matches!(table.end(), End::Broken { why } if why.starts_with("the device closed the session during the answer to `show x`"))
-        );
+        let End::Broken { why } = table.end() else { panic!("it hung up") };
+        let expected = "the device closed the session during the answer to `show x`";
+        assert!(why.starts_with(expected), "{why}");
     }
 
     #[test]
@@ -842,7 +844,8 @@ mod tests {
             lines in proptest::collection::vec(
                 prop_oneof![
                     "[ -~]{0,30}", Just("sw1#".to_owned()), Just("sw1>".to_owned()),
-                    Just("\u{e4}\u{20ac}\x1b[31mred\x1b[0m".to_owned()), Just("Password:".to_owned()),
+                    Just("\u{e4}\u{20ac}\x1b[31mred\x1b[0m".to_owned()),
+                    Just("Password:".to_owned()),
                     Just(" --More-- ".to_owned()),
                 ],
                 0..8,
@@ -857,7 +860,10 @@ mod tests {
         #[test]
         fn random_bytes_never_panic_and_never_grow(
             chunks in proptest::collection::vec(
-                proptest::collection::vec(prop_oneof![any::<u8>(), Just(0x1b), Just(b'\n'), Just(b'#')], 0..200),
+                proptest::collection::vec(
+                    prop_oneof![any::<u8>(), Just(0x1b), Just(b'\n'), Just(b'#')],
+                    0..200,
+                ),
                 0..60,
             ),
         ) {

@@ -111,7 +111,8 @@ impl Terminal {
                 self.escape = Escape::Control(parameters);
             }
             0x1b => self.escape = Escape::Begun,
-            // A control character inside a sequence acts at once, the sequence goes on (ECMA-48, 5.5).
+            // A control character inside a sequence acts at once, the sequence goes on (ECMA-48,
+            // 5.5).
             _ => {
                 self.plain(byte);
                 self.escape = Escape::Control(parameters);
@@ -187,7 +188,8 @@ impl Terminal {
         }
     }
 
-    /// Bytes that are no UTF-8 become one replacement character: visible, and never equal to a plan.
+    /// Bytes that are no UTF-8 become one replacement character: visible, and never equal to a
+    /// plan.
     fn broken_character(&mut self) {
         if !self.pending.is_empty() {
             self.pending.clear();

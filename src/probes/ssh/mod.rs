@@ -1,1 +1,302 @@
-//! Visits by SSH.
+//! A visit over SSH: connect, check the host key, log in, ask, leave.
+//!
+//! Everything that can go wrong has its place in [`Outcome`]:
+//!
+//! | where it ends | outcome |
+//! |---|---|
+//! | no TCP connection, no greeting, or broken off before the keys are exchanged | `Unreachable` |
+//! | no algorithm in common, or a violated protocol | `Broken` |
+//! | another host key than the pinned one | `HostKeyChanged`; nothing was sent |
+//! | no credential taken, the login not answered in time, or enable refused | `LoginRefused` |
+//! | logged in, and no end of the dialogue | `Broken` |
+
+mod algorithms;
+mod ask;
+mod session;
+#[cfg(test)]
+mod toy;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::config::meant::Ssh;
+use crate::platform::dialogue::Limits;
+use crate::platform::observation::Observation;
+use crate::platform::{Channel, Output, Question};
+use crate::service::probe::{Order, Outcome, Prober, Purpose, Report};
+use session::{Step, Trace};
+
+/// In this order, so that who it is and who is beside it is known even of a slow device.
+const QUESTIONS: [Question; 6] = [
+    Question::Facts,
+    Question::Lldp,
+    Question::Cdp,
+    Question::Interfaces,
+    Question::Running,
+    Question::Saved,
+];
+/// Saying goodbye may take this long; the visit's result does not wait for more.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// The prober that visits over SSH.
+pub fn prober(settings: Ssh) -> Prober {
+    let settings = Arc::new(settings);
+    Arc::new(move |order| {
+        let settings = Arc::clone(&settings);
+        Box::pin(async move { report(&order, &settings).await })
+    })
+}
+
+async fn report(order: &Order, settings: &Ssh) -> Report {
+    let trace = Trace::default();
+    let limit = order.deadline.min(settings.visit_timeout);
+    let outcome = match timeout(limit, visit(order, settings, &trace)).await {
+        Ok(Ok(observation)) => Outcome::Observed(Box::new(observation)),
+        Ok(Err(outcome)) => outcome,
+        Err(_) => out_of_time(trace.reached().step, limit),
+    };
+    Report { host_key: trace.reached().host_key, outcome }
+}
+
+fn out_of_time(step: Step, limit: Duration) -> Outcome {
+    let seconds = limit.as_secs_f32();
+    match step {
+        Step::Connecting => Outcome::Unreachable { why: format!("no SSH within {seconds} s") },
+        Step::LoggingIn => {
+            Outcome::LoginRefused { why: format!("the login was not answered within {seconds} s") }
+        }
+        Step::LoggedIn => Outcome::Broken { why: format!("the visit took more than {seconds} s") },
+    }
+}
+
+async fn visit(order: &Order, settings: &Ssh, trace: &Trace) -> Result<Observation, Outcome> {
+    let answers = ask_all(order, settings, trace).await?;
+    Ok(order.platform.read(&answers))
+}
+
+/// The unread answers of one visit, for taking samples of a platform. The deadline is the caller's.
+pub async fn answers(
+    order: &Order,
+    settings: &Ssh,
+) -> Result<BTreeMap<Question, Vec<Output>>, Outcome> {
+    ask_all(order, settings, &Trace::default()).await
+}
+
+async fn ask_all(
+    order: &Order,
+    settings: &Ssh,
+    trace: &Trace,
+) -> Result<BTreeMap<Question, Vec<Output>>, Outcome> {
+    let asked = commands(order);
+    let (handle, credential) = session::log_in(order, settings, trace).await?;
+    let limits = Limits { output_bytes_max: settings.output_bytes_max };
+    let cli = &order.platform.cli;
+    let texts: Vec<String> = asked.iter().map(|(_, command)| command.clone()).collect();
+    let outputs = match cli.channel {
+        Channel::Shell => {
+            ask::in_shell(&handle, cli, credential.enable.clone(), texts, limits).await
+        }
+        Channel::Exec => ask::by_exec(&handle, cli, &texts, limits).await,
+    };
+    let goodbye = handle.disconnect(russh::Disconnect::ByApplication, "", "");
+    let _ = timeout(GOODBYE, goodbye).await;
+    let mut by_question: BTreeMap<Question, Vec<Output>> = BTreeMap::new();
+    for ((question, _), output) in asked.iter().zip(outputs?) {
+        by_question.entry(*question).or_default().push(output);
+    }
+    Ok(by_question)
+}
+
+/// Every command of the visit with the question it belongs to. What the platform cannot answer is
+/// not asked.
+fn commands(order: &Order) -> Vec<(Question, String)> {
+    let first = match order.purpose {
+        Purpose::Observe => None,
+        Purpose::SaveAndObserve => Some(Question::Save),
+    };
+    let questions = first.into_iter().chain(QUESTIONS);
+    let mut commands = Vec::new();
+    for question in questions {
+        if let Some(asked) = order.platform.questions.get(&question) {
+            commands.extend(asked.commands.iter().map(|command| (question, command.clone())));
+        }
+    }
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::toy::{Toy, order, settings, shell};
+    use super::*;
+    use crate::secret::Secret;
+
+    fn text(text: &str) -> Vec<Output> {
+        vec![Output::Text(text.to_owned())]
+    }
+
+    async fn visited(toy: &Toy) -> Report {
+        report(&order(toy, shell()), &settings()).await
+    }
+
+    #[tokio::test]
+    async fn a_shell_is_asked_every_question_in_order() {
+        let toy = Toy::default().start().await;
+        let mut order = order(&toy, shell());
+        order.purpose = Purpose::SaveAndObserve;
+        let answers = answers(&order, &settings()).await.unwrap();
+        assert_eq!(answers[&Question::Save], text("[OK]\n"));
+        assert_eq!(answers[&Question::Facts], text("acc-sw-17 uptime is 3 minutes\n"));
+        assert_eq!(answers[&Question::Running], text("hostname acc-sw-17\nend\n"));
+        let refused = Output::Refused { why: "% Invalid input detected".to_owned() };
+        assert_eq!(answers[&Question::Lldp], [refused]);
+        // The logout after them may still be on its way.
+        let expected = [
+            "enable",
+            "terminal length 0",
+            "write memory",
+            "show version",
+            "show lldp",
+            "show running-config",
+        ];
+        assert_eq!(toy.typed()[..6], expected);
+    }
+
+    #[tokio::test]
+    async fn exec_is_asked_one_request_per_command() {
+        let toy = Toy::default().start().await;
+        let answers = answers(&order(&toy, Channel::Exec), &settings()).await.unwrap();
+        assert_eq!(answers[&Question::Facts], text("acc-sw-17 uptime is 3 minutes\n"));
+        assert_eq!(answers[&Question::Running], text("hostname acc-sw-17\nend\n"));
+        let refused = Output::Refused { why: "exit status 1: % Invalid input detected".to_owned() };
+        assert_eq!(answers[&Question::Lldp], [refused]);
+        assert_eq!(toy.typed(), ["show version", "show lldp", "show running-config"]);
+    }
+
+    #[tokio::test]
+    async fn the_key_is_told_and_pinned_and_another_one_gets_no_password() {
+        let toy = Toy::default().start().await;
+        let first = visited(&toy).await;
+        assert!(matches!(first.outcome, Outcome::Observed(_)), "{first:?}");
+        let key = first.host_key.expect("a key was shown");
+        assert!(key.starts_with("SHA256:") && key.len() == 50, "{key}");
+        let mut again = order(&toy, shell());
+        again.pinned_host_key = Some(key.clone());
+        let second = report(&again, &settings()).await;
+        assert!(matches!(second.outcome, Outcome::Observed(_)), "{second:?}");
+
+        let impostor = Toy::default().start().await;
+        again.target = impostor.address();
+        let third = report(&again, &settings()).await;
+        let Outcome::HostKeyChanged { found } = third.outcome else { panic!("{third:?}") };
+        assert_ne!(found, key);
+        assert_eq!(impostor.logins(), Vec::<String>::new(), "nothing was sent");
+    }
+
+    #[tokio::test]
+    async fn credentials_are_tried_in_order_by_both_methods() {
+        let toy = Toy { interactive_only: true, ..Toy::default() }.start().await;
+        let mut order = order(&toy, shell());
+        let mut stale = order.credentials[0].clone();
+        stale.username = "old".to_owned();
+        stale.password = Secret::new("stale-secret");
+        order.credentials.insert(0, stale);
+        let report = report(&order, &settings()).await;
+        assert!(matches!(report.outcome, Outcome::Observed(_)), "{report:?}");
+        assert_eq!(
+            toy.logins(),
+            ["old password", "old interactive", "ops password", "ops interactive"]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_refused_login_says_whose_and_not_with_what() {
+        let toy = Toy { password: "another".to_owned(), ..Toy::default() }.start().await;
+        let report = visited(&toy).await;
+        let Outcome::LoginRefused { why } = report.outcome else { panic!("{report:?}") };
+        assert_eq!(why, "`ops`: password and keyboard-interactive were refused");
+        assert!(report.host_key.is_some());
+        let mut none = order(&toy, shell());
+        none.credentials.clear();
+        let report = super::report(&none, &settings()).await;
+        assert!(matches!(report.outcome, Outcome::LoginRefused { .. }), "{report:?}");
+        assert!(report.host_key.is_some(), "it was reached all the same");
+    }
+
+    #[tokio::test]
+    async fn a_refused_shell_is_broken_at_once() {
+        let toy = Toy { no_shell: true, ..Toy::default() }.start().await;
+        let report = visited(&toy).await;
+        let Outcome::Broken { why } = report.outcome else { panic!("{report:?}") };
+        assert_eq!(why, "the device opens no shell");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_enable_password_is_a_refused_login() {
+        let toy = Toy { enable: "another".to_owned(), ..Toy::default() }.start().await;
+        let report = visited(&toy).await;
+        assert!(matches!(report.outcome, Outcome::LoginRefused { .. }), "{report:?}");
+        assert!(!format!("{report:?}").contains("en-secret"));
+    }
+
+    #[tokio::test]
+    async fn nobody_there_and_nobody_speaking_ssh_are_unreachable() {
+        let toy = Toy::default().start().await;
+        let mut order = order(&toy, shell());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        order.target = listener.local_addr().unwrap();
+        let silent = report(&order, &settings()).await;
+        assert!(matches!(silent.outcome, Outcome::Unreachable { .. }), "{silent:?}");
+        drop(listener);
+        let closed = report(&order, &settings()).await;
+        assert!(matches!(closed.outcome, Outcome::Unreachable { .. }), "{closed:?}");
+        assert_eq!(closed.host_key, None);
+    }
+
+    #[tokio::test]
+    async fn a_shell_without_prompt_is_broken_with_what_it_said() {
+        let toy = Toy { mute: true, ..Toy::default() }.start().await;
+        let report = visited(&toy).await;
+        let Outcome::Broken { why } = report.outcome else { panic!("{report:?}") };
+        assert!(why.contains("seen last: `Welcome`"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_ten_megabytes_is_refused_and_the_others_are_kept() {
+        let toy = Toy { flood_bytes: 10_000_000, ..Toy::default() }.start().await;
+        for channel in [shell(), Channel::Exec] {
+            let answers = answers(&order(&toy, channel), &settings()).await.unwrap();
+            let Output::Refused { why } = &answers[&Question::Running][0] else { panic!("cut") };
+            assert!(why.starts_with("expected at most 1000000 bytes, found"), "{why}");
+            assert_eq!(answers[&Question::Facts], text("acc-sw-17 uptime is 3 minutes\n"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_device_that_hangs_up_is_broken() {
+        for channel in [shell(), Channel::Exec] {
+            let toy = Toy { hangs_up: true, ..Toy::default() }.start().await;
+            let report = report(&order(&toy, channel), &settings()).await;
+            assert!(matches!(report.outcome, Outcome::Broken { .. }), "{report:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_deadline_holds_for_the_whole_visit() {
+        let toy = Toy { mute: true, ..Toy::default() }.start().await;
+        let mut order = order(&toy, shell());
+        order.deadline = Duration::from_millis(300);
+        let report = report(&order, &settings()).await;
+        let Outcome::Broken { why } = report.outcome else { panic!("{report:?}") };
+        assert_eq!(why, "the visit took more than 0.3 s");
+    }
+
+    #[tokio::test]
+    async fn a_legacy_only_device_is_reached() {
+        let toy = Toy { legacy: true, ..Toy::default() }.start().await;
+        let report = visited(&toy).await;
+        assert!(matches!(report.outcome, Outcome::Observed(_)), "{report:?}");
+    }
+}

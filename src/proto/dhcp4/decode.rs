@@ -46,7 +46,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
     chaddr.copy_from_slice(&header[28..44]);
     let mut walk = Walk::default();
     walk.field(bytes, HEADER_BYTES + COOKIE.len()..bytes.len());
-    // RFC 2132 section 9.3 with RFC 3396 section 5: options, then `file`, then `sname`.
+    // RFC 2132 section 9.3 with RFC 3396: options, then `file`, then `sname`.
     let overload = walk.overload;
     if overload & 1 != 0 {
         walk.field(bytes, FILE);

@@ -152,7 +152,7 @@ impl Plan {
     }
 }
 
-/// Code, length and value; values beyond 255 bytes as several instances (RFC 3396 section 5).
+/// Code, length and value; values beyond 255 bytes as several instances (RFC 3396).
 fn split(code: u8, value: &[u8]) -> Vec<u8> {
     if value.is_empty() {
         return vec![code, 0];

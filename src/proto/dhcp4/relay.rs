@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::proto::dhcp4::message::hex;
+use crate::proto::dhcp4::message::{hex, unhex};
 
 /// A view of option 82. Sub-options of other numbers stay in the raw option, which is what is
 /// echoed.
@@ -44,6 +44,11 @@ impl<'a> Information<'a> {
     pub fn position(&self) -> Option<(String, Option<String>)> {
         Some((text(self.circuit_id?), self.remote_id.map(text)))
     }
+}
+
+/// The position told by an option 82 that was kept as hex beside a lease.
+pub fn kept_position(hex: &str) -> Option<(String, Option<String>)> {
+    Information::of(&unhex(hex)?).position()
 }
 
 /// Printable ASCII as it is, without a type and length in front (`00 0f Ethernet14:2001`) and
@@ -95,6 +100,15 @@ mod tests {
         assert_eq!(cut.position(), Some(("Gi1".into(), None)));
         for end in 0..whole.len() {
             let _ = Information::of(&whole[..end]).position();
+        }
+    }
+
+    #[test]
+    fn a_position_survives_in_hex() {
+        let kept = kept_position("01034769310202ff77");
+        assert_eq!(kept, Some(("Gi1".into(), Some("0xff77".into()))));
+        for text in ["", "01034769zz", "0103476", "0103"] {
+            assert_eq!(kept_position(text), None, "{text}");
         }
     }
 

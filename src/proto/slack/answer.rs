@@ -183,7 +183,9 @@ pub fn search(key: &str, status: u16, retry_after: Option<&str>, body: &[u8]) ->
     }
     let page = match serde_json::from_slice::<Page>(body) {
         Ok(page) if status < 500 => page,
-        _ => return Search::Unclear(format!("HTTP {status}")),
+        // Something in between does not know the method: it will not know it later either.
+        Err(_) if (400..500).contains(&status) => return Search::Blind(format!("HTTP {status}")),
+        Ok(_) | Err(_) => return Search::Unclear(format!("HTTP {status}")),
     };
     if !page.ok {
         let error = page.error.unwrap_or_default();
@@ -309,6 +311,7 @@ mod tests {
         assert_eq!(search("R/8", 200, None, page.as_bytes()), Search::NotHere(Some("more".into())));
         let blind = br#"{"ok":false,"error":"missing_scope"}"#;
         assert_eq!(search("R/7", 200, None, blind), Search::Blind("missing_scope".into()));
+        assert_eq!(search("R/7", 404, None, b"{}"), Search::Blind("HTTP 404".into()));
         assert!(matches!(search("R/7", 500, None, b""), Search::Unclear(_)));
         assert_eq!(search("R/7", 429, Some("3"), b""), Search::Wait(Duration::from_secs(3)));
     }

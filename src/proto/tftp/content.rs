@@ -140,7 +140,9 @@ mod tests {
     proptest! {
         #[test]
         fn netascii_comes_back_as_the_same_file(
-            file in prop::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(0), any::<u8>()], 0..300),
+            file in prop::collection::vec(
+                prop_oneof![Just(b'\r'), Just(b'\n'), Just(0), any::<u8>()], 0..300,
+            ),
             block in 1usize..50,
         ) {
             let sent = wire(&file, &Mode::Netascii, block);

@@ -10,8 +10,9 @@ pub const PLAIN_BLOCK_BYTES: u16 = 512;
 /// The smallest and largest block of RFC 2348.
 const BLOCK_BYTES: std::ops::RangeInclusive<u64> = 8..=65464;
 
-/// One window is never larger, whatever block and window are agreed: it is what one ACK sets free.
-const WINDOW_BYTES_MAX: u64 = 1 << 20;
+/// One window is never larger, whatever block and window are agreed: one ACK sets it free at once, and
+/// it has to fit into the send buffer that Linux gives by default (`net.core.wmem_default`, 208 KiB).
+const WINDOW_BYTES_MAX: u64 = 128 << 10;
 
 /// What a server grants at most.
 #[derive(Debug, Clone)]
@@ -49,8 +50,8 @@ impl Agreed {
         }
     }
 
-    /// Options we do not know, and values that are no number or out of their range, are left out of the
-    /// answer, which refuses them (RFC 2347). `wire_bytes` is the answer to `tsize`.
+    /// Options we do not know, and values that are no number or out of their range, are left out of
+    /// the answer, which refuses them (RFC 2347). `wire_bytes` is the answer to `tsize`.
     pub fn new(request: &Request, limits: &Limits, wire_bytes: u64) -> Self {
         let mut agreed = Self::plain(limits);
         let mut seen: Vec<&str> = Vec::new();
@@ -89,7 +90,8 @@ impl Agreed {
             }
             "tsize" => Some(wire_bytes),
             "windowsize" if (1..=65535).contains(&asked) => {
-                // Half the number space at most, so that an ACK is never ambiguous after the rollover.
+                // Half the number space at most, so that an ACK is never ambiguous after the
+                // rollover.
                 let cap = limits.window_blocks_max.clamp(1, 0x7FFF);
                 self.window_blocks = u16::try_from(asked.min(cap.into())).ok()?;
                 Some(self.window_blocks.into())
@@ -152,10 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn a_window_never_holds_more_than_a_mebibyte() {
+    fn a_window_always_fits_into_the_send_buffer() {
         let wide = Limits { block_bytes_max: 65464, window_blocks_max: 65535, ..limits() };
         let (agreed, line) = answer(&[("windowsize", "65535"), ("blksize", "65464")], &wide);
-        assert_eq!((agreed.block_bytes, agreed.window_blocks), (65464, 16));
-        assert_eq!(line, "windowsize=16 blksize=65464");
+        assert_eq!((agreed.block_bytes, agreed.window_blocks), (65464, 2));
+        assert_eq!(line, "windowsize=2 blksize=65464");
     }
 }

@@ -1,10 +1,8 @@
-//! Both ends on one fake wire: timetables, and properties under loss, doubling and reordering.
+//! Both ends on one fake wire: at this millisecond this packet leaves, or silence is asserted.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use proptest::prelude::*;
 
 use super::Output;
 use super::download::{Download, Outcome, Stop, Wish};
@@ -13,7 +11,7 @@ use super::packet::{Mode, Packet, Request, shown};
 use super::transfer::{Digest, End, Transfer};
 use crate::clock::Clock;
 
-fn reader() -> SocketAddr {
+pub(super) fn reader() -> SocketAddr {
     "10.77.0.9:40000".parse().unwrap()
 }
 
@@ -24,7 +22,7 @@ fn listener() -> SocketAddr {
 /// The port of the first transfer; the next one has the next.
 const FIRST_PORT: u16 = 50_001;
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits {
         block_bytes_max: 65464,
         window_blocks_max: 64,
@@ -36,33 +34,33 @@ fn limits() -> Limits {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Way {
+pub(super) enum Way {
     Up,
     Down,
 }
 
 /// The delays after which copies of a packet arrive; none: it is lost.
-type Fate<'a> = &'a mut dyn FnMut(Way, usize, &[u8]) -> Vec<u64>;
+pub(super) type Fate<'a> = &'a mut dyn FnMut(Way, usize, &[u8]) -> Vec<u64>;
 
 /// Two ends, one wire, one clock that only goes forward.
-struct Room<'a> {
+pub(super) struct Room<'a> {
     began: Instant,
     now: Instant,
     content: Arc<[u8]>,
     server: Option<Transfer>,
     server_port: u16,
-    digest: Option<Digest>,
-    client: Download,
+    pub(super) digest: Option<Digest>,
+    pub(super) client: Download,
     /// When, which way, at or from which port of the server.
     wire: Vec<(Instant, Way, u16, Vec<u8>)>,
     counts: [usize; 2],
     fate: Fate<'a>,
     log: Vec<String>,
-    logging: bool,
+    pub(super) logging: bool,
 }
 
 impl<'a> Room<'a> {
-    fn new(content: &[u8], wish: Wish, fate: Fate<'a>) -> Self {
+    pub(super) fn new(content: &[u8], wish: Wish, fate: Fate<'a>) -> Self {
         let now = Clock::System.instant();
         let mut out = Output::default();
         let client = Download::start(listener(), wish, now, &mut out);
@@ -166,7 +164,7 @@ impl<'a> Room<'a> {
         self.server = Some(Transfer::start(asked, content, &limits(), self.now, out));
     }
 
-    fn run(&mut self) {
+    pub(super) fn run(&mut self) {
         for _ in 0..2_000_000 {
             if !self.step() {
                 return;
@@ -175,11 +173,11 @@ impl<'a> Room<'a> {
         panic!("the two ends never come to rest");
     }
 
-    fn end(&self) -> End {
+    pub(super) fn end(&self) -> End {
         self.digest.clone().expect("the transfer has ended").end
     }
 
-    fn millis(&self) -> u128 {
+    pub(super) fn millis(&self) -> u128 {
         (self.now - self.began).as_millis()
     }
 }
@@ -200,7 +198,7 @@ fn told(bytes: &[u8]) -> String {
     }
 }
 
-fn windowed(block_bytes: u16, window_blocks: u16) -> Wish {
+pub(super) fn windowed(block_bytes: u16, window_blocks: u16) -> Wish {
     Wish {
         block_bytes: Some(block_bytes),
         window_blocks: Some(window_blocks),
@@ -488,100 +486,4 @@ fn a_stranger_leaves_the_transfer_alone() {
     }
     room.run();
     assert_eq!(room.end(), End::Complete);
-}
-
-#[test]
-fn block_numbers_roll_over_to_zero_in_lockstep_and_in_windows() {
-    let content: Vec<u8> = (0..8 * 70_000u32 + 3).map(|i| (i / 8 % 251) as u8).collect();
-    for window in [1, 16] {
-        let mut fate = |_, n: usize, _: &[u8]| if n % 9973 == 9972 { vec![] } else { vec![1] };
-        let mut room = Room::new(&content, windowed(8, window), &mut fate);
-        room.logging = false;
-        room.run();
-        let digest = room.digest.clone().unwrap();
-        assert_eq!((digest.blocks, &digest.end), (70_001, &End::Complete), "window {window}");
-        assert!(room.client.into_bytes() == content, "window {window}");
-    }
-}
-
-#[test]
-fn the_whole_transfer_has_a_bound() {
-    let mut fate = |_, _, _: &[u8]| vec![1000];
-    let mut room = Room::new(&vec![7; 2_000_000], Wish::plain("f"), &mut fate);
-    room.logging = false;
-    room.run();
-    assert_eq!(room.end(), End::TooLong);
-    assert!(room.millis() < 3_700_000, "{}", room.millis());
-}
-
-/// What becomes of a packet: its copies' delays in milliseconds.
-fn fates() -> impl Strategy<Value = Vec<Vec<u64>>> {
-    let fate = prop_oneof![
-        12 => (1u64..30).prop_map(|d| vec![d]),
-        2 => Just(vec![]),
-        1 => (1u64..60, 1u64..60).prop_map(|(a, b)| vec![a, b]),
-        1 => (1u64..3000).prop_map(|d| vec![d]),
-    ];
-    prop::collection::vec(fate, 1..200)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn what_arrives_whole_is_the_file_and_every_session_ends(
-        length in 0usize..6000,
-        block in prop::option::of(8u16..1600),
-        window in prop::option::of(1u16..20),
-        netascii: bool, tsize: bool,
-        fates in fates(),
-    ) {
-        let content: Vec<u8> = (0..length).map(|i| (i * 31 % 251) as u8).collect();
-        let mode = if netascii { Mode::Netascii } else { Mode::Octet };
-        let wish = Wish {
-            mode, tsize, block_bytes: block, window_blocks: window, ..Wish::plain("f")
-        };
-        let mut next = 0;
-        let mut fate = |_, _, _: &[u8]| { next += 1; fates[next % fates.len()].clone() };
-        let mut room = Room::new(&content, wish, &mut fate);
-        room.run();
-        let digest = room.digest.clone();
-        if room.client.outcome() == Some(&Outcome::Complete) {
-            prop_assert_eq!(room.client.into_bytes(), content);
-        } else {
-            let complete = digest.is_some_and(|digest| digest.end == End::Complete);
-            prop_assert!(!complete, "complete here means complete there");
-        }
-    }
-
-    #[test]
-    fn on_a_clean_wire_every_session_is_complete(
-        length in 0usize..6000, block in 8u16..1600, window in 1u16..20,
-    ) {
-        let content: Vec<u8> = (0..length).map(|i| (i * 31 % 251) as u8).collect();
-        let mut fate = |_, _, _: &[u8]| vec![1];
-        let mut room = Room::new(&content, windowed(block, window), &mut fate);
-        room.run();
-        let digest = room.digest.clone().unwrap();
-        prop_assert_eq!(digest.end, End::Complete);
-        prop_assert_eq!((digest.bytes, digest.repeats), (length as u64, 0));
-        prop_assert_eq!(room.client.into_bytes(), content);
-    }
-
-    #[test]
-    fn random_datagrams_never_panic_and_never_complete_a_transfer_that_was_not_read(
-        datagrams in prop::collection::vec((0u8..8, prop::collection::vec(any::<u8>(), 0..40)), 1..60),
-    ) {
-        let now = Clock::System.instant();
-        let mut out = Output::default();
-        let request = windowed(8, 4).request();
-        let asked = (reader(), &request);
-        let mut server = Transfer::start(asked, [7; 100_000].as_slice().into(), &limits(), now, &mut out);
-        for (opcode, rest) in datagrams {
-            out.clear();
-            server.on_packet(&[vec![0, opcode], rest].concat(), reader(), now, &mut out);
-            prop_assert!(out.datagrams().count() <= 4);
-        }
-        prop_assert!(server.digest().is_none_or(|digest| digest.end != End::Complete));
-    }
 }

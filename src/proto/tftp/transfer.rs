@@ -12,8 +12,8 @@ use super::content::{Content, Cursor};
 use super::negotiate::{Agreed, Limits};
 use super::packet::{ErrorCode, Packet, Request, encode_data_head, shown};
 
-/// After so many OACKs without an ACK, a request that comes again is of a reader that does not know OACK
-/// (RFC 2347 lets it ignore one) and would ask for ever.
+/// After so many OACKs without an ACK, a request that comes again is of a reader that does not know
+/// OACK (RFC 2347 lets it ignore one) and would ask for ever.
 /// Seen with an NVIDIA DGX (facebookarchive/fbtftp, issue 51).
 const OACKS_IGNORED: u32 = 3;
 
@@ -52,9 +52,10 @@ enum Phase {
     Ended(Digest),
 }
 
-/// Whether an ACK of the block before the window may send the window again at once (RFC 7440 section 4).
-/// It may once a flight, and not in the flight after: the reader answers the doubled blocks with doubled
-/// ACKs, and these must not double the rest (Sorcerer's Apprentice, RFC 1123 section 4.2.3.1).
+/// Whether an ACK of the block before the window may send the window again at once (RFC 7440
+/// section 4). It may once a flight, and not in the flight after: the reader answers the doubled
+/// blocks with doubled ACKs, and these must not double the rest (Sorcerer's Apprentice, RFC 1123
+/// section 4.2.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gap {
     MayBeFilled,
@@ -110,8 +111,8 @@ impl fmt::Display for End {
 }
 
 impl Transfer {
-    /// Begins: sends the OACK, or the first block if no option was agreed. The request must be of a mode
-    /// that [`Request::readable_mode`] lets pass.
+    /// Begins: sends the OACK, or the first block if no option was agreed. The request must be of a
+    /// mode that [`Request::readable_mode`] lets pass.
     pub fn start(
         (peer, request): (SocketAddr, &Request),
         content: Arc<[u8]>,
@@ -169,7 +170,8 @@ impl Transfer {
         }
     }
 
-    /// The same request came again before anything was acknowledged: our first answer is sent again.
+    /// The same request came again before anything was acknowledged: our first answer is sent
+    /// again.
     pub fn on_repeat(&mut self, now: Instant, out: &mut Output) {
         self.count_repeats(1);
         match self.phase {
@@ -179,8 +181,8 @@ impl Transfer {
         }
     }
 
-    /// If the same request comes now, it is to be answered without options, and from another port: a
-    /// reader that did take a late OACK would take the first plain block for the last one.
+    /// If the same request comes now, it is to be answered without options, and from another port:
+    /// a reader that did take a late OACK would take the first plain block for the last one.
     pub fn options_ignored(&self) -> bool {
         match self.phase {
             Phase::Offered { oacks, .. } => oacks >= OACKS_IGNORED,
@@ -298,7 +300,8 @@ impl Transfer {
         self.retries = 0;
     }
 
-    /// The first block that is not full ends the file; a full last block is followed by an empty one.
+    /// The first block that is not full ends the file; a full last block is followed by an empty
+    /// one.
     fn last_block(&self) -> u64 {
         self.content.wire_bytes() / u64::from(self.agreed.block_bytes) + 1
     }

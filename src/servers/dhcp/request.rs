@@ -13,7 +13,7 @@ use crate::proto::dhcp4::answer::{
     Answer, Facts, Given, Network, Promise, Reply, Verdict, Ways, answer,
 };
 use crate::proto::dhcp4::ask::NoAsk;
-use crate::proto::dhcp4::relay::Information;
+use crate::proto::dhcp4::relay::{Information, kept_position};
 use crate::proto::dhcp4::{Ask, DecodeError, Message, MessageType};
 use crate::servers::dhcp::Parts;
 use crate::servers::dhcp::flight::Key;
@@ -86,7 +86,8 @@ pub fn understand(bytes: &[u8], heard: &Received) -> Result<Request, Ignored> {
 pub fn handle(request: &Request, heard: &Received, parts: &Parts, now: Timestamp) -> Outcome {
     let Request { message, ask, mac, .. } = request;
     let recognised = parts.platforms.recognise(&message.options, *mac);
-    let clues = clues_of(request, recognised.as_ref());
+    let kept = held(*ask).and_then(|held| parts.leases.relay_information(*mac, held, now));
+    let clues = clues_of(request, recognised.as_ref(), kept.as_deref());
     let device = match parts.intake.identify(&clues) {
         Identity::Device(device) if device.managed || device.address.is_some() => Some(device),
         Identity::Device(_) | Identity::Nobody => return Outcome::Silent,
@@ -157,17 +158,30 @@ fn is_extending(ask: Ask) -> bool {
     matches!(ask, Ask::Renewing { .. } | Ask::Rebinding { .. })
 }
 
-/// What the request lets us know about its sender.
-fn clues_of(request: &Request, recognised: Option<&Recognised>) -> Clues {
-    let relayed = request.message.relay_information().map(Information::of);
-    let position = relayed.and_then(|information| information.position());
+/// What the request lets us know about its sender. `kept` is the option 82 of the lease that this
+/// very port holds at the address it speaks of.
+fn clues_of(request: &Request, recognised: Option<&Recognised>, kept: Option<&str>) -> Clues {
+    let position = match request.message.relay_information() {
+        Some(option) => Information::of(option).position(),
+        // RFC 2131 section 4.3.2: what a client sends to us alone passes no relay.
+        None => kept.and_then(kept_position),
+    };
     Clues {
         serial: recognised.and_then(|found| found.serial.clone()),
         mac: Some(request.mac),
         position: position.map(|(circuit_id, remote_id)| Position { circuit_id, remote_id }),
-        // What a client believes about its address is no clue; its lease is found by MAC.
-        address: None,
+        // What a client believes about its address counts only where our lease says the same.
+        address: kept.and(held(request.ask)),
         platform: recognised.map(|found| found.platform.id.clone()),
+    }
+}
+
+/// The address that the client uses already.
+fn held(ask: Ask) -> Option<Ipv4Addr> {
+    match ask {
+        Ask::Renewing { held } | Ask::Rebinding { held } | Ask::Inform { held } => Some(held),
+        Ask::Release { address, .. } | Ask::Decline { address, .. } => Some(address),
+        Ask::Discover { .. } | Ask::Selecting { .. } | Ask::InitReboot { .. } => None,
     }
 }
 
@@ -271,11 +285,23 @@ mod tests {
     fn the_port_at_the_relay_is_a_clue_and_the_client_s_own_belief_is_none() {
         let message = Message { giaddr: RELAY, ciaddr: RELAY, ..discover() }
             .with(82, *b"\x01\x06\x00\x04Gi17\x02\x02sw");
-        let clues = clues_of(&understood(&message), None);
+        let clues = clues_of(&understood(&message), None, None);
         let position = Position { circuit_id: "Gi17".into(), remote_id: Some("sw".into()) };
         assert_eq!(clues.position, Some(position));
         assert_eq!(clues.mac, Some(Mac::new([2, 0, 0, 0, 0, 1])));
         assert_eq!((clues.address, clues.serial, clues.platform), (None, None, None));
+    }
+
+    #[test]
+    fn a_renewal_past_the_relay_is_placed_by_the_lease() {
+        let held = Ipv4Addr::new(10, 0, 9, 33);
+        let renewing = Message { ciaddr: held, ..discover() }.with(code::MESSAGE_TYPE, [3]);
+        let clues = |kept| clues_of(&understood(&renewing), None, kept);
+        let position = Position { circuit_id: "Gi1".into(), remote_id: None };
+        let placed = clues(Some("0103476931"));
+        assert_eq!((placed.position, placed.address), (Some(position), Some(held)));
+        assert_eq!((clues(Some("")).position, clues(Some("")).address), (None, Some(held)));
+        assert_eq!((clues(None).position, clues(None).address), (None, None));
     }
 
     #[test]

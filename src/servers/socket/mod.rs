@@ -1,4 +1,5 @@
 //! The one home of socket options, batches and control messages (socket2, nix).
 
 pub mod dhcp;
+pub mod http;
 pub mod tftp;

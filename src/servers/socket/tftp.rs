@@ -63,6 +63,9 @@ impl Port {
         socket.set_nonblocking(true)?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+        // With CAP_NET_ADMIN also beyond `net.core.rmem_max` and `wmem_max`; without, both are refused.
+        let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES);
+        let _ = setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER_BYTES);
         if listen.address.is_ipv6() {
             socket.set_only_v6(only_v6)?;
             setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
@@ -106,8 +109,8 @@ impl Port {
         })
     }
 
-    /// Sends one datagram from the address of ours that was asked. What the kernel cannot take now is
-    /// lost, as on the wire: the protocol sends it again.
+    /// Sends one datagram from the address of ours that was asked. What the kernel cannot take now
+    /// is lost, as on the wire: the protocol sends it again.
     pub fn send(&self, bytes: &[u8], to: SocketAddr, source: IpAddr) -> io::Result<()> {
         let fd = self.socket.as_raw_fd();
         let slices = [IoSlice::new(bytes)];
@@ -203,5 +206,16 @@ mod tests {
         check("0.0.0.0:0", "127.7.7.7", "127.0.0.9:0").await;
         check("[::]:0", "127.7.7.7", "127.0.0.9:0").await;
         check("[::]:0", "::1", "[::1]:0").await;
+    }
+    #[tokio::test]
+    async fn a_broadcast_is_answered_from_an_address_of_ours() {
+        let listen = Listen { address: "0.0.0.0:0".parse().unwrap(), interface: None };
+        let port = Port::bind(&listen).unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        client.set_broadcast(true).unwrap();
+        let everybody = SocketAddr::from(([127, 255, 255, 255], port.local().port()));
+        client.send_to(b"hello", everybody).await.unwrap();
+        let (heard, _) = received(&port).await;
+        assert_eq!(heard.asked.ip().to_string(), "127.0.0.1");
     }
 }

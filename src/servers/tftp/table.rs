@@ -1,4 +1,5 @@
-//! All transfers of the server, by who asks and by where its packets arrive. Bounded; no socket is here.
+//! All transfers of the server, by who asks and by where its packets arrive. Bounded; no socket is
+//! here.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -60,7 +61,8 @@ pub struct Table {
     by_request: HashMap<(SocketAddr, SocketAddr), u64>,
     by_transfer: HashMap<(usize, SocketAddr), u64>,
     by_host: HashMap<IpAddr, usize>,
-    /// One entry for each slot, never later than its deadline: it moves when it is due, not with every ACK.
+    /// One entry for each slot, never later than its deadline: it moves when it is due, not with
+    /// every ACK.
     wakes: BTreeSet<(Instant, u64)>,
     next_id: u64,
     /// Counts requests, to give out transfer ports in turn.
@@ -76,8 +78,9 @@ struct Slot {
     plain: bool,
     /// The port that the transfer has.
     port: usize,
-    /// The transfer that the same peer was in when it asked anew. Whichever goes on, the other is dropped:
-    /// a late copy of the first request must not end a transfer, and a rebooted device must get its file.
+    /// The transfer that the same peer was in when it asked anew. Whichever goes on, the other is
+    /// dropped: a late copy of the first request must not end a transfer, and a rebooted device
+    /// must get its file.
     rival: Option<u64>,
     /// Its entry in [`Table::wakes`].
     wake: Instant,
@@ -296,8 +299,8 @@ impl Table {
         Some(origin)
     }
 
-    /// The next port, in turn, that has no transfer of this peer: what leaves from it cannot be taken for
-    /// a part of one.
+    /// The next port, in turn, that has no transfer of this peer: what leaves from it cannot be
+    /// taken for a part of one.
     fn free_port(&mut self, ports: Range<usize>, peer: SocketAddr) -> Option<usize> {
         self.turn = self.turn.wrapping_add(1);
         let mut order = (0..ports.len()).map(|step| ports.start + (self.turn + step) % ports.len());
@@ -459,6 +462,8 @@ fn report(slot: &Slot, digest: &Digest, device: &str, sha256: &str) -> Transferr
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::clock::Clock;
     use crate::proto::tftp::download::Wish;
@@ -763,5 +768,83 @@ mod tests {
         room.sent(&Packet::error(ErrorCode::DiskFull, "full\x1b[2J"), peer(1), port);
         assert_eq!(room.reports[0].why, "the reader sent error 3: full\\u{1b}[2J");
         assert!(room.is_empty());
+    }
+    /// What may happen to a table, in any order.
+    #[derive(Debug, Clone)]
+    enum Happening {
+        Asked { peer: u16, name: u8, tsize: bool },
+        Acked { peer: u16, port: usize, block: u16 },
+        Refused { peer: u16, port: usize },
+        Rubbish { peer: u16, port: usize, bytes: Vec<u8> },
+        Answered,
+        Waited { millis: u64 },
+    }
+
+    fn happening() -> impl Strategy<Value = Happening> {
+        let (peer, port) = (1u16..6, 1usize..=PORTS);
+        let rubbish = prop::collection::vec(any::<u8>(), 0..8);
+        prop_oneof![
+            4 => (peer.clone(), 0u8..2, any::<bool>())
+                .prop_map(|(peer, name, tsize)| Happening::Asked { peer, name, tsize }),
+            6 => (peer.clone(), port.clone(), 0u16..4)
+                .prop_map(|(peer, port, block)| Happening::Acked { peer, port, block }),
+            1 => (peer.clone(), port.clone())
+                .prop_map(|(peer, port)| Happening::Refused { peer, port }),
+            1 => (peer, port, rubbish)
+                .prop_map(|(peer, port, bytes)| Happening::Rubbish { peer, port, bytes }),
+            3 => Just(Happening::Answered),
+            1 => (0u64..3000).prop_map(|millis| Happening::Waited { millis }),
+        ]
+    }
+
+    impl Room {
+        fn happens(&mut self, happening: &Happening) {
+            match happening {
+                Happening::Asked { peer: port, name, tsize } => {
+                    let wish = Wish { tsize: *tsize, ..Wish::plain(&name.to_string()) };
+                    self.asked(&wish, peer(*port));
+                }
+                Happening::Acked { peer: from, port, block } => {
+                    self.acked(*block, peer(*from), *port);
+                }
+                Happening::Refused { peer: from, port } => {
+                    self.sent(&Packet::error(ErrorCode::Undefined, "no"), peer(*from), *port);
+                }
+                Happening::Rubbish { peer: from, port, bytes } => {
+                    self.heard(bytes, peer(*from));
+                    let other = Packet::Other { opcode: 9, rest: bytes };
+                    self.sent(&other, peer(*from), *port);
+                }
+                Happening::Answered => {
+                    self.answered();
+                }
+                Happening::Waited { millis } => {
+                    self.after(Duration::from_millis(*millis));
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_the_table_stays_whole_and_empties(
+            happenings in prop::collection::vec(happening(), 0..200),
+        ) {
+            let mut room = Room::new(7);
+            for happening in happenings {
+                room.happens(&happening);
+                let table = &room.table;
+                let count = table.slots.len();
+                prop_assert!(count <= 7);
+                prop_assert_eq!(table.by_transfer.len(), count);
+                prop_assert_eq!(table.wakes.len(), count);
+                prop_assert_eq!(table.by_host.values().sum::<usize>(), count);
+                prop_assert!(table.by_request.values().all(|id| table.slots.contains_key(id)));
+            }
+            for _ in 0..10 {
+                room.after(ARTIFACT_PATIENCE);
+            }
+            prop_assert!(room.is_empty());
+        }
     }
 }

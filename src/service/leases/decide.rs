@@ -61,7 +61,7 @@ impl Book {
             State::Resting { .. } | State::Free => false,
         };
         let ours = server.is_none_or(|server| server == self.server);
-        if !ours || !active || holding.owner != Owner::of(asker) {
+        if !ours || !active || !self.is_same(holding.mac, &holding.owner, asker) {
             return None;
         }
         if declined {
@@ -232,7 +232,7 @@ impl Book {
             .holding(address)
             .filter(|holding| self.is_same(holding.mac, &holding.owner, asker))
             .map(|holding| holding.relay_information.clone());
-        // RFC 3046 section 2.1: a unicast renewal passes no relay, so it brings no option 82.
+        // RFC 2131 section 4.3.2: a unicast renewal passes no relay, so it brings no option 82.
         let relay_information = match asker.relay_information.as_str() {
             "" => kept.unwrap_or_default(),
             fresh => fresh.to_owned(),

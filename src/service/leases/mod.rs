@@ -120,6 +120,15 @@ impl Leases {
         self.book().end(asker, ask, now)
     }
 
+    /// Option 82 of the request that brought this address to this port, in hex and maybe empty:
+    /// what comes without a relay is placed by it. `None` if somebody else or nobody holds the
+    /// address.
+    pub fn relay_information(&self, mac: Mac, address: Ipv4Addr, now: Timestamp) -> Option<String> {
+        let book = self.book();
+        let holding = book.holding(address).filter(|holding| holding.mac == mac)?;
+        holding.state.until(now).map(|_| holding.relay_information.clone())
+    }
+
     fn book(&self) -> MutexGuard<'_, book::Book> {
         self.book.lock().expect("no decision panics while it holds the tables")
     }
@@ -355,6 +364,22 @@ mod tests {
         let other = Ask::Discover { wanted: Some(ip(11)) };
         assert_eq!(told(leases.decide(&b, other, at(6))), "10.0.0.11 for 300 s");
         assert_eq!(told(leases.decide(&asker(3, None), again, at(603))), "10.0.0.10 for 300 s");
+    }
+
+    #[test]
+    fn the_relay_s_word_is_remembered_for_the_port_that_holds_the_address() {
+        let leases = tables(&[]);
+        let relayed = Asker { relay_information: "0103476931".into(), ..asker(1, None) };
+        leases.decide(&relayed, DISCOVER, at(0));
+        leases.decide(&relayed, selecting(ip(10)), at(1));
+        leases.decide(&asker(1, None), Ask::Renewing { held: ip(10) }, at(2));
+        let word = |mac, address, seconds| {
+            leases.relay_information(asker(mac, None).mac, address, at(seconds))
+        };
+        assert_eq!(word(1, ip(10), 3).as_deref(), Some("0103476931"));
+        assert_eq!(word(2, ip(10), 3), None, "another port");
+        assert_eq!(word(1, ip(11), 3), None, "another address");
+        assert_eq!(word(1, ip(10), 302), None, "the lease is over");
     }
 
     #[test]

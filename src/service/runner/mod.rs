@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::clock::{Clock, Timestamp};
 use crate::domain::check::Problem;
@@ -43,12 +43,19 @@ pub enum Opening {
     Forced { actor: String },
 }
 
+/// Whom an event concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// The newest run of this device, whichever that is.
+    Device(String),
+    /// This run and no other: it answers something that run asked for.
+    Run(String),
+}
+
 /// One thing that happened.
 pub struct Input {
-    /// The device and what happened to it; `None` for changes that concern no run.
-    pub event: Option<(String, Event)>,
-    /// The run it belongs to, where it answers something that run asked for.
-    pub run: Option<String>,
+    /// What happened to whom; `None` for changes that concern no run.
+    pub event: Option<(About, Event)>,
     pub opening: Opening,
     /// What must be stored with it, whatever the step says.
     pub changes: Vec<Change>,
@@ -59,12 +66,26 @@ pub struct Input {
 impl Input {
     pub fn event(device: &str, event: Event, opening: Opening) -> Self {
         Self {
-            event: Some((device.to_owned(), event)),
-            run: None,
+            event: Some((About::Device(device.to_owned()), event)),
             opening,
             changes: Vec::new(),
             receipt: None,
         }
+    }
+
+    /// An answer to something that this run asked for. Once the run is not the newest, it falls off.
+    pub fn answer(run: String, event: Event) -> Self {
+        Self {
+            event: Some((About::Run(run), event)),
+            opening: Opening::Never,
+            changes: Vec::new(),
+            receipt: None,
+        }
+    }
+
+    /// Something to be stored that concerns no run.
+    pub fn changes(changes: Vec<Change>) -> Self {
+        Self { event: None, opening: Opening::Never, changes, receipt: None }
     }
 }
 
@@ -134,8 +155,8 @@ pub struct Parts {
     pub clock: Clock,
     pub entropy: Entropy,
     pub voice: Voice,
-    /// Rung when rows for the outlets were stored.
-    pub outbox_bell: Arc<Notify>,
+    /// Counted up when rows for the outlets were stored.
+    pub outbox_bell: watch::Sender<u64>,
 }
 
 /// A channel in two halves, so that intake can be built before the loop runs.
@@ -248,14 +269,9 @@ impl Runner {
             }
             self.set_timer(&run, timer, None);
             let change = stage::timer_change(&run, timer, None);
-            let event = self.devices.get(&run).map(|d| (d.clone(), Event::Due { timer }));
-            group.push(Input {
-                event,
-                run: Some(run),
-                opening: Opening::Never,
-                changes: vec![change],
-                receipt: None,
-            });
+            let mut input = Input::answer(run, Event::Due { timer });
+            input.changes.push(change);
+            group.push(input);
         }
     }
 
@@ -335,7 +351,7 @@ impl Runner {
             let _ = self.runs.feed.send(told);
         }
         if rows {
-            self.parts.outbox_bell.notify_waiters();
+            self.parts.outbox_bell.send_modify(|rings| *rings += 1);
         }
         for visit in staged.visits {
             self.perform(visit);

@@ -10,7 +10,7 @@ use crate::domain::run::{self, Effect, Event, Phase, Run, Stepped, Timer};
 use crate::service::memory::{Change, JournalLine};
 use crate::service::performer::VisitOrder;
 use crate::service::plan::Plan;
-use crate::service::runner::{Input, Opening, Runner, Told};
+use crate::service::runner::{About, Input, Opening, Runner, Told};
 
 /// A group's outcome: what to store, and what to do once it is.
 #[derive(Default)]
@@ -56,7 +56,12 @@ impl Runner {
         let mut staged = Staged::default();
         for input in group {
             staged.changes.extend(input.changes.iter().cloned());
-            if let Some((device, event)) = &input.event {
+            let Some((about, event)) = &input.event else { continue };
+            let device = match about {
+                About::Device(device) => Some(device),
+                About::Run(run) => self.devices.get(run),
+            };
+            if let Some(device) = device {
                 self.stage_one(&mut staged, &plan, (input, device, event), now);
             }
         }
@@ -111,7 +116,7 @@ impl Runner {
         now: Timestamp,
     ) -> Way {
         let latest = staged.runs.get(device).or_else(|| self.latest.get(device));
-        if let Some(wanted) = &input.run {
+        if let Some((About::Run(wanted), _)) = &input.event {
             return match latest {
                 Some(run) if run.id == *wanted => Way::Join(Box::new(run.clone())),
                 Some(_) | None => Way::Nowhere,

@@ -2,10 +2,13 @@
 # Builds the body of one lab switch: its own root file system over the machine's, in the namespaces
 # it was started in. Expects DEVICE (name), FLASH (a directory that survives power cuts) and SCRIPTS.
 set -eu
-mount -t tmpfs -o size=64m tmpfs /mnt
-mkdir /mnt/changes /mnt/scratch /mnt/root
-mount -t overlay overlay /mnt/root -o lowerdir=/,upperdir=/mnt/changes,workdir=/mnt/scratch
-cd /mnt/root
+body=$FLASH.body # a directory only to mount on
+mkdir -p "$body"
+mount -t tmpfs -o size=64m tmpfs "$body"
+cd "$body"
+mkdir changes scratch root
+mount -t overlay overlay root -o lowerdir=/,upperdir="$body/changes",workdir="$body/scratch"
+cd root
 mount -t proc proc proc
 mount -t sysfs sysfs sys
 mount -t tmpfs tmpfs run

@@ -1,0 +1,271 @@
+//! The whole: the only place that knows every part. It puts them together, starts them and ends them;
+//! it decides nothing.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::config::meant::Config;
+use crate::entropy::Entropy;
+use crate::error::{Code, Error};
+use crate::faces::control;
+use crate::files::{self, Loaded};
+use crate::probes::ssh;
+use crate::servers::{dhcp, http, tftp};
+use crate::service::intake::Intake;
+use crate::service::leases::{Kept, Leases};
+use crate::service::memory::{Memory, Query, Refused};
+use crate::service::operations::Operations;
+use crate::service::performer::Performer;
+use crate::service::plan::{InForce, Plan, Rules};
+use crate::service::runner::{self, Parts, Runs, Told};
+use crate::service::serving::Serving;
+use crate::store;
+
+pub mod commands;
+mod outward;
+mod voice;
+
+/// A server that runs.
+pub struct Running {
+    /// Where it really listens: port 0 was replaced by what the kernel gave.
+    pub dhcp: Vec<SocketAddr>,
+    pub tftp: Vec<SocketAddr>,
+    pub http: Vec<SocketAddr>,
+    pub memory: Memory,
+    pub runs: Runs,
+    pub operations: Operations,
+    reload: Reload,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// Everything that becomes true from now on.
+    pub fn feed(&self) -> broadcast::Receiver<Told> {
+        self.runs.feed()
+    }
+
+    /// Puts a new plan in force. Runs that are open keep the timing they began with.
+    pub fn reload(&self, loaded: &Loaded) {
+        self.reload.put_in_force(loaded);
+    }
+
+    /// Ends every part and waits for it: what was accepted is stored, what is told stays queued.
+    pub async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// What a reload replaces.
+#[derive(Clone)]
+struct Reload {
+    plan: InForce,
+    leases: Option<Leases>,
+}
+
+impl Reload {
+    fn put_in_force(&self, loaded: &Loaded) {
+        let generation = self.plan.get().generation + 1;
+        self.plan.replace(plan(loaded, generation));
+        if let Some(leases) = &self.leases {
+            leases.replan(Arc::clone(&loaded.inventory));
+        }
+    }
+}
+
+/// Takes all sockets, opens the store and starts every part. Nothing is served if one of them fails.
+pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Running, Error> {
+    let config = &loaded.config;
+    let sockets = Sockets::bind(config)?;
+    let memory = open_store(config).await?;
+    let plan = InForce::new(plan(loaded, 1));
+    let (stop, shutdown) = watch::channel(false);
+    let (runs, waiting) = runner::channel();
+    let kept = kept(&memory).await.map_err(from_store)?;
+    let intake = Intake::new(plan.clone(), runs.clone(), clock.clone(), &kept.leases);
+    let leases = config
+        .dhcp
+        .as_ref()
+        .map(|dhcp| Leases::new(dhcp, Arc::clone(&loaded.inventory), kept, clock.now()));
+    let (outbox_bell, bell) = watch::channel(0);
+    let parts = Parts {
+        memory: memory.clone(),
+        plan: plan.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        voice: voice::voice(config, &plan),
+        outbox_bell,
+    };
+    let performer = Performer {
+        prober: ssh::prober(config.ssh.clone()),
+        secrets: Arc::new(files::secret),
+        plan: plan.clone(),
+        clock: clock.clone(),
+        visits: Arc::new(Semaphore::new(config.runs.visits_max)),
+    };
+    let operations = Operations::new(memory.clone(), plan.clone(), runs.clone());
+    let mut tasks = JoinSet::new();
+    let mut addresses = (Vec::new(), Vec::new(), Vec::new());
+    let outlets = outward::Outlets { config, memory: &memory, runs: &runs, clock: &clock, bell };
+    outlets.start(&mut tasks, &shutdown)?;
+    let both = (runs.clone(), waiting);
+    let ending = shutdown.clone();
+    tasks.spawn(async move {
+        if let Err(refused) = runner::run(parts, performer, both, ending).await {
+            tracing::error!(%refused, "runs could not be resumed");
+        }
+    });
+    let serving = Serving::new(
+        plan.clone(),
+        intake.clone(),
+        runs.clone(),
+        clock.clone(),
+        config.dhcp.is_none(),
+    );
+    if let (Some(dhcp), Some(leases)) = (&config.dhcp, &leases) {
+        addresses.0 = sockets.dhcp.iter().map(|port| SocketAddr::V4(port.local())).collect();
+        let parts = dhcp::Parts {
+            intake: intake.clone(),
+            leases: leases.clone(),
+            platforms: Arc::clone(&loaded.platforms),
+            settings: Arc::new(dhcp.clone()),
+            http_port: sockets.http_port(),
+        };
+        tasks.spawn(dhcp::serve(sockets.dhcp, parts, clock.clone(), shutdown.clone()));
+    }
+    if let (Some(config), Some(sockets)) = (&config.tftp, sockets.tftp) {
+        addresses.1 = sockets.listening();
+        let files = serving.clone();
+        tasks.spawn(tftp::serve(sockets, config.clone(), files, clock.clone(), shutdown.clone()));
+    }
+    if let (Some(config), Some(listeners)) = (&config.http, sockets.http) {
+        addresses.2 = listeners.listening().map_err(|error| listen(&error.to_string()))?;
+        let files = serving.clone();
+        tasks.spawn(http::serve(listeners, config.clone(), files, shutdown.clone()));
+    }
+    tasks.spawn(control::server::serve(sockets.control, operations.clone(), shutdown));
+    let (dhcp, tftp, http) = addresses;
+    let reload = Reload { plan, leases };
+    Ok(Running { dhcp, tftp, http, memory, runs, operations, reload, stop, tasks })
+}
+
+/// All sockets, taken before anything is started.
+struct Sockets {
+    dhcp: Vec<crate::servers::socket::dhcp::Port>,
+    tftp: Option<tftp::Sockets>,
+    http: Option<http::Listeners>,
+    control: tokio::net::UnixListener,
+}
+
+impl Sockets {
+    fn bind(config: &Config) -> Result<Self, Error> {
+        std::fs::create_dir_all(&config.data).map_err(|error| {
+            Error::new(Code::Store, format!("cannot make {}: {error}", config.data.display()))
+                .hint("`data:` in greenlight.yaml names the directory")
+        })?;
+        let control = control::server::bind(&config.socket).map_err(|error| {
+            listen(&format!("the control socket {}: {error}", config.socket.display()))
+        })?;
+        Ok(Self {
+            dhcp: config.dhcp.as_ref().map_or(Ok(Vec::new()), dhcp::bind)?,
+            tftp: config.tftp.as_ref().map(tftp::bind).transpose()?,
+            http: config.http.as_ref().map(http::bind).transpose()?,
+            control,
+        })
+    }
+
+    fn http_port(&self) -> Option<u16> {
+        let listeners = self.http.as_ref()?.listening().ok()?;
+        listeners.first().map(SocketAddr::port)
+    }
+}
+
+async fn open_store(config: &Config) -> Result<Memory, Error> {
+    store::open(&config.data.join("greenlight.db")).await
+}
+
+async fn kept(memory: &Memory) -> Result<Kept, Refused> {
+    Ok(Kept {
+        leases: memory.ask(Query::Leases).await?,
+        quarantined: memory.ask(Query::Quarantined).await?,
+    })
+}
+
+fn plan(loaded: &Loaded, generation: u64) -> Plan {
+    let config = &loaded.config;
+    let renderer = Arc::clone(&loaded.renderer);
+    let named = |required: bool| {
+        let hooks = config.hooks.iter().filter(|hook| hook.required == required);
+        hooks.map(|hook| hook.name.clone()).collect()
+    };
+    let runs = &config.runs;
+    Plan {
+        inventory: Arc::clone(&loaded.inventory),
+        platforms: Arc::clone(&loaded.platforms),
+        render: Arc::new(move |device, inventory| {
+            renderer.render(device, inventory).map_err(|error| error.to_string())
+        }),
+        rules: Rules {
+            window: runs.window,
+            file_patience: runs.file_patience,
+            settle: runs.settle,
+            back_deadline: runs.back_deadline,
+            recheck: runs.recheck,
+            neighbour_patience: runs.neighbour_patience,
+            login_patience: runs.login_patience,
+            still_waiting: runs.still_waiting,
+            visit_timeout: config.ssh.visit_timeout,
+            hooks_required: named(true),
+            hooks_optional: named(false),
+        },
+        generation,
+    }
+}
+
+fn listen(why: &str) -> Error {
+    Error::new(Code::Listen, why.to_owned())
+        .hint("another server may run already; `listen:` and `socket:` say where")
+}
+
+fn from_store(refused: Refused) -> Error {
+    Error::new(Code::Store, refused.to_string())
+}
+
+/// Runs the server of `config` until it is told to end (SIGTERM, SIGINT); SIGHUP loads the plan anew.
+pub async fn serve(config: &Path) -> Result<(), Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let loaded = commands::load(config)?;
+    let running = start(&loaded, Clock::System, Entropy::System).await?;
+    tracing::info!(dhcp = ?running.dhcp, tftp = ?running.tftp, http = ?running.http,
+        devices = loaded.inventory.devices.len(), "serving");
+    let on = |kind| signal(kind).map_err(|error| listen(&format!("signals: {error}")));
+    let mut hangup = on(SignalKind::hangup())?;
+    let mut terminate = on(SignalKind::terminate())?;
+    let mut interrupt = on(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => match files::load(config) {
+                Ok(loaded) => {
+                    running.reload(&loaded);
+                    tracing::info!(devices = loaded.inventory.devices.len(), "a new plan is in force");
+                }
+                Err(complaints) => {
+                    for complaint in &complaints {
+                        tracing::error!(%complaint, "the plan stays as it was");
+                    }
+                }
+            },
+        }
+    }
+    tracing::info!("ending");
+    running.stop().await;
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! How a step is told and handed over: the words, and the rows for the outlets that are configured.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::meant::{Config, SlackAccess};
+use crate::domain::inventory::meant::Inventory;
+use crate::domain::notice::{Telling, Words, compose};
+use crate::service::outbox::{ChatOutlet, rows_for_handoff, rows_for_notice};
+use crate::service::plan::InForce;
+use crate::service::runner::{Spoken, Voice};
+
+/// The voice of this configuration. Devices and sites are those of the plan in force at each step.
+pub fn voice(config: &Config, plan: &InForce) -> Voice {
+    let words = Words::english();
+    let chats = Chats::of(config, &plan.get().inventory);
+    let hooks: Vec<String> = config.hooks.iter().map(|hook| hook.name.clone()).collect();
+    let plan = plan.clone();
+    Voice {
+        speak: Box::new(move |run, kind, problem, now| {
+            let telling = Telling { run, kind, problem, seq: run.seq, now };
+            let notice = compose(telling, &words);
+            let rows = rows_for_notice(&notice, &chats.of_site(&run.site));
+            Spoken { notice, rows }
+        }),
+        hand_off: Box::new(move |run, hook, now| {
+            let plan = plan.get();
+            let device = plan.inventory.device(&run.device)?;
+            hooks
+                .iter()
+                .any(|known| known == hook)
+                .then(|| rows_for_handoff(run, device, hook, now))
+        }),
+    }
+}
+
+/// Which chat hears of which site.
+struct Chats {
+    usual: Vec<ChatOutlet>,
+    by_site: BTreeMap<String, Arc<[ChatOutlet]>>,
+}
+
+impl Chats {
+    fn of(config: &Config, inventory: &Inventory) -> Self {
+        let Some(slack) = &config.slack else {
+            return Self { usual: Vec::new(), by_site: BTreeMap::new() };
+        };
+        match &slack.access {
+            SlackAccess::Webhook(_) => {
+                Self { usual: vec![ChatOutlet::SlackWebhook], by_site: BTreeMap::new() }
+            }
+            SlackAccess::BotToken(_) => {
+                let bot = |channel: &str| ChatOutlet::SlackBot { channel: channel.to_owned() };
+                let of_site = |(name, site): (&String, &Arc<_>)| {
+                    let site: &crate::domain::inventory::meant::Site = site;
+                    let channel = site.channel.as_deref()?;
+                    Some((name.clone(), Arc::from(vec![bot(channel)])))
+                };
+                Self {
+                    usual: vec![bot(&slack.channel)],
+                    by_site: inventory.sites.iter().filter_map(of_site).collect(),
+                }
+            }
+        }
+    }
+
+    fn of_site(&self, site: &str) -> Vec<ChatOutlet> {
+        self.by_site.get(site).map_or_else(|| self.usual.clone(), |chats| chats.to_vec())
+    }
+}

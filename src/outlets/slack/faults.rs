@@ -1,0 +1,489 @@
+//! The senders against a Slack that fails: under any schedule no reply comes twice, the thread keeps
+//! the order of events, and the parent ends right.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::double::{CHANNEL, Fault, Slack, TOKEN};
+use super::{Delays, Settings, Trouble, Troubles, webhook};
+use crate::clock::{Clock, Timestamp};
+use crate::domain::fault::Fault as Wrong;
+use crate::domain::notice::{ChecklistLine, Kind, LineState, Notice};
+use crate::entropy::Entropy;
+use crate::outlets::wire::{Heard, Said, serve};
+use crate::proto::slack::pacing::Limits;
+use crate::secret::Secret;
+use crate::service::memory::{Change, DeliveryState};
+use crate::service::outbox::paper::Paper;
+use crate::service::outbox::{ChatOutlet, Outbox, rows_for_notice};
+
+const QUICK: Delays = Delays {
+    backoff: Duration::from_millis(5),
+    backoff_max: Duration::from_millis(20),
+    look_after: Duration::from_millis(10),
+    set_up: Duration::from_millis(20),
+    poll: Duration::from_millis(5),
+};
+const UNPACED: Limits =
+    Limits { between_posts: Duration::ZERO, between_edits_of_one: Duration::ZERO };
+
+fn crypto() {
+    // A second test in this process finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn settings(address: SocketAddr) -> Settings {
+    crypto();
+    Settings {
+        limits: UNPACED,
+        delays: QUICK,
+        timeout: Duration::from_secs(5),
+        entropy: Entropy::seeded(1),
+        ..Settings::new(Secret::new(TOKEN), format!("http://{address}/api/"))
+    }
+}
+
+fn notice(kind: Kind, seq: u64) -> Notice {
+    let fault = match kind {
+        Kind::ActionNeeded => Some(Wrong::SwappedPair),
+        Kind::Started
+        | Kind::Progress
+        | Kind::Cleared
+        | Kind::StillWaiting
+        | Kind::Done
+        | Kind::Ended => None,
+    };
+    Notice {
+        run: "R".into(),
+        seq,
+        at: Clock::System.now(),
+        device: "acc-sw-17".into(),
+        site: "bma".into(),
+        location: "Building 2, rack 4".into(),
+        kind,
+        headline: format!("{kind:?} {seq}"),
+        body: "body".into(),
+        fault,
+        checklist: vec![ChecklistLine {
+            state: LineState::Working,
+            text: "checking cables".into(),
+            at: Some(Timestamp::from_seconds(1_795_261_396)),
+        }],
+    }
+}
+
+struct Story {
+    paper: Paper,
+    wake: watch::Sender<u64>,
+    troubles: Troubles,
+    end: watch::Sender<bool>,
+    outlets: Vec<ChatOutlet>,
+}
+
+impl Story {
+    fn new(channel: &str) -> Self {
+        Self {
+            paper: Paper::open(),
+            wake: watch::Sender::new(0),
+            troubles: Troubles::default(),
+            end: watch::Sender::new(false),
+            outlets: vec![ChatOutlet::SlackBot { channel: channel.into() }],
+        }
+    }
+
+    fn outbox(&self) -> Outbox {
+        Outbox::new(self.paper.memory.clone(), Clock::System, self.wake.subscribe())
+    }
+
+    fn start(&self, settings: Settings) -> JoinHandle<()> {
+        let (outbox, troubles) = (self.outbox(), self.troubles.clone());
+        let end = self.end.subscribe();
+        tokio::spawn(super::run(settings, outbox, Clock::System, troubles, end))
+    }
+
+    async fn tell(&self, kind: Kind, seq: u64) {
+        self.say(&notice(kind, seq)).await;
+    }
+
+    async fn say(&self, notice: &Notice) {
+        let rows: Vec<Change> = rows_for_notice(notice, &self.outlets);
+        self.paper.memory.commit(rows).await.unwrap();
+        self.wake.send_modify(|count| *count += 1);
+    }
+
+    /// Waits until every row has its end.
+    async fn settled(&self) {
+        self.until(|| self.paper.idle()).await;
+    }
+
+    async fn until(&self, mut holds: impl FnMut() -> bool) {
+        let patience = tokio::time::timeout(Duration::from_secs(30), async {
+            while !holds() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        assert!(patience.await.is_ok(), "{:?}", self.paper.states());
+    }
+}
+
+const GOOD: [Kind; 4] = [Kind::Started, Kind::Progress, Kind::Progress, Kind::Done];
+
+#[tokio::test]
+async fn a_good_run_is_one_parent_and_one_reply() {
+    let slack = Slack::default();
+    let story = Story::new(CHANNEL);
+    let _worker = story.start(settings(slack.start().await));
+    for (seq, kind) in GOOD.into_iter().enumerate() {
+        story.tell(kind, seq as u64 + 1).await;
+        story.settled().await;
+    }
+    let parents = slack.parents();
+    assert_eq!(parents.len(), 1);
+    assert_eq!((parents[0].text.as_str(), parents[0].edits), ("Done 4", 3));
+    let replies = slack.replies();
+    assert_eq!(replies.len(), 1);
+    assert_eq!(replies[0].text, "Done 4");
+    let section = replies[0].body["blocks"][0]["text"]["text"].as_str().unwrap();
+    assert_eq!(section, "<!here> *Done 4*\nbody");
+    assert_eq!(story.troubles.current(), Trouble::None);
+}
+
+#[tokio::test]
+async fn a_fault_is_a_reply_that_becomes_fixed() {
+    let slack = Slack::default();
+    let story = Story::new("#bma");
+    let _worker = story.start(settings(slack.start().await));
+    let story_line = [Kind::Started, Kind::ActionNeeded, Kind::Cleared, Kind::ActionNeeded];
+    for (seq, kind) in story_line.into_iter().enumerate() {
+        story.tell(kind, seq as u64 + 1).await;
+        story.settled().await;
+        let replies = slack.replies();
+        match seq {
+            1 => {
+                assert_eq!(replies[0].text, "ActionNeeded 2");
+                let small = replies[0].body["blocks"][1]["elements"][0]["text"].as_str();
+                assert_eq!(small, Some("G12"));
+            }
+            2 => assert_eq!(replies[0].text, "Cleared 3"),
+            // Back within a minute: the same message, no second push.
+            3 => assert_eq!(replies[0].text, "ActionNeeded 4"),
+            _ => {}
+        }
+    }
+    assert_eq!((slack.parents().len(), slack.replies().len()), (1, 1));
+    assert_eq!(slack.parents()[0].text, "ActionNeeded 4");
+}
+
+/// A schedule of faults from a seed.
+fn schedule(entropy: &Entropy) -> Vec<Fault> {
+    (0..12)
+        .map(|_| match entropy.next_u64() % 12 {
+            0 => Fault::TooFast,
+            1 | 2 => Fault::ErrorBefore,
+            3 | 4 => Fault::ErrorAfter,
+            5 => Fault::HangUpBefore,
+            6 | 7 => Fault::HangUpAfter,
+            8 => Fault::Refused("internal_error"),
+            _ => Fault::Nothing,
+        })
+        .collect()
+}
+
+async fn endure(seed: u64) {
+    let entropy = Entropy::seeded(seed);
+    let slack = Slack::default();
+    slack.state().faults = schedule(&entropy).into();
+    let story = Story::new(CHANNEL);
+    let address = slack.start().await;
+    let mut worker = story.start(settings(address));
+    let line = [
+        Kind::Started,
+        Kind::Progress,
+        Kind::ActionNeeded,
+        Kind::Cleared,
+        Kind::Progress,
+        Kind::StillWaiting,
+        Kind::ActionNeeded,
+        Kind::Cleared,
+        Kind::Done,
+    ];
+    for (seq, kind) in line.into_iter().enumerate() {
+        let mut notice = notice(kind, seq as u64 + 1);
+        if seq == 6 {
+            // Another fault than before, so it is a reply of its own.
+            notice.fault = Some(Wrong::NeighbourDown);
+        }
+        story.say(&notice).await;
+        tokio::time::sleep(Duration::from_millis(entropy.next_u64() % 30)).await;
+        if entropy.next_u64().is_multiple_of(4) {
+            // The process dies wherever it is, and starts again.
+            worker.abort();
+            let _ = worker.await;
+            worker = story.start(settings(address));
+        }
+    }
+    story.settled().await;
+    let parents = slack.parents();
+    assert_eq!(parents.len(), 1, "seed {seed}: {parents:?}");
+    assert_eq!(parents[0].text, "Done 9", "seed {seed}");
+    let keys: Vec<String> = slack.replies().into_iter().map(|reply| reply.body_key()).collect();
+    let mut ordered = keys.clone();
+    ordered.sort();
+    ordered.dedup();
+    assert_eq!(keys, ordered, "seed {seed}: twice or out of order");
+    assert_eq!(keys.last().map(String::as_str), Some("R/9/last"), "seed {seed}");
+    for row in story.paper.rows() {
+        let fine = matches!(row.state, DeliveryState::Done | DeliveryState::Superseded);
+        assert!(fine, "seed {seed}: {row:?}");
+    }
+}
+
+impl super::double::Message {
+    /// The key it was posted with; edits carry the key of their own row.
+    fn body_key(&self) -> String {
+        self.key.clone()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_schedule_of_faults_and_restarts_makes_a_reply_come_twice() {
+    let stories: Vec<_> = (0..60).map(|seed| tokio::spawn(endure(seed))).collect();
+    for story in stories {
+        story.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_post_that_was_accepted_before_a_crash_is_adopted() {
+    let slack = Slack::default();
+    slack.state().faults = [Fault::HangUpAfter].into();
+    let story = Story::new(CHANNEL);
+    let address = slack.start().await;
+    let slow = Delays { look_after: Duration::from_secs(60), ..QUICK };
+    let worker = story.start(Settings { delays: slow, ..settings(address) });
+    story.tell(Kind::Started, 1).await;
+    story.until(|| story.paper.states() == [("R/post", "unclear")]).await;
+    worker.abort();
+    // What was being waited for does not matter to a new life: it starts from the row.
+    let rows = story.paper.rows();
+    story.outbox().unclear(&rows[0], Clock::System.now(), "").await;
+    let _worker = story.start(settings(address));
+    story.settled().await;
+    assert_eq!(slack.parents().len(), 1);
+    assert_eq!(
+        story.outbox().reference("slack", "R").await.unwrap(),
+        Some(format!("{CHANNEL}/{}", slack.parents()[0].ts))
+    );
+}
+
+#[tokio::test]
+async fn without_the_history_scope_what_matters_is_repeated_and_says_so() {
+    let slack = Slack::default();
+    slack.state().blind = true;
+    let story = Story::new(CHANNEL);
+    let _worker = story.start(settings(slack.start().await));
+    story.tell(Kind::Started, 1).await;
+    story.settled().await;
+    slack.state().faults = [Fault::ErrorAfter].into();
+    story.tell(Kind::StillWaiting, 2).await;
+    story.settled().await;
+    slack.state().faults = [Fault::ErrorAfter].into();
+    story.tell(Kind::Done, 3).await;
+    story.settled().await;
+    let texts: Vec<String> = slack.replies().into_iter().map(|reply| reply.text).collect();
+    assert_eq!(texts, ["StillWaiting 2", "Done 3", "(repeat) Done 3"]);
+    assert!(story.paper.states().contains(&("R/2/still", "dead")));
+}
+
+#[tokio::test]
+async fn blind_repeats_end() {
+    let slack = Slack::default();
+    slack.state().blind = true;
+    slack.state().faults = vec![Fault::ErrorAfter; 50].into();
+    let story = Story::new(CHANNEL);
+    let _worker = story.start(settings(slack.start().await));
+    story.tell(Kind::Started, 1).await;
+    story.settled().await;
+    assert_eq!(slack.parents().len(), 4);
+}
+
+#[tokio::test]
+async fn what_was_overtaken_during_an_outage_is_not_sent() {
+    // A port that nobody listens on: reserved, then released.
+    let address = {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap()
+    };
+    let slack = Slack::default();
+    let story = Story::new(CHANNEL);
+    let _worker = story.start(settings(address));
+    let line = [Kind::Started, Kind::Progress, Kind::ActionNeeded, Kind::Cleared, Kind::Done];
+    for (seq, kind) in line.into_iter().enumerate() {
+        story.tell(kind, seq as u64 + 1).await;
+    }
+    story.until(|| matches!(story.troubles.current(), Trouble::Away(_))).await;
+    slack.start_at(address).await;
+    story.settled().await;
+    let replies: Vec<String> = slack.replies().into_iter().map(|reply| reply.text).collect();
+    assert_eq!(replies, ["Done 5"]);
+    let parents = slack.parents();
+    assert_eq!((parents.len(), parents[0].text.as_str()), (1, "Done 5"));
+    assert_eq!(story.troubles.current(), Trouble::None);
+}
+
+#[tokio::test]
+async fn retry_after_is_obeyed() {
+    let slack = Slack::default();
+    slack.state().faults = [Fault::TooFast].into();
+    let story = Story::new(CHANNEL);
+    let begun = Clock::System.instant();
+    let _worker = story.start(settings(slack.start().await));
+    story.tell(Kind::Started, 1).await;
+    story.settled().await;
+    assert!(Clock::System.instant() - begun >= Duration::from_secs(1));
+    assert_eq!(slack.state().calls.len(), 2);
+}
+
+#[tokio::test]
+async fn posts_into_one_channel_keep_their_distance() {
+    let slack = Slack::default();
+    let story = Story::new(CHANNEL);
+    let limits = Limits { between_posts: Duration::from_millis(150), ..UNPACED };
+    let begun = Clock::System.instant();
+    let _worker = story.start(Settings { limits, ..settings(slack.start().await) });
+    for run in ["A", "B", "C"] {
+        story.say(&Notice { run: run.into(), ..notice(Kind::Started, 1) }).await;
+    }
+    story.settled().await;
+    assert!(Clock::System.instant() - begun >= Duration::from_millis(300));
+    assert_eq!(slack.parents().len(), 3);
+}
+
+#[tokio::test]
+async fn a_deleted_parent_is_replaced_with_the_state_of_now() {
+    let slack = Slack::default();
+    let story = Story::new(CHANNEL);
+    let _worker = story.start(settings(slack.start().await));
+    story.tell(Kind::Started, 1).await;
+    story.settled().await;
+    slack.state().messages.clear();
+    story.tell(Kind::Done, 2).await;
+    story.settled().await;
+    assert_eq!(slack.parents().len(), 1);
+    assert_eq!(slack.parents()[0].text, "Done 2");
+    assert_eq!(slack.replies().len(), 1);
+}
+
+#[tokio::test]
+async fn blocks_that_slack_refuses_are_sent_once_more_as_text() {
+    let slack = Slack::default();
+    slack.state().faults = [Fault::Refused("invalid_blocks")].into();
+    let story = Story::new(CHANNEL);
+    let _worker = story.start(settings(slack.start().await));
+    story.tell(Kind::Started, 1).await;
+    story.settled().await;
+    assert_eq!(slack.parents()[0].text, "Started 1");
+    assert_eq!(slack.parents()[0].body["blocks"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn a_bad_token_or_channel_keeps_the_queue_and_says_what_to_do() {
+    let slack = Slack::default();
+    let story = Story::new("#nowhere");
+    let _worker = story.start(settings(slack.start().await));
+    story.tell(Kind::Started, 1).await;
+    story.until(|| story.troubles.current() != Trouble::None).await;
+    let Trouble::SetUp(why) = story.troubles.current() else { panic!("not a set-up") };
+    assert!(why.contains("invite the Greenlight app to #nowhere"), "{why}");
+    assert!(!story.paper.idle());
+
+    let story = Story::new(CHANNEL);
+    let bad = Settings { token: Secret::new("xoxb-old"), ..settings(slack.start().await) };
+    let worker = story.start(bad);
+    story.tell(Kind::Started, 1).await;
+    story.until(|| story.troubles.current() == Trouble::Off("invalid_auth".into())).await;
+    worker.abort();
+    let _worker = story.start(settings(slack.start().await));
+    story.settled().await;
+    assert_eq!(slack.parents().len(), 1);
+}
+
+#[tokio::test]
+async fn the_worker_ends_when_told() {
+    let slack = Slack::default();
+    let story = Story::new(CHANNEL);
+    let worker = story.start(settings(slack.start().await));
+    story.end.send_replace(true);
+    tokio::time::timeout(Duration::from_secs(5), worker).await.unwrap().unwrap();
+}
+
+/// A webhook that answers each call as told, then `ok`.
+async fn hooked(answers: Vec<Said>) -> (String, Arc<Mutex<Vec<Heard>>>) {
+    let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
+    let (seen, answers) = (heard.clone(), Mutex::new(answers.into_iter()));
+    let address = serve(Arc::new(move |request| {
+        seen.lock().unwrap().push(request);
+        answers.lock().unwrap().next().unwrap_or_else(|| Said::text(200, "ok"))
+    }))
+    .await;
+    (format!("http://{address}/services/T/B/x"), heard)
+}
+
+async fn by_webhook(answers: Vec<Said>, kinds: &[Kind]) -> (Vec<String>, Story) {
+    crypto();
+    let (url, heard) = hooked(answers).await;
+    let mut story = Story::new("");
+    story.outlets = vec![ChatOutlet::SlackWebhook];
+    let settings = webhook::Settings {
+        limits: UNPACED,
+        delays: QUICK,
+        ..webhook::Settings::new(Secret::new(url))
+    };
+    let worker = webhook::run(
+        settings,
+        story.outbox(),
+        Clock::System,
+        story.troubles.clone(),
+        story.end.subscribe(),
+    );
+    tokio::spawn(worker);
+    for (seq, kind) in kinds.iter().enumerate() {
+        story.tell(*kind, seq as u64 + 1).await;
+        story.settled().await;
+    }
+    let texts = heard
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|request| request.json()["text"].clone())
+        .collect::<Vec<_>>();
+    (texts.into_iter().map(|text| text.as_str().unwrap().to_owned()).collect(), story)
+}
+
+const BUSY: [Kind; 7] = [
+    Kind::Started,
+    Kind::Progress,
+    Kind::ActionNeeded,
+    Kind::Cleared,
+    Kind::ActionNeeded,
+    Kind::Cleared,
+    Kind::Done,
+];
+
+#[tokio::test]
+async fn a_webhook_carries_three_messages_a_device_at_most() {
+    let (texts, _) = by_webhook(vec![], &BUSY).await;
+    assert_eq!(texts, ["Started 1", "ActionNeeded 3", "Done 7"]);
+}
+
+#[tokio::test]
+async fn a_webhook_of_unknown_fate_repeats_only_what_matters() {
+    let fail = || Said::text(500, "no");
+    let (texts, story) = by_webhook(vec![fail(), fail()], &[Kind::Started, Kind::Done]).await;
+    assert_eq!(texts, ["Started 1", "Done 2", "(repeat) Done 2"]);
+    assert_eq!(story.paper.states(), [("R/post", "dead"), ("R/last", "done")]);
+}
