@@ -22,7 +22,8 @@ pub(super) fn checklist(run: &Run, words: &Words) -> Vec<ChecklistLine> {
     let steps: Vec<Milestone> =
         STEPS.into_iter().filter(|step| *step != Milestone::HandedOver || hands_over).collect();
     let ready = matches!(run.phase, Phase::Ready { .. });
-    // A step that was not seen is behind us once a later one was: a device may come with its address.
+    // A step that was not seen is behind us once a later one was: a device may come with its
+    // address.
     let reached = steps.iter().rposition(|step| run.milestones.contains_key(step));
     let done = if ready { steps.len() } else { reached.map_or(0, |last| last + 1) };
     steps

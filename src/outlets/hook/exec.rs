@@ -74,8 +74,8 @@ impl Caller {
         if ended.is_err() {
             group.end();
         }
-        // What a command left behind in its group may keep the output open. Only then is the group's
-        // number surely still its own, for the command itself is reaped.
+        // What a command left behind in its group may keep the output open. Only then is the
+        // group's number surely still its own, for the command itself is reaped.
         if tokio::time::timeout(LAST_WORDS, closed(&mut readers)).await.is_err() {
             group.end();
             let _ = tokio::time::timeout(LAST_WORDS, closed(&mut readers)).await;

@@ -112,8 +112,8 @@ fn judged(answer: &Answer) -> Attempt {
     }
 }
 
-/// `v1,` and the base64 HMAC-SHA256 over `id.timestamp.body` (Standard Webhooks, "Signature scheme").
-/// A secret of the form `whsec_...` is base64; any other is taken as it is.
+/// `v1,` and the base64 HMAC-SHA256 over `id.timestamp.body` (Standard Webhooks, "Signature
+/// scheme"). A secret of the form `whsec_...` is base64; any other is taken as it is.
 fn signature(secret: &Secret, id: &str, seconds: &str, body: &[u8]) -> String {
     let text = secret.expose();
     let key = text

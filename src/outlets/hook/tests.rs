@@ -322,3 +322,27 @@ async fn one_slow_device_does_not_hold_the_others() {
     let order: Vec<String> = story.told(3).await.into_iter().map(|answer| answer.run).collect();
     assert_eq!(order[2], "R1", "{order:?}");
 }
+
+#[tokio::test]
+async fn an_end_lets_the_command_under_way_finish_and_begins_no_other() {
+    let story = Story::of(&["R1"]).await;
+    let worker = story.start(shell("sleep 1; echo ok"), PATIENCE);
+    while story.paper.states()[0].1 != "sending" {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    story.end.send_replace(true);
+    let row = rows_for_handoff(&run_of("R2"), &device(), "takeover", T0);
+    story.paper.memory.commit(vec![row]).await.unwrap();
+    tokio::time::timeout(PATIENCE, worker).await.unwrap().unwrap();
+    assert_eq!(story.told(1).await, [answered(true, "ok")]);
+    assert_eq!(story.paper.states()[1].1, "pending");
+}
+
+#[tokio::test]
+async fn a_command_does_not_inherit_our_environment() {
+    // The test runner sets this one for us.
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+    let story = Story::of(&["R1"]).await;
+    let _worker = story.start(shell("echo \"[$CARGO_MANIFEST_DIR]\""), PATIENCE);
+    assert_eq!(story.told(1).await, [answered(true, "[]")]);
+}

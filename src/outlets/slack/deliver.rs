@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
+use crate::domain::notice::Kind;
 use crate::outlets::slack::methods::Fate;
 use crate::outlets::slack::{KNOWN_MAX, Sender, Trouble, render};
 use crate::proto::slack::answer::{Anchor, Outcome};
@@ -20,6 +21,14 @@ const SAME_ACTION: Duration = Duration::from_secs(60);
 const BLIND_REPEATS_MAX: u32 = 3;
 /// The prefix of what may have been said already.
 pub(super) const REPEAT: &str = "(repeat) ";
+
+/// Whether a parent with this news may wait for a free minute.
+pub(super) fn patient(kind: Kind) -> bool {
+    match kind {
+        Kind::Started | Kind::Progress | Kind::StillWaiting => true,
+        Kind::ActionNeeded | Kind::Cleared | Kind::Done | Kind::Ended => false,
+    }
+}
 
 /// What becomes of a row.
 pub(super) enum End {
@@ -144,8 +153,9 @@ impl Sender {
         if current {
             return Ok(done_with(&[(job.row.subject.clone(), anchor.to_string())]));
         }
-        let content = render::parent(&job.payload.notice);
-        match self.edit(&job.row.key, &anchor, content, true).await {
+        let notice = &job.payload.notice;
+        let content = render::parent(notice);
+        match self.edit(&job.row.key, &anchor, content, patient(notice.kind)).await {
             Outcome::Done(_) => Ok(done_with(&[])),
             Outcome::ParentLost(why) => {
                 tracing::info!(%why, run = %job.row.subject, "the parent is gone, a new one is posted");
@@ -346,10 +356,10 @@ impl Sender {
             Outcome::OurBug(why) | Outcome::ParentLost(why) => End::Dead { why },
             Outcome::Done(_) => done_with(&[]),
             Outcome::SetUp(why) => {
-                let channel = &job.payload.channel;
-                self.troubles.set(Trouble::SetUp(format!(
-                    "{why}: invite the Greenlight app to {channel}, or name another channel"
-                )));
+                let channel = job.payload.channel.clone();
+                let cure = "invite the Greenlight app to it, or name another channel";
+                let told = format!("{channel}: {why}; {cure}");
+                self.troubles.set(Trouble::SetUp { channel, why: told });
                 End::Later { wait: set_up, why }
             }
             Outcome::OutletOff(why) => {

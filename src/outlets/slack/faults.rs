@@ -1,5 +1,5 @@
-//! The senders against a Slack that fails: under any schedule no reply comes twice, the thread keeps
-//! the order of events, and the parent ends right.
+//! The senders against a Slack that fails: under any schedule no reply comes twice, the thread
+//! keeps the order of events, and the parent ends right.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -28,8 +28,12 @@ const QUICK: Delays = Delays {
     set_up: Duration::from_millis(20),
     poll: Duration::from_millis(5),
 };
-const UNPACED: Limits =
-    Limits { between_posts: Duration::ZERO, between_edits_of_one: Duration::ZERO };
+const UNPACED: Limits = Limits {
+    between_posts: Duration::ZERO,
+    between_edits_of_one: Duration::ZERO,
+    edits_for_progress: 1000,
+    edits_for_all: 1000,
+};
 
 fn crypto() {
     // A second test in this process finds it installed.
@@ -364,6 +368,25 @@ async fn posts_into_one_channel_keep_their_distance() {
 }
 
 #[tokio::test]
+async fn the_end_is_shown_even_when_progress_has_used_up_its_edits() {
+    let slack = Slack::default();
+    let story = Story::new(CHANNEL);
+    let limits = Limits { edits_for_progress: 2, edits_for_all: 3, ..UNPACED };
+    let _worker = story.start(Settings { limits, ..settings(slack.start().await) });
+    for (seq, kind) in [Kind::Started, Kind::Progress, Kind::Progress].into_iter().enumerate() {
+        story.tell(kind, seq as u64 + 1).await;
+        story.settled().await;
+    }
+    story.tell(Kind::Progress, 4).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!story.paper.idle(), "a third edit for progress was made");
+    story.tell(Kind::Done, 5).await;
+    story.settled().await;
+    assert_eq!(slack.parents()[0].text, "Done 5");
+    assert!(story.paper.states().contains(&("R/4/parent", "superseded")));
+}
+
+#[tokio::test]
 async fn a_deleted_parent_is_replaced_with_the_state_of_now() {
     let slack = Slack::default();
     let story = Story::new(CHANNEL);
@@ -397,9 +420,13 @@ async fn a_bad_token_or_channel_keeps_the_queue_and_says_what_to_do() {
     let _worker = story.start(settings(slack.start().await));
     story.tell(Kind::Started, 1).await;
     story.until(|| story.troubles.current() != Trouble::None).await;
-    let Trouble::SetUp(why) = story.troubles.current() else { panic!("not a set-up") };
-    assert!(why.contains("invite the Greenlight app to #nowhere"), "{why}");
+    let Trouble::SetUp { channel, why } = story.troubles.current() else { panic!("no set-up") };
+    assert_eq!(channel, "#nowhere");
+    assert!(why.starts_with("#nowhere: channel_not_found; invite the Greenlight app"), "{why}");
     assert!(!story.paper.idle());
+    // Another channel that works does not hide it.
+    story.troubles.answered(Some(CHANNEL));
+    assert!(matches!(story.troubles.current(), Trouble::SetUp { .. }));
 
     let story = Story::new(CHANNEL);
     let bad = Settings { token: Secret::new("xoxb-old"), ..settings(slack.start().await) };
@@ -410,6 +437,52 @@ async fn a_bad_token_or_channel_keeps_the_queue_and_says_what_to_do() {
     let _worker = story.start(settings(slack.start().await));
     story.settled().await;
     assert_eq!(slack.parents().len(), 1);
+}
+
+#[tokio::test]
+async fn action_needed_goes_before_older_edits_of_others() {
+    let slack = Slack::default();
+    let story = Story::new(CHANNEL);
+    let address = slack.start().await;
+    let worker = story.start(settings(address));
+    let of = |run: &str, kind, seq| Notice { run: run.into(), ..notice(kind, seq) };
+    for run in ["A", "B"] {
+        story.say(&of(run, Kind::Started, 1)).await;
+    }
+    story.settled().await;
+    worker.abort();
+    let _ = worker.await;
+    slack.state().calls.clear();
+    story.say(&of("B", Kind::Progress, 2)).await;
+    story.say(&of("A", Kind::ActionNeeded, 2)).await;
+    let _worker = story.start(settings(address));
+    story.settled().await;
+    let calls = slack.state().calls.clone();
+    assert_eq!(calls, ["chat.postMessage", "chat.update", "chat.update"]);
+}
+
+#[tokio::test]
+async fn names_from_devices_ping_nobody() {
+    let slack = Slack::default();
+    let story = Story::new(CHANNEL);
+    let _worker = story.start(settings(slack.start().await));
+    let evil = "<!channel> @here <@U1> `x` <https://x|y>";
+    for (seq, kind) in [Kind::Started, Kind::ActionNeeded].into_iter().enumerate() {
+        let mut notice = notice(kind, seq as u64 + 1);
+        notice.checklist[0].text = evil.into();
+        notice.device = evil.into();
+        notice.location = evil.into();
+        notice.headline = evil.into();
+        notice.body = evil.into();
+        story.say(&notice).await;
+    }
+    story.settled().await;
+    let (parents, replies) = (slack.parents(), slack.replies());
+    for message in parents.iter().chain(&replies) {
+        let all = message.body.to_string().replace("<!here> *", "").replace("<!date^", "");
+        assert!(!all.contains(['<', '`']) && !all.contains("@here"), "{all}");
+    }
+    assert_eq!((parents.len(), replies.len()), (1, 1));
 }
 
 #[tokio::test]

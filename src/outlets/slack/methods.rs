@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::outlets::call::{NoAnswer, call};
+use crate::outlets::slack::Sender;
 use crate::outlets::slack::deliver::End;
-use crate::outlets::slack::{Sender, Trouble};
 use crate::proto::slack::answer::{self, Anchor, Outcome, Search};
 use crate::proto::slack::message::{Content, Metadata, Post, Update, plain};
 use crate::proto::slack::pacing::Call;
@@ -175,7 +175,10 @@ impl Sender {
         match &outcome {
             Outcome::Done(_) => {
                 self.failures = 0;
-                self.troubles.set(Trouble::None);
+                self.troubles.answered(match kind {
+                    Call::Post { channel } => Some(channel.as_str()),
+                    Call::Edit { .. } | Call::Look => None,
+                });
             }
             Outcome::Wait(wait) => self.pacing.refused(kind, *wait, now),
             Outcome::Unsent(_)

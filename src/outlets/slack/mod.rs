@@ -1,7 +1,8 @@
 //! Slack by bot token or webhook: one serial sender that drains its rows of the outbox.
 //!
-//! A post is not idempotent at Slack's side. So a row is `Sending` on disk before its call, the call
-//! is made once, and a call whose fate is unknown is looked for by its key before it is made again.
+//! A post is not idempotent at Slack's side. So a row is `Sending` on disk before its call, the
+//! call is made once, and a call whose fate is unknown is looked for by its key before it is made
+//! again.
 
 mod deliver;
 mod methods;
@@ -186,7 +187,9 @@ impl Sender {
         let channel = row.payload["channel"].as_str().unwrap_or_default().to_owned();
         let call = match (kind, self.anchors.get(&row.subject)) {
             (DeliveryKind::Parent, Some(anchor)) => {
-                Call::Edit { anchor: anchor.clone(), progress: true }
+                let news = serde_json::from_value(row.payload["notice"]["kind"].clone());
+                let progress = news.map_or(true, deliver::patient);
+                Call::Edit { anchor: anchor.clone(), progress }
             }
             // Its own message is known only after a question to the store.
             (DeliveryKind::Cleared, _) => Call::Look,

@@ -9,8 +9,8 @@ pub enum Trouble {
     None,
     /// It cannot be reached; it is tried again by itself.
     Away(String),
-    /// A channel or the app is not set up; the text says what to do.
-    SetUp(String),
+    /// The app may not speak in this channel; the text says what to do.
+    SetUp { channel: String, why: String },
     /// The token or the address is good for nothing.
     Off(String),
 }
@@ -36,6 +36,17 @@ impl Troubles {
         self.state.subscribe()
     }
 
+    /// Slack took a call, into this channel if it was a post. A channel that is not set up stays
+    /// so until it takes one itself.
+    pub(super) fn answered(&self, posted_into: Option<&str>) {
+        if let Trouble::SetUp { channel, .. } = self.current()
+            && posted_into != Some(channel.as_str())
+        {
+            return;
+        }
+        self.set(Trouble::None);
+    }
+
     /// Sets the state; each change is logged once.
     pub(super) fn set(&self, trouble: Trouble) {
         self.state.send_if_modified(|current| {
@@ -45,7 +56,7 @@ impl Troubles {
             match &trouble {
                 Trouble::None => tracing::info!("Slack answers again"),
                 Trouble::Away(why) => tracing::warn!(%why, "Slack is away, messages wait"),
-                Trouble::SetUp(why) => tracing::error!(%why, "Slack needs to be set up"),
+                Trouble::SetUp { why, .. } => tracing::error!(%why, "Slack needs to be set up"),
                 Trouble::Off(why) => tracing::error!(%why, "Slack does not take us"),
             }
             *current = trouble;

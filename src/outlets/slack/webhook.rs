@@ -1,5 +1,5 @@
-//! Slack with nothing but a webhook's address: no `ts` comes back, so there is no thread and no edit.
-//! At most three messages a device: started, the first action needed, the end.
+//! Slack with nothing but a webhook's address: no `ts` comes back, so there is no thread and no
+//! edit. At most three messages a device: started, the first action needed, the end.
 
 use std::time::{Duration, Instant};
 
@@ -188,7 +188,7 @@ impl Sender {
         match outcome {
             Outcome::Done(_) => {
                 self.failures = 0;
-                self.troubles.set(Trouble::None);
+                self.troubles.answered(Some(""));
                 let said: Vec<_> =
                     said.map(|subject| (subject, "said".into())).into_iter().collect();
                 self.outbox.done(row, "", &said).await;
@@ -210,7 +210,8 @@ impl Sender {
             }
             Outcome::OurBug(why) | Outcome::ParentLost(why) => self.outbox.dead(row, &why).await,
             Outcome::SetUp(why) => {
-                self.troubles.set(Trouble::SetUp(why.clone()));
+                let channel = String::new();
+                self.troubles.set(Trouble::SetUp { channel, why: why.clone() });
                 self.later(row, delays.set_up, &why).await;
             }
             Outcome::OutletOff(why) => {

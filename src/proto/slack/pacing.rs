@@ -5,10 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::Anchor;
 
-/// `chat.update` is tier 3: 50 a minute over all channels. Progress takes 40 of them.
-const EDITS_FOR_PROGRESS: usize = 40;
-/// Ten are kept for edits that close an action.
-const EDITS_FOR_ALL: usize = 50;
+/// What the numbers of edits are counted over.
 const EDIT_WINDOW: Duration = Duration::from_secs(60);
 
 /// A call that is about to be made.
@@ -16,7 +13,7 @@ const EDIT_WINDOW: Duration = Duration::from_secs(60);
 pub enum Call {
     /// Into this channel, by the name we use for it.
     Post { channel: String },
-    /// Progress may wait; an edit that closes an action has a reserve.
+    /// Progress may wait; what somebody waits for has a reserve.
     Edit { anchor: Anchor, progress: bool },
     /// Looking for a post of ours.
     Look,
@@ -55,6 +52,10 @@ pub struct Limits {
     pub between_posts: Duration,
     /// Between two edits of one message.
     pub between_edits_of_one: Duration,
+    /// Edits in a minute, over all channels, that progress may take.
+    pub edits_for_progress: usize,
+    /// Edits in a minute that may be made at all.
+    pub edits_for_all: usize,
 }
 
 impl Default for Limits {
@@ -64,6 +65,9 @@ impl Default for Limits {
             between_posts: Duration::from_secs(1),
             // Nobody reads faster.
             between_edits_of_one: Duration::from_secs(3),
+            // `chat.update` is tier 3: 50 a minute. Ten are kept for what somebody waits for.
+            edits_for_progress: 40,
+            edits_for_all: 50,
         }
     }
 }
@@ -103,10 +107,12 @@ impl Pacing {
 
     /// When the budget of the last minute has room again.
     fn budget(&self, progress: bool, now: Instant) -> Option<Instant> {
-        let allowed = if progress { EDITS_FOR_PROGRESS } else { EDITS_FOR_ALL };
+        let Limits { edits_for_progress, edits_for_all, .. } = self.limits;
+        let allowed = if progress { edits_for_progress } else { edits_for_all };
         let recent = self.edits.iter().filter(|at| **at + EDIT_WINDOW > now).count();
         let over = (recent + 1).checked_sub(allowed).filter(|over| *over > 0)?;
         let first = self.edits.len() - recent;
+        // The `over` oldest of them have to leave the window.
         self.edits.get(first + over - 1).map(|at| *at + EDIT_WINDOW)
     }
 

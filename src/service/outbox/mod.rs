@@ -1,7 +1,7 @@
 //! The durable queue of what is to be told and handed over, as the outlets see it.
 //!
-//! A row is `Sending` on disk before its call is made. Whoever finds it so after a start cannot know
-//! what came of the call: the row is `Unclear`, and its outlet looks before it sends again.
+//! A row is `Sending` on disk before its call is made. Whoever finds it so after a start cannot
+//! know what came of the call: the row is `Unclear`, and its outlet looks before it sends again.
 //! Within one subject rows go one after the other; subjects do not wait for each other.
 
 mod plan;
@@ -23,8 +23,8 @@ pub use plan::{
 
 /// How many rows are looked at for one claim: more subjects than this wait their turn.
 const LOOK_MAX: u32 = 200;
-/// Rows freed in one go at start.
-const RESUME_MAX: u32 = 1000;
+/// Subjects looked through at start: as many as an inventory is expected to have devices.
+const RESUME_MAX: u32 = 100_000;
 /// Between two tries to store what became of a call.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -181,7 +181,8 @@ impl Outbox {
     }
 
     /// What became of a call has to be stored before anything else is sent, however long the disk
-    /// takes. Only the end of the store ends this; the row is then found `Sending` at the next start.
+    /// takes. Only the end of the store ends this; the row is then found `Sending` at the next
+    /// start.
     async fn settle(&self, changes: Vec<Change>) {
         while let Err(refused) = self.memory.commit(changes.clone()).await {
             if self.memory.commits.is_closed() {

@@ -1,5 +1,5 @@
-//! The other end of [`Memory`] on paper: the outbox's rules of the store in memory, for the tests of
-//! the queue and of the outlets.
+//! The other end of [`Memory`] on paper: the outbox's rules of the store in memory, for the tests
+//! of the queue and of the outlets.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
