@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use greenlight::config::meant::Ssh;
 use greenlight::entropy::Entropy;
-use greenlight::platform::{Asked, Channel, Cli, Output, Platform, Question};
+use greenlight::platform::{Channel, Cli, Output, Platform, Platforms, Question};
 use greenlight::probes::ssh;
 use greenlight::secret::Secret;
 use greenlight::service::probe::{Credential, Order, Outcome, Purpose};
@@ -104,33 +104,33 @@ fn run(command: &mut Command) {
     assert!(status.success(), "{command:?}: {status}");
 }
 
+/// The platform of the lab's devices, with the commands of a plain shell.
 fn platform(channel: Channel) -> Platform {
-    let asked = |command: &str| Asked { commands: vec![command.to_owned()] };
-    Platform {
-        id: "sh".to_owned(),
-        title: "A shell".to_owned(),
-        settle: Duration::ZERO,
-        back_deadline: Duration::ZERO,
-        must_save: false,
-        file_names: Vec::new(),
-        cli: Cli {
-            channel,
-            prompts: vec![Regex::new(r"^\$\s?$").expect("it is a pattern")],
-            enable: None,
-            preparation: vec!["export LC_ALL=C".to_owned()],
-            pagers: Vec::new(),
-            errors: vec![Regex::new("not found").expect("it is a pattern")],
-            command_timeout: Duration::from_secs(5),
-            logout: "exit".to_owned(),
-        },
-        questions: BTreeMap::from([
-            (Question::Facts, asked("printf 'one\\ntwo\\n'")),
-            (Question::Lldp, asked("no-such-command")),
-            (Question::Interfaces, asked("printf '$ \\nafter a prompt\\n'")),
-            (Question::Running, asked("seq 1 20000")),
-            (Question::Saved, asked("yes | head -c 3000000")),
-        ]),
+    let shipped = Platforms::built_in().by_id.remove("frr").expect("it is built in");
+    let mut platform = Arc::into_inner(shipped).expect("nobody else holds it");
+    platform.cli = Cli {
+        channel,
+        prompts: vec![Regex::new(r"^\$\s?$").expect("it is a pattern")],
+        enable: None,
+        preparation: vec!["export LC_ALL=C".to_owned()],
+        pagers: Vec::new(),
+        errors: vec![Regex::new("not found").expect("it is a pattern")],
+        command_timeout: Duration::from_secs(5),
+        logout: "exit".to_owned(),
+    };
+    let commands = BTreeMap::from([
+        (Question::Facts, "printf 'one\\ntwo\\n'"),
+        (Question::Lldp, "no-such-command"),
+        (Question::Interfaces, "printf '$ \\nafter a prompt\\n'"),
+        (Question::Running, "seq 1 20000"),
+        (Question::Saved, "yes | head -c 3000000"),
+    ]);
+    platform.questions.retain(|question, _| commands.contains_key(question));
+    for (question, asked) in &mut platform.questions {
+        asked.commands = vec![commands[question].to_owned()];
+        asked.readers.truncate(1);
     }
+    platform
 }
 
 fn order(server: &Server, user: &User, channel: Channel) -> Order {

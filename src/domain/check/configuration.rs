@@ -1,21 +1,12 @@
 //! Does the intended configuration run, and would it survive a reboot?
 
-use std::collections::BTreeSet;
-
-use super::{Plan, Problem, Remarks, Verdict};
+use super::{Plan, Problem, REMARKS_MAX, Remarks, Verdict};
+use crate::domain::compare;
 use crate::domain::fault::Fault;
-use crate::platform::Platform;
+use crate::platform::comparison::Comparison;
 use crate::platform::observation::{Observation, Reading};
 
-/// What one configuration lacks of another.
-struct Lacking {
-    /// How many lines were asked for.
-    planned: usize,
-    /// The missing ones, safe to be shown.
-    missing: Vec<String>,
-}
-
-/// Every line that was rendered must be running.
+/// Every line that was rendered must be running, and no line may stand where it would change a list.
 pub(super) fn running(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks) -> Verdict {
     let running = match &seen.running {
         Reading::Seen(text) => text,
@@ -24,17 +15,29 @@ pub(super) fn running(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks
             return Verdict::unknown("its platform has no question for the running configuration");
         }
     };
+    let rules = match rules(plan) {
+        Ok(rules) => rules,
+        Err(unknown) => return unknown,
+    };
     if running.trim().is_empty() {
         return Verdict::unknown("expected a running configuration, found nothing");
     }
-    let lacking = lacking(plan.rendered, running, platform(plan));
-    if lacking.planned == 0 {
+    let difference = compare::configuration(plan.rendered, running, rules);
+    if difference.planned_lines == 0 {
         return Verdict::unknown("expected a planned configuration, found no line in it");
     }
-    verdict(plan, &lacking, "running", remarks)
+    if difference.is_satisfied() {
+        return Verdict::Pass;
+    }
+    for line in difference.remarks(REMARKS_MAX) {
+        remarks.add(&line);
+    }
+    let missing = difference.missing.len() + difference.intruders.len();
+    differs(plan, "running", missing, difference.planned_lines)
 }
 
-/// Every line that runs must be saved. A platform without that question has nothing to save.
+/// What runs must be saved, and nothing else may come back with the next boot. A platform without
+/// that question has nothing to save.
 pub(super) fn saved(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks) -> Verdict {
     let saved = match &seen.saved {
         Reading::Seen(text) => text,
@@ -44,70 +47,36 @@ pub(super) fn saved(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks) 
     let Some(running) = seen.running.seen() else {
         return Verdict::unknown("the running configuration is not known to compare with");
     };
-    // Both ways: what runs must be saved, and nothing else may come back with the next boot.
-    let unsaved = lacking(running, saved, platform(plan));
-    if !unsaved.missing.is_empty() {
-        return verdict(plan, &unsaved, "saved", remarks);
-    }
-    let left_over = lacking(saved, running, platform(plan));
-    verdict(plan, &left_over, "saved", remarks)
-}
-
-fn platform<'a>(plan: &Plan<'a>) -> Option<&'a Platform> {
-    plan.platforms.get(&plan.device.platform).map(|platform| &**platform)
-}
-
-fn verdict(plan: &Plan<'_>, lacking: &Lacking, which: &str, remarks: &mut Remarks) -> Verdict {
-    if lacking.missing.is_empty() {
+    let rules = match rules(plan) {
+        Ok(rules) => rules,
+        Err(unknown) => return unknown,
+    };
+    let difference = compare::same(running, saved, rules);
+    if difference.is_empty() {
         return Verdict::Pass;
     }
-    for line in &lacking.missing {
-        remarks.add(&format!("{which} configuration differs at: {line}"));
+    for line in difference.saved_remarks(REMARKS_MAX) {
+        remarks.add(&line);
     }
-    let missing = lacking.missing.len().to_string();
-    let planned = lacking.planned.to_string();
-    Verdict::Fail(Problem::new(
-        Fault::ConfigurationDiffers,
-        &[
-            ("missing_count", &missing),
-            ("planned_count", &planned),
-            ("found", which),
-            ("location", &plan.device.location),
-        ],
-    ))
+    let others = difference.intruders.len() + difference.extra.len();
+    differs(plan, "saved", difference.missing.len() + others, difference.planned_lines)
 }
 
-/// Which lines of `wanted` are not in `found`, each below its own parents.
-fn lacking(wanted: &str, found: &str, platform: Option<&Platform>) -> Lacking {
-    let _ = platform;
-    let found: BTreeSet<Vec<&str>> = paths(found).into_iter().collect();
-    let wanted = paths(wanted);
-    let missing =
-        wanted.iter().filter(|path| !found.contains(*path)).map(|path| shown(path)).collect();
-    Lacking { planned: wanted.len(), missing }
-}
-
-/// Each line with the less indented lines it stands under; comments and empty lines fall away.
-fn paths(text: &str) -> Vec<Vec<&str>> {
-    let mut stack: Vec<(usize, &str)> = Vec::new();
-    let mut paths = Vec::new();
-    for line in text.lines() {
-        let words = line.trim();
-        if words.is_empty() || words.starts_with(['!', '#']) || words == "end" {
-            continue;
-        }
-        let indent = line.len() - line.trim_start().len();
-        while stack.last().is_some_and(|(above, _)| *above >= indent) {
-            stack.pop();
-        }
-        stack.push((indent, words));
-        paths.push(stack.iter().map(|(_, words)| *words).collect());
+fn rules<'a>(plan: &Plan<'a>) -> Result<&'a Comparison, Verdict> {
+    let id = &plan.device.platform;
+    match plan.platforms.get(id) {
+        Some(platform) => Ok(&platform.comparison),
+        None => Err(Verdict::unknown(format!("platform {id} is not known"))),
     }
-    paths
 }
 
-/// The first word only: the rest may be a secret.
-fn shown(path: &[&str]) -> String {
-    let first = path.last().and_then(|line| line.split_whitespace().next()).unwrap_or("");
-    format!("`{first} ...`")
+fn differs(plan: &Plan<'_>, which: &str, missing: usize, planned: usize) -> Verdict {
+    let fill = [
+        ("missing_count", missing.to_string()),
+        ("planned_count", planned.to_string()),
+        ("found", which.to_owned()),
+        ("location", plan.device.location.clone()),
+    ];
+    let fill: Vec<(&str, &str)> = fill.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    Verdict::Fail(Problem::new(Fault::ConfigurationDiffers, &fill))
 }

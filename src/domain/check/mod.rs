@@ -323,6 +323,7 @@ mod tests {
             Reading::Seen(vec![row("Gi1/0/49", &long, &long), row("Gi1/0/50", "dist-2", "48")]);
         let findings = scene.judge(&seen);
         assert!(format!("{findings:?}").len() < 20_000);
-        assert_eq!(findings.remarks.last().map(String::as_str), Some("and 460 more remarks"));
+        let last = findings.remarks.last().map_or("", String::as_str);
+        assert!(last.starts_with("and ") && last.ends_with(" more"), "{last}");
     }
 }

@@ -44,7 +44,7 @@ impl Scene {
         let rendered = "hostname acc-sw-17\nusername ops secret hunter2\n\
                         interface Gi1/0/49\n description to dist-1\n!\nend\n";
         let rendered = rendered.to_owned();
-        Self { inventory, platforms: Platforms::default(), rendered, due: true }
+        Self { inventory, platforms: Platforms::built_in(), rendered, due: true }
     }
 
     /// The device sees everything as it was planned.

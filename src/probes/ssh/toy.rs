@@ -13,7 +13,7 @@ use russh::{Channel as Opened, ChannelId, Preferred, Pty, cipher, kex, mac};
 use tokio::net::TcpListener;
 
 use crate::config::meant::Ssh;
-use crate::platform::{Asked, Channel, Cli, Enable, Platform, Question};
+use crate::platform::{Channel, Cli, Enable, Platform, Platforms, Question};
 use crate::secret::Secret;
 use crate::service::probe::{Credential, Order, Purpose};
 
@@ -339,34 +339,34 @@ pub(super) fn settings() -> Ssh {
     }
 }
 
+/// Cisco IOS with the toy's few commands.
 fn platform(channel: Channel) -> Platform {
-    let asked = |command: &str| Asked { commands: vec![command.to_owned()] };
-    Platform {
-        id: "toy".to_owned(),
-        title: "Toy".to_owned(),
-        settle: Duration::ZERO,
-        back_deadline: Duration::ZERO,
-        must_save: true,
-        file_names: Vec::new(),
-        cli: Cli {
-            channel,
-            prompts: vec![r"^[A-Za-z0-9-]+[>#]$".parse().unwrap()],
-            enable: Some(Enable {
-                command: "enable".to_owned(),
-                unprivileged: ">$".parse().unwrap(),
-                password_prompt: "^Password:".parse().unwrap(),
-            }),
-            preparation: vec!["terminal length 0".to_owned()],
-            pagers: Vec::new(),
-            errors: vec!["^% Invalid".parse().unwrap()],
-            command_timeout: Duration::from_millis(1500),
-            logout: "exit".to_owned(),
-        },
-        questions: BTreeMap::from([
-            (Question::Facts, asked("show version")),
-            (Question::Lldp, asked("show lldp")),
-            (Question::Running, asked("show running-config")),
-            (Question::Save, asked("write memory")),
-        ]),
+    let shipped = Platforms::built_in().by_id.remove("cisco_ios").expect("it is built in");
+    let mut platform = Arc::into_inner(shipped).expect("nobody else holds it");
+    platform.cli = Cli {
+        channel,
+        prompts: vec![r"^[A-Za-z0-9-]+[>#]$".parse().unwrap()],
+        enable: Some(Enable {
+            command: "enable".to_owned(),
+            unprivileged: ">$".parse().unwrap(),
+            password_prompt: "^Password:".parse().unwrap(),
+        }),
+        preparation: vec!["terminal length 0".to_owned()],
+        pagers: Vec::new(),
+        errors: vec!["^% Invalid".parse().unwrap()],
+        command_timeout: Duration::from_millis(1500),
+        logout: "exit".to_owned(),
+    };
+    let commands = BTreeMap::from([
+        (Question::Facts, "show version"),
+        (Question::Lldp, "show lldp"),
+        (Question::Running, "show running-config"),
+        (Question::Save, "write memory"),
+    ]);
+    platform.questions.retain(|question, _| commands.contains_key(question));
+    for (question, asked) in &mut platform.questions {
+        asked.commands = vec![commands[question].to_owned()];
+        asked.readers.truncate(1);
     }
+    platform
 }
