@@ -1,9 +1,10 @@
-//! Every question of every platform, proven by raw answers: `tests/platforms/<os>/<question>/<story>.raw`
-//! holds what the device said, `<story>.yaml` what we read. A question without a sample fails.
+//! Every question of every platform, proven by raw answers:
+//! `tests/platforms/<os>/<question>/<story>.raw` holds what the device said, `<story>.yaml` what we
+//! read. A question without a sample fails.
 //!
-//! A question of several commands holds their answers one after the other, each below a line `$ command`;
-//! a first line `% refused: why` in an answer stands for one that the device refused. Where the whole answer
-//! is the reading, the expectation is `seen: (the answer)`.
+//! A question of several commands holds their answers one after the other, each below a line `$
+//! command`; a first line `% refused: why` in an answer stands for one that the device refused.
+//! Where the whole answer is the reading, the expectation is `seen: (the answer)`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -149,8 +150,9 @@ fn every_folder_of_samples_belongs_to_a_question() {
         let entries = std::fs::read_dir(folder).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     };
+    let platforms = Platforms::built_in();
     for platform in names(&root) {
-        assert!(Platforms::built_in().get(&platform).is_some(), "{platform}");
+        assert!(platforms.get(&platform).is_some(), "{platform}");
         for question in names(&root.join(&platform)) {
             assert!(known.contains(question.as_str()), "{platform}/{question}");
             for file in names(&root.join(&platform).join(&question)) {

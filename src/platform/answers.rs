@@ -2,7 +2,8 @@
 
 use crate::platform::AnswerFacts;
 
-/// One option of OFFER and ACK. Of several answers with one code the first that can be filled is sent.
+/// One option of OFFER and ACK. Of several answers with one code the first that can be filled is
+/// sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The option's code.

@@ -1,11 +1,12 @@
-//! What a platform's configuration text means when two of them are compared. Only the rules: `domain/compare`
-//! does the comparing.
+//! What a platform's configuration text means when two of them are compared. Only the rules:
+//! `domain/compare` does the comparing.
 
 use regex::Regex;
 
 use crate::platform::ports::Ports;
 
-/// The rules of one platform. Each pattern meets a line without its indentation, inner spaces joined to one.
+/// The rules of one platform. Each pattern meets a line without its indentation, inner spaces
+/// joined to one.
 #[derive(Debug, Default)]
 pub struct Comparison {
     /// Lines that mean nothing: comments, counters, time stamps, versions.
@@ -14,17 +15,19 @@ pub struct Comparison {
     pub ignored_blocks: Vec<Regex>,
     /// Lines that only close a block: indentation already says where it ends.
     pub closers: Vec<Regex>,
-    /// Lines with a secret in the group `secret`: the device stores a hash or a cipher of what it was given,
-    /// so only its presence can be compared with the plan.
+    /// Lines with a secret in the group `secret`: the device stores a hash or a cipher of what it
+    /// was given, so only its presence can be compared with the plan.
     pub secrets: Vec<Regex>,
-    /// Planned lines that leave no trace in a running configuration, such as `no shutdown`. When such a line
-    /// begins with `no `, its opposite in the same block is still a difference.
+    /// Planned lines that leave no trace in a running configuration, such as `no shutdown`. When
+    /// such a line begins with `no `, its opposite in the same block is still a difference.
     pub traceless: Vec<Regex>,
-    /// Headers of blocks in which the order of lines matters, and where a line nobody planned is a fault.
+    /// Headers of blocks in which the order of lines matters, and where a line nobody planned is a
+    /// fault.
     pub ordered: Vec<Regex>,
     /// Lines that form such a block without a header; the group `list` names the block.
     pub ordered_lines: Vec<Regex>,
-    /// What the device adds or forgets, in the group `drop`: taken away on both sides before comparing.
+    /// What the device adds or forgets, in the group `drop`: taken away on both sides before
+    /// comparing.
     pub dropped: Vec<Regex>,
     /// Headers that name a port in the group `port`, which is brought to one spelling.
     pub port_headers: Vec<Regex>,

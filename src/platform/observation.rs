@@ -1,4 +1,5 @@
-//! What a device said about itself, after its output was read. No judgement here: `domain/check` judges.
+//! What a device said about itself, after its output was read. No judgement here: `domain/check`
+//! judges.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,8 @@ pub enum Reading<T> {
     Seen(T),
     /// The device answered something we could not read to the end, or did not answer.
     Unreadable {
-        /// What was expected, what was found, where. Device text in it is raw: escape it on the way out.
+        /// What was expected, what was found, where. Device text in it is raw: escape it on the way
+        /// out.
         why: String,
     },
     /// The platform has no such question.

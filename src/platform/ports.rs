@@ -19,8 +19,8 @@ pub struct PortType {
 }
 
 impl Ports {
-    /// `Gi1/0/47`, `GigabitEthernet1/0/47` and `gigabitethernet 1/0/47` become `gigabitethernet1/0/47`.
-    /// A word that is no known type stays as it is.
+    /// `Gi1/0/47`, `GigabitEthernet1/0/47` and `gigabitethernet 1/0/47` become
+    /// `gigabitethernet1/0/47`. A word that is no known type stays as it is.
     pub fn canonical(&self, name: &str) -> String {
         let name = name.trim();
         if !self.fold_case {

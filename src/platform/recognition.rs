@@ -1,4 +1,5 @@
-//! Whose request is this? A platform's conditions on a DHCPv4 request. Options are bytes from strangers.
+//! Whose request is this? A platform's conditions on a DHCPv4 request. Options are bytes from
+//! strangers.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +32,8 @@ pub enum Field {
     VendorClass,
     /// Option 61, the client identifier with its type byte (RFC 2132 section 9.14).
     ClientId,
-    /// Option 77, the user class (RFC 3004): as sent by those who forget the lengths, or any instance of it.
+    /// Option 77, the user class (RFC 3004): as sent by those who forget the lengths, or any
+    /// instance of it.
     UserClass,
     /// Option 124, the vendor-identifying class (RFC 3925 section 3) of this enterprise.
     VendorIdentifying { enterprise: u32 },
@@ -93,7 +95,8 @@ impl Field {
     }
 }
 
-/// RFC 3004 section 4: instances of one length byte and data each. Nothing if the lengths do not add up.
+/// RFC 3004 section 4: instances of one length byte and data each. Nothing if the lengths do not
+/// add up.
 fn user_classes(mut raw: &[u8]) -> Vec<Vec<u8>> {
     let mut classes = Vec::new();
     while let Some((length, rest)) = raw.split_first() {
@@ -106,7 +109,8 @@ fn user_classes(mut raw: &[u8]) -> Vec<Vec<u8>> {
     classes
 }
 
-/// RFC 3925 section 3: four bytes of enterprise, one of length, data. What is cut short is left out.
+/// RFC 3925 section 3: four bytes of enterprise, one of length, data. What is cut short is left
+/// out.
 fn vendor_classes(mut raw: &[u8], enterprise: u32) -> Vec<Vec<u8>> {
     let mut classes = Vec::new();
     while let Some((head, rest)) = raw.split_first_chunk::<5>() {

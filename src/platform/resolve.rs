@@ -1,4 +1,5 @@
-//! From a platform file as written to a platform as meant. All complaints about a file come together.
+//! From a platform file as written to a platform as meant. All complaints about a file come
+//! together.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use crate::platform::answers::{Answer, Template, Value};
 use crate::platform::comparison::{Comparison, Delimited};
 use crate::platform::ports::{PortType, Ports};
 use crate::platform::recognition::{Condition, Field as Sighting, Rule};
-use crate::platform::written::{self, Text};
+use crate::platform::written::{self, Spanned, Text};
 use crate::platform::{Channel, Cli, Complaint, Enable, Platform};
 
 mod questions;
@@ -35,7 +36,7 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    fn complain(&mut self, at: &Text, message: impl Into<String>, hint: &str) {
+    fn complain<T>(&mut self, at: &Spanned<T>, message: impl Into<String>, hint: &str) {
         let (line, column) = written::place(at);
         self.complaints.push(Complaint {
             file: self.file.to_owned(),
@@ -101,20 +102,26 @@ impl Desk<'_> {
         }
     }
 
-    fn rule(&mut self, written: written::Rule) -> Rule {
-        let vendor = written.vendor_identifying.map(|vendor| {
+    fn rule(&mut self, written: Spanned<written::Rule>) -> Rule {
+        let Spanned { value: rule, referenced, defined } = written;
+        let at = Spanned { value: (), referenced, defined };
+        let vendor = rule.vendor_identifying.map(|vendor| {
             (Sighting::VendorIdentifying { enterprise: vendor.enterprise }, vendor.class)
         });
         let fields = [
-            (Sighting::HostName, written.host_name),
-            (Sighting::VendorClass, written.vendor_class),
-            (Sighting::ClientId, written.client_id),
-            (Sighting::UserClass, written.user_class),
-            (Sighting::Mac, written.mac),
+            (Sighting::HostName, rule.host_name),
+            (Sighting::VendorClass, rule.vendor_class),
+            (Sighting::ClientId, rule.client_id),
+            (Sighting::UserClass, rule.user_class),
+            (Sighting::Mac, rule.mac),
         ];
         let fields = fields.into_iter().filter_map(|(field, text)| Some((field, text?)));
+        let fields: Vec<(Sighting, Text)> = fields.chain(vendor).collect();
+        if fields.is_empty() {
+            self.complain(&at, "a rule without a condition", "it would match nobody: remove it");
+        }
         let conditions =
-            fields.chain(vendor).filter_map(|(field, text)| self.condition(field, &text)).collect();
+            fields.iter().filter_map(|(field, text)| self.condition(*field, text)).collect();
         Rule { conditions }
     }
 
@@ -156,23 +163,17 @@ impl Desk<'_> {
                 }
             },
             (None, None, true) => Value::ServerAddress,
-            (text, bytes, _) => {
-                let message = format!("option {} needs one value", written.option);
+            (Some(_), Some(_), _)
+            | (Some(_), None, true)
+            | (None, Some(_), true)
+            | (None, None, false) => {
+                let message = format!("option {} needs one value", written.option.value);
                 let hint = "write one of `text`, `bytes` and `server_address: true`";
-                match text.as_ref().or(bytes.as_ref()) {
-                    Some(at) => self.complain(at, message, hint),
-                    None => self.complaints.push(Complaint {
-                        file: self.file.to_owned(),
-                        line: 0,
-                        column: 0,
-                        message,
-                        hint: hint.to_owned(),
-                    }),
-                }
+                self.complain(&written.option, message, hint);
                 return None;
             }
         };
-        Some(Answer { option: written.option, value })
+        Some(Answer { option: written.option.value, value })
     }
 
     fn comparison(&mut self, written: written::Comparison, ports: Ports) -> Comparison {

@@ -1,9 +1,10 @@
-//! A platform file as written. Only this file knows YAML; `resolve` turns what it yields into what is meant.
+//! A platform file as written. Only this file knows YAML; `resolve` turns what it yields into what
+//! is meant.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_saphyr::Spanned;
+pub use serde_saphyr::Spanned;
 
 use crate::platform::Complaint;
 
@@ -18,7 +19,7 @@ pub struct Platform {
     pub back_deadline: Option<Text>,
     pub must_save: bool,
     #[serde(default)]
-    pub recognise: Vec<Rule>,
+    pub recognise: Vec<Spanned<Rule>>,
     #[serde(default)]
     pub dhcp: Vec<Answer>,
     #[serde(default)]
@@ -52,7 +53,7 @@ pub struct VendorIdentifying {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
-    pub option: u8,
+    pub option: Spanned<u8>,
     pub text: Option<Text>,
     pub bytes: Option<Text>,
     #[serde(default)]
@@ -226,7 +227,7 @@ pub fn read(file: &str, text: &str) -> Result<Platform, Complaint> {
     })
 }
 
-/// Line and column of a text, both from 1.
-pub fn place(text: &Text) -> (u64, u64) {
-    (text.referenced.line(), text.referenced.column())
+/// Line and column of what was written, both from 1.
+pub fn place<T>(written: &Spanned<T>) -> (u64, u64) {
+    (written.referenced.line(), written.referenced.column())
 }

@@ -1,8 +1,8 @@
 //! The running configuration against the rendered one, and the saved one against the running one.
 //!
-//! Both texts become trees by indentation; the platform's rules say what is noise, where order counts and
-//! which values are secrets. Lines are compared as written: abbreviations are not expanded, so a template says
-//! what the device will print. A [`Difference`] never holds a secret.
+//! Both texts become trees by indentation; the platform's rules say what is noise, where order
+//! counts and which values are secrets. Lines are compared as written: abbreviations are not
+//! expanded, so a template says what the device will print. A [`Difference`] never holds a secret.
 
 use std::collections::HashMap;
 
@@ -16,10 +16,12 @@ use tree::{Secrets, Tree};
 /// Most characters of one line in a remark.
 const REMARK_CHARACTERS_MAX: usize = 200;
 
-/// What one configuration has and the other has not. All texts are masked: `<secret>` stands for values.
+/// What one configuration has and the other has not. All texts are masked: `<secret>` stands for
+/// values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// Lines that should be there and are not. A line in the wrong place of an ordered block is one of them.
+    /// Lines that should be there and are not. A line in the wrong place of an ordered block is one
+    /// of them.
     pub missing: Vec<Line>,
     /// Lines of the other side inside a block where nothing else may stand, such as an access list.
     pub intruders: Vec<Line>,
@@ -38,8 +40,8 @@ pub struct Line {
 }
 
 impl Difference {
-    /// True if every planned line was found and no block was intruded upon. Extra lines are allowed:
-    /// a device has defaults.
+    /// True if every planned line was found and no block was intruded upon. Extra lines are
+    /// allowed: a device has defaults.
     pub fn is_satisfied(&self) -> bool {
         self.missing.is_empty() && self.intruders.is_empty()
     }
@@ -94,7 +96,8 @@ pub fn configuration(rendered: &str, running: &str, rules: &Comparison) -> Diffe
 }
 
 /// Whether the saved configuration is the running one: `missing` runs and is not saved, `extra` and
-/// `intruders` are saved and do not run. Here secrets are compared by value, as the device stored both.
+/// `intruders` are saved and do not run. Here secrets are compared by value, as the device stored
+/// both.
 pub fn same(running: &str, saved: &str, rules: &Comparison) -> Difference {
     compare(running, saved, Secrets::ByValue, rules)
 }
@@ -161,10 +164,13 @@ impl Search<'_> {
         }
     }
 
-    /// A line that leaves no trace is missed only if its opposite is there.
+    /// A line that leaves no trace, with everything below it, is missed only if its opposite is
+    /// there.
     fn left_no_trace(&self, planned: usize, found: usize) -> bool {
         let node = &self.planned.nodes[planned];
-        if self.secrets == Secrets::ByValue || !node.traceless {
+        let all_traceless =
+            self.planned.below(planned).iter().all(|node| self.planned.nodes[*node].traceless);
+        if self.secrets == Secrets::ByValue || !all_traceless {
             return false;
         }
         let opposite = match node.key.strip_prefix("no ") {
@@ -211,10 +217,15 @@ impl Search<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::platform::Platforms;
+
+    /// Read once: the property tests ask for it a thousand times.
+    static PLATFORMS: LazyLock<Platforms> = LazyLock::new(Platforms::built_in);
 
     const IOS: &str = "\
 hostname acc-sw1
@@ -332,7 +343,7 @@ line vty
 ";
 
     fn check(platform: &str, rendered: &str, running: &str) -> Difference {
-        configuration(rendered, running, &Platforms::built_in().by_id[platform].comparison)
+        configuration(rendered, running, &PLATFORMS.by_id[platform].comparison)
     }
 
     fn ios(change: impl Fn(&str) -> String) -> Vec<String> {
@@ -376,6 +387,17 @@ line vty
             running.replace(" description to dist1\n", " description to dist1\n shutdown\n")
         };
         assert_eq!(ios(shut), ["missing: interface Gi1/0/47 > no shutdown"]);
+    }
+
+    #[test]
+    fn an_interface_that_frr_does_not_print_is_only_missed_for_its_lines() {
+        let bare = "interface swp1\n no shutdown\nexit\n";
+        assert!(check("frr", bare, FRR).is_satisfied());
+        let lines = "interface swp1\n no shutdown\n ip address 10.0.0.1/31\nexit\n";
+        assert_eq!(
+            check("frr", lines, FRR).remarks(9),
+            ["missing: interface swp1", "missing: interface swp1 > ip address 10.0.0.1/31"]
+        );
     }
 
     #[test]
@@ -444,7 +466,7 @@ line vty
 
     #[test]
     fn saved_equals_running_but_for_noise() {
-        let rules = &Platforms::built_in().by_id["frr"].comparison;
+        let rules = &PLATFORMS.by_id["frr"].comparison;
         assert!(same(FRR, FRR_SAVED, rules).is_empty());
         let other = FRR_SAVED.replace("hunter2", "hunter3");
         let difference = same(FRR, &other, rules);
@@ -482,13 +504,17 @@ line vty
     /// Blocks of a made-up configuration: a header and its lines.
     fn blocks() -> impl Strategy<Value = Vec<(String, Vec<String>)>> {
         let lines = prop::collection::btree_set("[a-f]{1,3} [0-9]{1,2}", 0..5);
-        prop::collection::btree_map("(interface swp|router bgp |vlan )[0-9]{1,2}", lines, 1..8)
-            .prop_map(|blocks| {
-                blocks
-                    .into_iter()
-                    .map(|(header, lines)| (header, lines.into_iter().collect()))
-                    .collect()
-            })
+        prop::collection::btree_map(
+            "(router bgp |route-map X permit |vlan )[0-9]{1,2}",
+            lines,
+            1..8,
+        )
+        .prop_map(|blocks| {
+            blocks
+                .into_iter()
+                .map(|(header, lines)| (header, lines.into_iter().collect()))
+                .collect()
+        })
     }
 
     fn text(blocks: &[(String, Vec<String>)]) -> String {
@@ -502,7 +528,8 @@ line vty
     proptest! {
         #[test]
         fn shuffling_and_noise_lose_nothing(
-            (planned, shuffled) in blocks().prop_flat_map(|b| (Just(b.clone()), Just(b).prop_shuffle())),
+            (planned, shuffled) in
+                blocks().prop_flat_map(|b| (Just(b.clone()), Just(b).prop_shuffle())),
             noise in blocks(),
         ) {
             let mut running = text(&shuffled);
@@ -514,7 +541,11 @@ line vty
         }
 
         #[test]
-        fn one_line_taken_away_is_always_found(blocks in blocks(), block: prop::sample::Index, line: prop::sample::Index) {
+        fn one_line_taken_away_is_always_found(
+            blocks in blocks(),
+            block: prop::sample::Index,
+            line: prop::sample::Index,
+        ) {
             let mut running = blocks.clone();
             let lines = &mut running[block.index(blocks.len())].1;
             let expected = if lines.is_empty() {
@@ -529,8 +560,11 @@ line vty
         }
 
         #[test]
-        fn any_two_texts_are_compared_without_panic(one in "(?s).{0,400}", other in "(?s).{0,400}") {
-            for platform in Platforms::built_in().by_id.values() {
+        fn any_two_texts_are_compared_without_panic(
+            one in "(?s).{0,400}",
+            other in "(?s).{0,400}",
+        ) {
+            for platform in PLATFORMS.by_id.values() {
                 let rules = &platform.comparison;
                 prop_assert!(same(&one, &one, rules).is_empty());
                 let _ = configuration(&one, &other, rules);
@@ -541,11 +575,10 @@ line vty
 
     #[test]
     fn every_single_line_of_the_switch_is_proven() {
-        let platforms = Platforms::built_in();
         for (platform, rendered, running) in
             [("cisco_ios", IOS, IOS_RUNNING), ("frr", FRR_RENDERED, FRR)]
         {
-            let rules = &platforms.by_id[platform].comparison;
+            let rules = &PLATFORMS.by_id[platform].comparison;
             let lines: Vec<&str> = running.lines().collect();
             let mut found = 0;
             for gone in 0..lines.len() {

@@ -9,12 +9,14 @@ use crate::platform::comparison::Comparison;
 /// What stands where a secret stood.
 pub const MASK: &str = "<secret>";
 
-/// Words after which a value is hidden even where a platform's rules say nothing. Hiding too much costs a
-/// word in a remark; hiding too little costs a password.
+/// Words after which a value is hidden even where a platform's rules say nothing. Hiding too much
+/// costs a word in a remark; hiding too little costs a password.
 static TELLTALE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
-        r"(?i)(?:^|[\s-])(?:passwords?|passphrase|secret|community|psk|key|(?:key|keyed)-?string|auth|priv|md5|hmac\S*|sha\S*)\s+(?P<secret>\S.*)$",
-    )
+    Regex::new(concat!(
+        r"(?i)(?:^|[\s-])",
+        r"(?:passwords?|passphrase|secret|community|psk|key|(?:key|keyed)-?string",
+        r"|auth|priv|md5|hmac\S*|sha\S*)\s+(?P<secret>\S.*)$",
+    ))
     .expect("a fixed pattern, compiled by every test of this module")
 });
 

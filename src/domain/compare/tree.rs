@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use crate::domain::compare::{Line, secrets};
 use crate::platform::comparison::Comparison;
 
-/// Deepest nesting that is followed; no platform goes beyond six. What is deeper hangs on the last level.
+/// Deepest nesting that is followed; no platform goes beyond six. What is deeper hangs on the last
+/// level.
 pub const DEPTH_MAX: usize = 16;
 
 /// How lines with secrets are compared.

@@ -14,7 +14,8 @@ pub struct Path(Vec<Step>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
-    /// A key of an object or an index of an array. `optional` (a final `?`): its absence means "none".
+    /// A key of an object or an index of an array. `optional` (a final `?`): its absence means
+    /// "none".
     Key { name: String, optional: bool },
     /// `*`: every element of an array, every value of an object.
     Each,

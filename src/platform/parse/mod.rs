@@ -1,5 +1,5 @@
-//! What did the device say? Outputs of commands become an [`Observation`], or stay visibly unreadable:
-//! an empty list is a statement of the device, never our failure to read one.
+//! What did the device say? Outputs of commands become an [`Observation`], or stay visibly
+//! unreadable: an empty list is a statement of the device, never our failure to read one.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,8 @@ pub struct Reader {
     pub method: Method,
     /// What every row must tell, or the facts as a whole.
     pub must: Vec<Field>,
-    /// The time after which this platform forgets a neighbour, in seconds; gives `remaining_seconds` its meaning.
+    /// The time after which this platform forgets a neighbour, in seconds; gives
+    /// `remaining_seconds` its meaning.
     pub hold_seconds: Option<u64>,
     /// What a `link` that is up looks like, and one that is not. Anything else is unreadable.
     pub link: Option<(Regex, Regex)>,
@@ -42,8 +43,8 @@ pub enum Method {
     JsonRows(json::Rows),
     /// JSON, one row in all.
     JsonFields(Vec<(Field, Vec<json::Path>)>),
-    /// Regular expressions over the whole text whose groups are named like fields. Each one is tried;
-    /// all its matches count for serials, the first match of the first pattern for the rest.
+    /// Regular expressions over the whole text whose groups are named like fields. Each one is
+    /// tried; all its matches count for serials, the first match of the first pattern for the rest.
     Patterns(Vec<Regex>),
     /// The text itself is the answer.
     Text(text::Rule),

@@ -68,8 +68,8 @@ fn neighbour(row: &Row, hold_seconds: Option<u64>) -> Result<Neighbour, String> 
     })
 }
 
-/// A neighbour heard just now has its whole hold time left. If more than the usual is left, the far end
-/// announced a longer one, and nothing can be said.
+/// A neighbour heard just now has its whole hold time left. If more than the usual is left, the far
+/// end announced a longer one, and nothing can be said.
 fn last_heard(row: &Row, hold_seconds: Option<u64>) -> Result<Option<u64>, String> {
     let (Some(text), Some(hold)) = (get(row, Field::RemainingSeconds), hold_seconds) else {
         return Ok(None);

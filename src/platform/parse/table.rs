@@ -1,8 +1,8 @@
 //! Text answers, read by TextFSM templates of our own.
 //!
-//! A template of ours places every line: each state ends in a rule that turns whatever is left into an
-//! error. The engine takes a pattern that runs into its backtrack limit for one that does not match, so
-//! such a line ends there too, and the answer is unreadable instead of short.
+//! A template of ours places every line: each state ends in a rule that turns whatever is left into
+//! an error. The engine takes a pattern that runs into its backtrack limit for one that does not
+//! match, so such a line ends there too, and the answer is unreadable instead of short.
 
 use regex::Regex;
 use textfsm_core::{LineOp, Template, ValueOption};
@@ -21,7 +21,8 @@ pub struct Table {
     pub count_required: bool,
 }
 
-/// Longest line that is looked at. Legitimate ones stay far below; longer ones are somebody's flood.
+/// Longest line that is looked at. Legitimate ones stay far below; longer ones are somebody's
+/// flood.
 const LINE_BYTES_MAX: usize = 4096;
 
 impl Table {
@@ -146,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_pattern_that_backtracks_without_end_is_unreadable() {
-        let template = "Value NAME (\\S+)\n\nStart\n  ^(?:(?:a+)+)+(?=b)${NAME} -> Record\n  ^. -> Error\n\nEOF\n";
+        let template = "Value NAME (\\S+)\n\nStart\n  \
+            ^(?:(?:a+)+)+(?=b)${NAME} -> Record\n  ^. -> Error\n\nEOF\n";
         let template = Template::parse_str(template).unwrap();
         let fields = Table::check(&template).unwrap();
         let table = Table { template, fields, count: None, count_required: false };
