@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::clock::{Clock, Timestamp};
+use crate::daemon::{self, commands};
 use crate::demo::doubles::Doubles;
 use crate::demo::people::{Deed, Read};
 use crate::demo::show::Show;
@@ -25,6 +26,8 @@ use crate::service::runner::Told;
 use crate::sim::device::Pace;
 use crate::sim::diary::{Diary, Entry};
 
+pub use crate::faces::cli::Demo as Options;
+
 pub mod doubles;
 pub mod people;
 pub mod plan;
@@ -32,15 +35,6 @@ pub mod show;
 pub mod site;
 pub mod stories;
 pub mod watch;
-
-/// How the demo is to run.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Options {
-    /// Events as lines of JSON on standard output instead of a picture.
-    pub json: bool,
-    /// 2 is twice as fast.
-    pub speed: f64,
-}
 
 /// A running server, as far as the demo needs it.
 pub struct Server {
@@ -60,8 +54,20 @@ const QUIET: Duration = Duration::from_millis(1500);
 /// Between two pictures.
 const FRAME: Duration = Duration::from_millis(150);
 
-/// Runs all stories and prints how they ended.
-pub async fn run(options: Options, start: Start) -> Result<(), Error> {
+/// The demo against this program's own server.
+pub async fn run(options: &Options) -> Result<(), Error> {
+    let start: Start = Box::new(|config| {
+        Box::pin(async move {
+            let loaded = commands::load(&config)?;
+            let running = daemon::start(&loaded, Clock::System, Entropy::System).await?;
+            Ok(Server { feed: running.feed(), stop: Box::pin(running.stop()) })
+        })
+    });
+    run_against(options, start).await
+}
+
+/// Runs all stories against the server that `start` starts, and prints how they ended.
+pub async fn run_against(options: &Options, start: Start) -> Result<(), Error> {
     if !(0.1..=20.0).contains(&options.speed) {
         let text = format!("a speed from 0.1 to 20 is expected, found {}", options.speed);
         return Err(Error::new(Code::BadRequest, text));
@@ -94,7 +100,7 @@ struct Stage {
 }
 
 async fn play(
-    options: Options,
+    options: &Options,
     start: Start,
     directory: &Path,
     (clock, entropy): (Clock, Entropy),
@@ -143,7 +149,7 @@ async fn play(
 }
 
 impl Stage {
-    async fn perform(&mut self, options: Options) -> Result<(), Error> {
+    async fn perform(&mut self, options: &Options) -> Result<(), Error> {
         let mut show = Show::new(options.json, &self.stories, self.clock.now());
         let mut watch = Watch::new(&self.stories);
         let (site, stories) = (self.site.clone(), self.stories.clone());

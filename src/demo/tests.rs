@@ -206,6 +206,6 @@ fn every_planned_device_has_a_file_that_a_transfer_can_break_in() {
 fn a_bad_speed_is_refused_before_anything_starts() {
     let start: Start = Box::new(|_| panic!("nothing may start"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let refused = runtime.block_on(run(Options { json: false, speed: 0.0 }, start));
+    let refused = runtime.block_on(run_against(&Options { json: false, speed: 0.0 }, start));
     assert_eq!(refused.unwrap_err().code, Code::BadRequest);
 }
