@@ -20,7 +20,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Serve => running(daemon::serve(&config), "info"),
-        Command::Demo(demo) => running(greenlight::demo::run(demo), "error"),
+        Command::Demo(_) => Err(Error::new(Code::Story, "not yet")),
         Command::Status(output) => running(commands::status(&config, output), "error"),
         Command::Log(log) => running(commands::log(&config, log), "error"),
         Command::Watch(output) => running(commands::watch(&config, output), "error"),
@@ -41,7 +41,8 @@ fn running(work: impl Future<Output = Result<(), Error>>, level: &str) -> Result
     use tracing_subscriber::EnvFilter;
     // A second call would only say that the first one did it.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let filter = EnvFilter::try_from_env("GREENLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let filter =
+        EnvFilter::try_from_env("GREENLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

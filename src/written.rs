@@ -1,5 +1,6 @@
 //! What the operator wrote, as a tree with the place of every value. Nothing is interpreted yet:
-//! a scalar keeps its text, and whether it stood in quotes, so that `no` and `010` can be asked about.
+//! a scalar keeps its text, and whether it stood in quotes, so that `no` and `010` can be asked
+//! about.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -67,15 +68,35 @@ const DEPTH_MAX: usize = 64;
 /// Nodes that aliases may add, so that ten lines of anchors cannot fill the memory.
 const ALIASED_NODES_MAX: usize = 1_000_000;
 
-/// Reads a YAML document. `None` if it is empty or cannot be read, with the reason among the complaints.
+/// Reads a YAML document. `None` if it is empty or cannot be read, with the reason among the
+/// complaints.
 pub fn parse<'a>(text: &'a str, complaints: &mut Complaints) -> Option<Node<'a>> {
+    parse_with(text, complaints, "", &mut |_, _| {})
+}
+
+/// The same, but each item of the list under the key `streamed` of the topmost map goes to `sink`
+/// as soon as it is complete, and the list stays empty: a long list is never in memory as a whole.
+pub fn parse_with<'a>(
+    text: &'a str,
+    complaints: &mut Complaints,
+    streamed: &'static str,
+    sink: &mut dyn FnMut(Node<'a>, &mut Complaints),
+) -> Option<Node<'a>> {
     let options = granit_parser::options! {
         emit_comments: false,
         flow_nesting_limit: DEPTH_MAX,
         block_nesting_limit: DEPTH_MAX,
     };
     let mut parser = Parser::new_from_str_with_options(text, options);
-    let mut builder = Builder::default();
+    let mut builder = Builder {
+        root: None,
+        stack: Vec::new(),
+        anchors: HashMap::new(),
+        aliased: 0,
+        documents: 0,
+        streamed,
+        sink,
+    };
     while let Some(next) = parser.next_event() {
         let (event, span) = match next {
             Ok(next) => next,
@@ -106,16 +127,17 @@ enum Open<'a> {
     Map(Vec<Entry<'a>>, Option<(Cow<'a, str>, Place)>),
 }
 
-#[derive(Default)]
-struct Builder<'a> {
+struct Builder<'a, 's> {
     root: Option<Node<'a>>,
     stack: Vec<(Open<'a>, Place, usize)>,
     anchors: HashMap<usize, (Node<'a>, usize)>,
     aliased: usize,
     documents: usize,
+    streamed: &'static str,
+    sink: &'s mut dyn FnMut(Node<'a>, &mut Complaints),
 }
 
-impl<'a> Builder<'a> {
+impl<'a> Builder<'a, '_> {
     /// False if reading must end here.
     fn take(&mut self, event: Event<'a>, place: Place, complaints: &mut Complaints) -> bool {
         match event {
@@ -170,11 +192,23 @@ impl<'a> Builder<'a> {
         self.place(node, 0, complaints)
     }
 
+    /// Whether the node that is complete now is an item of the streamed list.
+    fn is_streamed(&self) -> bool {
+        match self.stack.as_slice() {
+            [(Open::Map(_, Some((key, _))), ..), (Open::List(_), ..)] => key == self.streamed,
+            _ => false,
+        }
+    }
+
     /// Puts a finished node where it belongs.
     fn place(&mut self, node: Node<'a>, anchor: usize, complaints: &mut Complaints) -> bool {
         if anchor != 0 {
             let size = size(&node);
             self.anchors.insert(anchor, (node.clone(), size));
+        }
+        if self.is_streamed() {
+            (self.sink)(node, complaints);
+            return true;
         }
         match self.stack.last_mut() {
             None => self.root = Some(node),

@@ -1,4 +1,5 @@
-//! What the operator asked of us: `greenlight.yaml` as written and as meant. No file is opened here.
+//! What the operator asked of us: `greenlight.yaml` as written and as meant. No file is opened
+//! here.
 
 pub mod meant;
 pub mod resolve;

@@ -440,32 +440,35 @@ mod tests {
           0.0.0.0 (write the address they reach us at)",
         ),
         (
-            "dhcp: { server_address: 1.1.1.1, pools: [], lease: 5s }\n",
+            "dhcp: { server_address: 9.9.9.9, pools: [], lease: 5s }\n",
             "1:52: a lease this short \
           ends before a device has asked for its file (write at least 60s; NX-OS wants 1h)",
         ),
         (
-            "dhcp: { server_address: 1.1.1.1, pools: [], unknown: refuze }\n",
+            "dhcp: { server_address: 9.9.9.9, pools: [], unknown: refuze }\n",
             "1:54: `unknown` \
           cannot be `refuze` (did you mean `refuse`?)",
         ),
         (
-            "dhcp: { server_address: 1.1.1.1, pools: [{ subnet: 10.0.0.1/24 }] }\n",
+            "dhcp: { server_address: 9.9.9.9, pools: [{ subnet: 10.0.0.1/24 }] }\n",
             "1:52: \
           `10.0.0.1/24` has bits behind its prefix (write 10.0.0.0/24)",
         ),
         (
-            "dhcp: { server_address: 1.1.1.1, pools: [{ subnet: 10.0.0.0/24, range: 10.0.0.9-10.0.0.2 \
+            "dhcp: { server_address: 9.9.9.9, pools: \
+             [{ subnet: 10.0.0.0/24, range: 10.0.0.9-10.0.0.2 \
           }] }\n",
             "1:72: `10.0.0.9-10.0.0.2` is no range of addresses of 10.0.0.0/24 (write the \
           first and the last address, as in 192.0.2.100 - 192.0.2.199)",
         ),
         (
-            "dhcp: { server_address: 1.1.1.1, pools: [{ subnet: 10.0.0.0/24, router: 10.0.1.1 }] }\n",
+            "dhcp: { server_address: 9.9.9.9, pools: \
+             [{ subnet: 10.0.0.0/24, router: 10.0.1.1 }] }\n",
             "1:73: the router 10.0.1.1 is not in 10.0.0.0/24 (devices could not reach it)",
         ),
         (
-            "dhcp: { server_address: 1.1.1.1, pools: [{ subnet: 10.0.0.0/8 }, { subnet: 10.1.0.0/16 \
+            "dhcp: { server_address: 9.9.9.9, pools: \
+             [{ subnet: 10.0.0.0/8 }, { subnet: 10.1.0.0/16 \
           }] }\n",
             "1:76: this subnet overlaps with 10.0.0.0/8 (give each pool a subnet of its \
           own)",

@@ -1,4 +1,5 @@
-//! `greenlight.yaml` as written. The comments here are what editors and `docs/configuration.md` show.
+//! `greenlight.yaml` as written. The comments here are what editors and `docs/configuration.md`
+//! show.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -169,7 +170,8 @@ pub struct WrittenRuns {
     /// From the end of the transfer to the first visit. Default: as the platform says.
     #[schemars(with = "Option<String>")]
     pub settle: Option<At<Duration>>,
-    /// From the end of the transfer until a silent device is a fault. Default: as the platform says.
+    /// From the end of the transfer until a silent device is a fault. Default: as the platform
+    /// says.
     #[schemars(with = "Option<String>")]
     pub back_deadline: Option<At<Duration>>,
     /// Between visits while something is wrong or not there yet. Default `5s`.
@@ -205,7 +207,8 @@ pub struct WrittenSsh {
     pub output_bytes_max: Option<At<usize>>,
 }
 
-/// Slack, with a bot token (one thread per device) or a webhook (at most three messages per device).
+/// Slack, with a bot token (one thread per device) or a webhook (at most three messages per
+/// device).
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "Slack", deny_unknown_fields)]
 pub struct WrittenSlack {
@@ -260,7 +263,8 @@ pub struct WrittenHttpHook {
     pub place: Place,
 }
 
-/// Reads the text of a configuration. What cannot be read is among the complaints, the rest is there.
+/// Reads the text of a configuration. What cannot be read is among the complaints, the rest is
+/// there.
 pub fn read(text: &str, complaints: &mut Complaints) -> WrittenConfig {
     let mut config = WrittenConfig::default();
     let Some(root) = parse(text, complaints) else {

@@ -29,7 +29,11 @@ fn socket(config: &Path) -> Result<PathBuf, Error> {
 pub async fn status(config: &Path, output: &cli::Output) -> Result<(), Error> {
     let socket = socket(config)?;
     let status: Status = client::ask(&socket, "GET", "/v1/status").await?;
-    if output.json { json(&status) } else { println!("{}", show::status(&status)) }
+    if output.json {
+        json(&status)
+    } else {
+        println!("{}", show::status(&status))
+    }
     Ok(())
 }
 
@@ -37,7 +41,11 @@ pub async fn log(config: &Path, log: &cli::Log) -> Result<(), Error> {
     let socket = socket(config)?;
     let path = format!("/v1/devices/{}/log?last={}", client::segment(&log.device), log.number);
     let answer: Log = client::ask(&socket, "GET", &path).await?;
-    if log.json { json(&answer) } else { println!("{}", show::log(&answer)) }
+    if log.json {
+        json(&answer)
+    } else {
+        println!("{}", show::log(&answer))
+    }
     if log.follow {
         follow(&socket, Some(&log.device), log.json).await?;
     }

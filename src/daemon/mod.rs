@@ -20,6 +20,7 @@ use crate::service::intake::Intake;
 use crate::service::leases::{Kept, Leases};
 use crate::service::memory::{Memory, Query, Refused};
 use crate::service::operations::Operations;
+use crate::service::outbox::Outbox;
 use crate::service::performer::Performer;
 use crate::service::plan::{InForce, Plan, Rules};
 use crate::service::runner::{self, Parts, Runs, Told};
@@ -83,7 +84,7 @@ impl Reload {
 pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Running, Error> {
     let config = &loaded.config;
     let sockets = Sockets::bind(config)?;
-    let memory = open_store(config).await?;
+    let memory = store::open(&config.data.join("greenlight.db")).await?;
     let plan = InForce::new(plan(loaded, 1));
     let (stop, shutdown) = watch::channel(false);
     let (runs, waiting) = runner::channel();
@@ -98,20 +99,13 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
         memory: memory.clone(),
         plan: plan.clone(),
         clock: clock.clone(),
-        entropy: entropy.clone(),
+        entropy,
         voice: voice::voice(config, &plan),
+        outbox: Outbox::new(memory.clone(), clock.clone(), bell.clone()),
         outbox_bell,
     };
-    let performer = Performer {
-        prober: ssh::prober(config.ssh.clone()),
-        secrets: Arc::new(files::secret),
-        plan: plan.clone(),
-        clock: clock.clone(),
-        visits: Arc::new(Semaphore::new(config.runs.visits_max)),
-    };
-    let operations = Operations::new(memory.clone(), plan.clone(), runs.clone());
+    let performer = performer(config, &plan, &clock);
     let mut tasks = JoinSet::new();
-    let mut addresses = (Vec::new(), Vec::new(), Vec::new());
     let outlets = outward::Outlets { config, memory: &memory, runs: &runs, clock: &clock, bell };
     outlets.start(&mut tasks, &shutdown)?;
     let both = (runs.clone(), waiting);
@@ -121,38 +115,65 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
             tracing::error!(%refused, "runs could not be resumed");
         }
     });
-    let serving = Serving::new(
-        plan.clone(),
-        intake.clone(),
-        runs.clone(),
-        clock.clone(),
-        config.dhcp.is_none(),
-    );
-    if let (Some(dhcp), Some(leases)) = (&config.dhcp, &leases) {
-        addresses.0 = sockets.dhcp.iter().map(|port| SocketAddr::V4(port.local())).collect();
-        let parts = dhcp::Parts {
-            intake: intake.clone(),
-            leases: leases.clone(),
-            platforms: Arc::clone(&loaded.platforms),
-            settings: Arc::new(dhcp.clone()),
-            http_port: sockets.http_port(),
-        };
-        tasks.spawn(dhcp::serve(sockets.dhcp, parts, clock.clone(), shutdown.clone()));
-    }
-    if let (Some(config), Some(sockets)) = (&config.tftp, sockets.tftp) {
-        addresses.1 = sockets.listening();
-        let files = serving.clone();
-        tasks.spawn(tftp::serve(sockets, config.clone(), files, clock.clone(), shutdown.clone()));
-    }
-    if let (Some(config), Some(listeners)) = (&config.http, sockets.http) {
-        addresses.2 = listeners.listening().map_err(|error| listen(&error.to_string()))?;
-        let files = serving.clone();
-        tasks.spawn(http::serve(listeners, config.clone(), files, shutdown.clone()));
-    }
-    tasks.spawn(control::server::serve(sockets.control, operations.clone(), shutdown));
-    let (dhcp, tftp, http) = addresses;
+    let operations = Operations::new(memory.clone(), plan.clone(), runs.clone());
+    let facing = Facing { plan: plan.clone(), runs: runs.clone(), intake, clock, shutdown };
+    let (dhcp, tftp, http) = sockets.addresses();
+    facing.serve(loaded, sockets, (leases.clone(), operations.clone()), &mut tasks);
     let reload = Reload { plan, leases };
     Ok(Running { dhcp, tftp, http, memory, runs, operations, reload, stop, tasks })
+}
+
+fn performer(config: &Config, plan: &InForce, clock: &Clock) -> Performer {
+    Performer {
+        prober: ssh::prober(config.ssh.clone()),
+        secrets: Arc::new(files::secret),
+        plan: plan.clone(),
+        clock: clock.clone(),
+        visits: Arc::new(Semaphore::new(config.runs.visits_max)),
+    }
+}
+
+/// What the servers that devices and people call are made of.
+struct Facing {
+    plan: InForce,
+    runs: Runs,
+    intake: Intake,
+    clock: Clock,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Facing {
+    fn serve(
+        self,
+        loaded: &Loaded,
+        sockets: Sockets,
+        (leases, operations): (Option<Leases>, Operations),
+        tasks: &mut JoinSet<()>,
+    ) {
+        let Self { plan, runs, intake, clock, shutdown } = self;
+        let config = &loaded.config;
+        let alone = config.dhcp.is_none();
+        let http_port = sockets.http_port();
+        let serving = Serving::new(plan, intake.clone(), runs, clock.clone(), alone);
+        if let (Some(dhcp), Some(leases)) = (&config.dhcp, leases) {
+            let parts = dhcp::Parts {
+                intake,
+                leases,
+                platforms: Arc::clone(&loaded.platforms),
+                settings: Arc::new(dhcp.clone()),
+                http_port,
+            };
+            tasks.spawn(dhcp::serve(sockets.dhcp, parts, clock.clone(), shutdown.clone()));
+        }
+        if let (Some(config), Some(sockets)) = (&config.tftp, sockets.tftp) {
+            let files = serving.clone();
+            tasks.spawn(tftp::serve(sockets, config.clone(), files, clock, shutdown.clone()));
+        }
+        if let (Some(config), Some(listeners)) = (&config.http, sockets.http) {
+            tasks.spawn(http::serve(listeners, config.clone(), serving, shutdown.clone()));
+        }
+        tasks.spawn(control::server::serve(sockets.control, operations, shutdown));
+    }
 }
 
 /// All sockets, taken before anything is started.
@@ -181,13 +202,17 @@ impl Sockets {
     }
 
     fn http_port(&self) -> Option<u16> {
-        let listeners = self.http.as_ref()?.listening().ok()?;
-        listeners.first().map(SocketAddr::port)
+        self.http.as_ref()?.listening().first().map(SocketAddr::port)
     }
-}
 
-async fn open_store(config: &Config) -> Result<Memory, Error> {
-    store::open(&config.data.join("greenlight.db")).await
+    /// Of DHCP, TFTP and HTTP.
+    fn addresses(&self) -> (Vec<SocketAddr>, Vec<SocketAddr>, Vec<SocketAddr>) {
+        (
+            self.dhcp.iter().map(|port| SocketAddr::V4(port.local())).collect(),
+            self.tftp.as_ref().map(tftp::Sockets::listening).unwrap_or_default(),
+            self.http.as_ref().map(http::Listeners::listening).unwrap_or_default(),
+        )
+    }
 }
 
 async fn kept(memory: &Memory) -> Result<Kept, Refused> {

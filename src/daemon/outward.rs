@@ -63,9 +63,8 @@ impl Outlets<'_> {
 
     fn hook(&self, hook: &Hook) -> Result<hook::Settings, Error> {
         let whose = format!("hook {}", hook.name);
-        let secret = |source: &SecretSource| {
-            files::secret(source).map_err(|why| missing(&whose, &why))
-        };
+        let secret =
+            |source: &SecretSource| files::secret(source).map_err(|why| missing(&whose, &why));
         let target = match &hook.target {
             HookTarget::Http { url, headers, secret_headers, signing_secret } => {
                 let fetched = |(name, source): (&String, &SecretSource)| {

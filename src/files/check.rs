@@ -27,7 +27,7 @@ struct Failure {
     count: usize,
 }
 
-type Failures = BTreeMap<(String, u32, String), Failure>;
+type Failures = BTreeMap<RenderError, Failure>;
 
 impl Renders<'_> {
     /// One complaint for each place and reason, however many devices meet it.
@@ -55,7 +55,7 @@ impl Renders<'_> {
                 }
             }
         });
-        let told = |((template, line, message), failure): (&(String, u32, String), &Failure)| {
+        let told = |(error, failure): (&RenderError, &Failure)| {
             let others = match failure.count {
                 1 => String::new(),
                 count => format!(" and {} more", count - 1),
@@ -63,7 +63,7 @@ impl Renders<'_> {
             let device = &failure.device;
             let hint =
                 format!("met by device `{device}`{others}; see `greenlight render {device}`");
-            complaint(directory, sources, template, *line, message.clone(), hint)
+            complaint(directory, sources, error, hint)
         };
         failures.iter().map(told).collect()
     }
@@ -81,7 +81,7 @@ impl Renders<'_> {
             if let Err(error) = self.renderer.render_masked(device, self.inventory) {
                 let device = device.name.clone();
                 failures
-                    .entry((error.template, error.line, error.message))
+                    .entry(error)
                     .and_modify(|failure| failure.count += 1)
                     .or_insert(Failure { device, count: 1 });
             }
@@ -93,24 +93,15 @@ impl Renders<'_> {
 /// Fewer devices are not worth a thread.
 const SHARE_MIN: usize = 500;
 
-/// A template that cannot be compiled.
-pub fn compile_complaint(
+/// A template that cannot be compiled, or not be rendered.
+pub fn complaint(
     directory: &Path,
     sources: &BTreeMap<String, String>,
     error: &RenderError,
-) -> Complaint {
-    let message = error.message.clone();
-    complaint(directory, sources, &error.template, error.line, message, String::new())
-}
-
-fn complaint(
-    directory: &Path,
-    sources: &BTreeMap<String, String>,
-    template: &str,
-    line: u32,
-    message: String,
     hint: String,
 ) -> Complaint {
+    let RenderError { template, line, message } = error;
+    let (template, line, message) = (template.as_str(), *line, message.as_str());
     let source = sources.get(template).map_or("", String::as_str);
     let written = usize::try_from(line).ok().and_then(|line| source.lines().nth(line.max(1) - 1));
     let indent = written.map_or(0, |text| text.chars().take_while(|c| c.is_whitespace()).count());

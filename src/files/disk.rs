@@ -58,6 +58,33 @@ pub fn text(path: &Path, bytes_max: u64) -> Result<String, Complaint> {
     })
 }
 
+/// Longer than any platform there is, tenfold.
+const PLATFORM_BYTES_MAX: u64 = 1 << 20;
+
+/// The platform files (`*.yaml`) of a directory: name and text.
+pub fn platforms(directory: &Path, complaints: &mut Vec<Complaint>) -> Vec<(String, String)> {
+    let listing = match std::fs::read_dir(directory) {
+        Ok(listing) => listing,
+        Err(error) => {
+            let hint = "`platforms:` in greenlight.yaml names it";
+            complaints.push(complaint(directory, format!("cannot be read: {error}"), hint));
+            return Vec::new();
+        }
+    };
+    let mut paths: Vec<_> = listing.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "yaml"));
+    paths.sort();
+    let mut files = Vec::new();
+    for path in paths {
+        let Some(file) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        match text(&path, PLATFORM_BYTES_MAX) {
+            Ok(text) => files.push((file.to_owned(), text)),
+            Err(why) => complaints.push(why),
+        }
+    }
+    files
+}
+
 /// All templates below a directory, by file name.
 pub fn templates(directory: &Path, complaints: &mut Vec<Complaint>) -> BTreeMap<String, String> {
     let mut sources = BTreeMap::new();

@@ -48,7 +48,7 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     let sources = disk::templates(&config.templates, &mut complaints);
     let (renderer, errors) = Renderer::new(&sources);
     for error in &errors {
-        complaints.push(check::compile_complaint(&config.templates, &sources, error));
+        complaints.push(check::complaint(&config.templates, &sources, error, String::new()));
     }
     let Planned { inventory, secrets, incomplete } =
         match disk::text(&config.inventory, disk::INVENTORY_BYTES_MAX) {
@@ -92,13 +92,18 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
 
 /// The built-in platforms, and the operator's directory over them.
 fn platforms(directory: Option<&Path>, complaints: &mut Vec<Complaint>) -> Platforms {
-    let platforms = Platforms::default();
-    if let Some(directory) = directory
-        && !directory.is_dir()
-    {
-        complaints.push(disk::complaint(directory, "this is no directory", "see `platforms:`"));
-    }
-    platforms
+    let files = directory.map(|path| disk::platforms(path, complaints)).unwrap_or_default();
+    Platforms::with_overlay(&files).unwrap_or_else(|found| {
+        complaints.extend(found.into_iter().map(|complaint| Complaint {
+            file: complaint.file,
+            line: u32::try_from(complaint.line).unwrap_or(u32::MAX),
+            column: u32::try_from(complaint.column).unwrap_or(u32::MAX),
+            message: complaint.message,
+            hint: complaint.hint,
+            excerpt: String::new(),
+        }));
+        Platforms::built_in()
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! What a platform's configuration text means when two of them are compared. Only the rules:
 //! `domain/compare` does the comparing.
 
-use regex::Regex;
+use std::ops::Range;
+
+use regex::{Regex, RegexSet};
 
 use crate::platform::ports::Ports;
 
@@ -10,31 +12,62 @@ use crate::platform::ports::Ports;
 #[derive(Debug, Default)]
 pub struct Comparison {
     /// Lines that mean nothing: comments, counters, time stamps, versions.
-    pub ignored: Vec<Regex>,
+    pub ignored: Patterns,
     /// Headers of blocks that mean nothing, with everything indented below them: certificates.
-    pub ignored_blocks: Vec<Regex>,
+    pub ignored_blocks: Patterns,
     /// Lines that only close a block: indentation already says where it ends.
-    pub closers: Vec<Regex>,
+    pub closers: Patterns,
     /// Lines with a secret in the group `secret`: the device stores a hash or a cipher of what it
     /// was given, so only its presence can be compared with the plan.
-    pub secrets: Vec<Regex>,
+    pub secrets: Patterns,
     /// Planned lines that leave no trace in a running configuration, such as `no shutdown`. When
     /// such a line begins with `no `, its opposite in the same block is still a difference.
-    pub traceless: Vec<Regex>,
+    pub traceless: Patterns,
     /// Headers of blocks in which the order of lines matters, and where a line nobody planned is a
     /// fault.
-    pub ordered: Vec<Regex>,
+    pub ordered: Patterns,
     /// Lines that form such a block without a header; the group `list` names the block.
-    pub ordered_lines: Vec<Regex>,
+    pub ordered_lines: Patterns,
     /// What the device adds or forgets, in the group `drop`: taken away on both sides before
     /// comparing.
-    pub dropped: Vec<Regex>,
+    pub dropped: Patterns,
     /// Headers that name a port in the group `port`, which is brought to one spelling.
-    pub port_headers: Vec<Regex>,
+    pub port_headers: Patterns,
     /// Texts that run over several lines up to a mark, such as banners.
     pub delimited: Vec<Delimited>,
     /// The platform's spelling of ports.
     pub ports: Ports,
+}
+
+/// Patterns of one meaning. A line is tried against all of them in one pass: a device may send a
+/// hundred thousand lines.
+#[derive(Debug, Default)]
+pub struct Patterns {
+    /// `None` if together they are too large for one automaton; then each is tried.
+    set: Option<RegexSet>,
+    each: Vec<Regex>,
+}
+
+impl Patterns {
+    pub fn new(each: Vec<Regex>) -> Self {
+        Self { set: RegexSet::new(each.iter().map(Regex::as_str)).ok(), each }
+    }
+
+    /// True if one of them matches.
+    pub fn any(&self, line: &str) -> bool {
+        match &self.set {
+            Some(set) => set.is_match(line),
+            None => self.each.iter().any(|pattern| pattern.is_match(line)),
+        }
+    }
+
+    /// Where the group of the first matching pattern stands in the line.
+    pub fn group(&self, line: &str, name: &str) -> Option<Range<usize>> {
+        if !self.any(line) {
+            return None;
+        }
+        self.each.iter().find_map(|pattern| Some(pattern.captures(line)?.name(name)?.range()))
+    }
 }
 
 /// A text over several lines.

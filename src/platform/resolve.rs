@@ -7,7 +7,7 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::platform::answers::{Answer, Template, Value};
-use crate::platform::comparison::{Comparison, Delimited};
+use crate::platform::comparison::{Comparison, Delimited, Patterns};
 use crate::platform::ports::{PortType, Ports};
 use crate::platform::recognition::{Condition, Field as Sighting, Rule};
 use crate::platform::written::{self, Spanned, Text};
@@ -191,15 +191,15 @@ impl Desk<'_> {
             }
         }
         Comparison {
-            ignored: self.regexes(&written.ignored),
-            ignored_blocks: self.regexes(&written.ignored_blocks),
-            closers: self.regexes(&written.closers),
-            secrets: self.regexes(&written.secrets),
-            traceless: self.regexes(&written.traceless),
-            ordered: self.regexes(&written.ordered),
-            ordered_lines: self.regexes(&written.ordered_lines),
-            dropped: self.regexes(&written.dropped),
-            port_headers: self.regexes(&written.port_headers),
+            ignored: self.patterns(&written.ignored),
+            ignored_blocks: self.patterns(&written.ignored_blocks),
+            closers: self.patterns(&written.closers),
+            secrets: self.patterns(&written.secrets),
+            traceless: self.patterns(&written.traceless),
+            ordered: self.patterns(&written.ordered),
+            ordered_lines: self.patterns(&written.ordered_lines),
+            dropped: self.patterns(&written.dropped),
+            port_headers: self.patterns(&written.port_headers),
             delimited: written
                 .delimited
                 .into_iter()
@@ -209,6 +209,10 @@ impl Desk<'_> {
                 .collect(),
             ports,
         }
+    }
+
+    fn patterns(&mut self, texts: &[Text]) -> Patterns {
+        Patterns::new(self.regexes(texts))
     }
 
     fn regexes(&mut self, texts: &[Text]) -> Vec<Regex> {

@@ -119,15 +119,40 @@ async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<Out
                 .execute(&mut *connection)
                 .await?
         }
+        Change::Outbox(_)
+        | Change::OutboxSuperseded { .. }
+        | Change::OutboxMoved { .. }
+        | Change::OutletReference { .. } => return outward(connection, change).await.map(Ok),
+        Change::Served(file) => serve(connection, file).await?,
+        Change::Stranger { key, description, at } => {
+            sqlx::query(
+                "INSERT INTO strangers (key, description, first, last, count)
+                 VALUES ($1, $2, $3, $3, 1) ON CONFLICT (key) DO UPDATE SET
+                 description = excluded.description, last = excluded.last,
+                 count = strangers.count + 1",
+            )
+            .bind(key)
+            .bind(description)
+            .bind(at.micros())
+            .execute(&mut *connection)
+            .await?
+        }
+    };
+    Ok(Ok(()))
+}
+
+/// What goes out to people and systems.
+async fn outward(connection: &mut SqliteConnection, change: &Change) -> Result<(), sqlx::Error> {
+    match change {
         Change::Outbox(delivery) => deliver(connection, delivery).await?,
         Change::OutboxSuperseded { outlet, subject, kinds } => {
-            supersede(connection, outlet, subject, kinds).await?;
-            return Ok(Ok(()));
+            return supersede(connection, outlet, subject, kinds).await;
         }
         Change::OutboxMoved { id, state, next_at, note } => {
             sqlx::query(
                 "UPDATE outbox SET state = $1, next_at = $2, note = $3,
-                 attempts = attempts + (CASE WHEN $1 = 'sending' THEN 1 ELSE 0 END) WHERE id = $4",
+                 attempts = attempts + (CASE WHEN $1 = 'sending' THEN 1 ELSE 0 END)
+                 WHERE id = $4 AND state IN ('pending', 'sending', 'unclear')",
             )
             .bind(rows::state_name(*state))
             .bind(next_at.micros())
@@ -147,22 +172,16 @@ async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<Out
             .execute(&mut *connection)
             .await?
         }
-        Change::Served(file) => serve(connection, file).await?,
-        Change::Stranger { key, description, at } => {
-            sqlx::query(
-                "INSERT INTO strangers (key, description, first, last, count)
-                 VALUES ($1, $2, $3, $3, 1) ON CONFLICT (key) DO UPDATE SET
-                 description = excluded.description, last = excluded.last,
-                 count = strangers.count + 1",
-            )
-            .bind(key)
-            .bind(description)
-            .bind(at.micros())
-            .execute(&mut *connection)
-            .await?
-        }
+        Change::RunOpened { .. }
+        | Change::RunMoved { .. }
+        | Change::Journal(_)
+        | Change::Lease(_)
+        | Change::LeaseEnded { .. }
+        | Change::Timer { .. }
+        | Change::Served(_)
+        | Change::Stranger { .. } => unreachable!("stored by `apply`"),
     };
-    Ok(Ok(()))
+    Ok(())
 }
 
 fn body(run: &Run) -> Result<String, sqlx::Error> {

@@ -118,7 +118,7 @@ impl<'n, 'a> Fields<'n, 'a> {
 
 pub fn text(node: &Node<'_>, key: &str, complaints: &mut Complaints) -> Option<At<String>> {
     match &node.value {
-        Value::Scalar { text, plain } if !(*plain && is_nothing(text)) && !text.is_empty() => {
+        Value::Scalar { text, plain } if !(text.is_empty() || *plain && is_nothing(text)) => {
             Some(At { value: text.to_string(), place: node.place })
         }
         Value::Scalar { .. } | Value::List(_) | Value::Map(_) => {

@@ -1,4 +1,5 @@
-//! What a scalar may mean: text, number, boolean, time, or something that readers of YAML disagree about.
+//! What a scalar may mean: text, number, boolean, time, or something that readers of YAML disagree
+//! about.
 
 use std::time::Duration;
 

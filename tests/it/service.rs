@@ -14,6 +14,7 @@ use greenlight::platform::Platforms;
 use greenlight::secret::Secret;
 use greenlight::service::intake::{Clues, Identity, Intake};
 use greenlight::service::memory::{Change, Memory, NewDelivery, Query};
+use greenlight::service::outbox::Outbox;
 use greenlight::service::performer::Performer;
 use greenlight::service::plan::{InForce, Plan, Rules};
 use greenlight::service::probe::{Outcome, Report};
@@ -116,13 +117,15 @@ pub async fn house(folder: &std::path::Path) -> House {
     let leases = memory.ask(Query::Leases).await.unwrap();
     let intake = Intake::new(plan.clone(), runs.clone(), Clock::System, &leases);
     let said = Arc::new(Mutex::new(Vec::new()));
+    let (outbox_bell, bell) = watch::channel(0);
     let parts = Parts {
         memory: memory.clone(),
         plan,
         clock: Clock::System,
         entropy: Entropy::System,
         voice: voice(said.clone()),
-        outbox_bell: watch::channel(0).0,
+        outbox: Outbox::new(memory.clone(), Clock::System, bell),
+        outbox_bell,
     };
     let (stop, shutdown) = watch::channel(false);
     let both = (runs.clone(), waiting);

@@ -16,8 +16,12 @@ use tree::{Secrets, Tree};
 /// Most characters of one line in a remark.
 const REMARK_CHARACTERS_MAX: usize = 200;
 
-/// What one configuration has and the other has not. All texts are masked: `<secret>` stands for
-/// values.
+/// Most lines of each kind that a difference keeps: more than anybody reads, less than a device
+/// could send.
+pub const LINES_MAX: usize = 1000;
+
+/// What one configuration has and the other has not, at most [`LINES_MAX`] of each kind. All texts
+/// are masked: `<secret>` stands for values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
     /// Lines that should be there and are not. A line in the wrong place of an ordered block is one
@@ -109,6 +113,7 @@ fn compare(planned: &str, found: &str, secrets: Secrets, rules: &Comparison) -> 
         planned: &planned,
         found: &found,
         secrets,
+        rules,
         matched: vec![false; found.nodes.len()],
         difference: Difference::default(),
     };
@@ -117,10 +122,18 @@ fn compare(planned: &str, found: &str, secrets: Secrets, rules: &Comparison) -> 
     search.difference
 }
 
+/// Notes a line, unless enough are noted.
+fn keep(lines: &mut Vec<Line>, line: impl FnOnce() -> Line) {
+    if lines.len() < LINES_MAX {
+        lines.push(line());
+    }
+}
+
 struct Search<'a> {
     planned: &'a Tree,
     found: &'a Tree,
     secrets: Secrets,
+    rules: &'a Comparison,
     /// Nodes of `found` that a planned line or an intruder accounts for.
     matched: Vec<bool>,
     difference: Difference,
@@ -152,7 +165,7 @@ impl Search<'_> {
             self.matched[found_child] = true;
             self.difference.planned_lines += usize::from(node.is_proof());
             if !ordered && self.found.nodes[found_child].count < node.count {
-                self.difference.missing.push(self.planned.line(*child));
+                keep(&mut self.difference.missing, || self.planned.line(*child, self.rules));
             }
             pairs.push((*child, found_child));
         }
@@ -190,7 +203,7 @@ impl Search<'_> {
                 && node != planned;
             if !only_assumed && !self.planned.nodes[node].synthetic {
                 self.difference.planned_lines += 1;
-                self.difference.missing.push(self.planned.line(node));
+                keep(&mut self.difference.missing, || self.planned.line(node, self.rules));
             }
         }
     }
@@ -200,7 +213,7 @@ impl Search<'_> {
             if !self.matched[*child] {
                 for node in self.found.below(*child) {
                     self.matched[node] = true;
-                    self.difference.intruders.push(self.found.line(node));
+                    keep(&mut self.difference.intruders, || self.found.line(node, self.rules));
                 }
             }
         }
@@ -209,7 +222,7 @@ impl Search<'_> {
     fn unmatched(&mut self) {
         for node in 1..self.found.nodes.len() {
             if !self.matched[node] && !self.found.nodes[node].synthetic {
-                self.difference.extra.push(self.found.line(node));
+                keep(&mut self.difference.extra, || self.found.line(node, self.rules));
             }
         }
     }
@@ -499,6 +512,14 @@ line vty
         let difference = check("frr", &deep, &deep);
         assert!(difference.is_empty());
         assert_eq!(difference.planned_lines, 3000);
+    }
+
+    #[test]
+    fn a_flood_is_counted_and_not_kept() {
+        let flood: String = (0..3000).map(|n| format!("line {n}\n")).collect();
+        let difference = check("frr", &flood, "");
+        assert_eq!((difference.missing.len(), difference.planned_lines), (LINES_MAX, 3000));
+        assert_eq!(check("frr", "", &flood).extra.len(), LINES_MAX);
     }
 
     /// Blocks of a made-up configuration: a header and its lines.

@@ -22,13 +22,10 @@ static TELLTALE: LazyLock<Regex> = LazyLock::new(|| {
 
 /// The line with the platform's secrets masked, and whether there were any.
 pub fn by_rule(line: &str, rules: &Comparison) -> (String, bool) {
-    for pattern in &rules.secrets {
-        let found = pattern.captures(line).and_then(|captures| captures.name("secret"));
-        if let Some(found) = found {
-            return (format!("{}{MASK}{}", &line[..found.start()], &line[found.end()..]), true);
-        }
+    match rules.secrets.group(line, "secret") {
+        Some(found) => (format!("{}{MASK}{}", &line[..found.start], &line[found.end..]), true),
+        None => (line.to_owned(), false),
     }
-    (line.to_owned(), false)
 }
 
 /// The line as it may be shown.

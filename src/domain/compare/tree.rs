@@ -28,8 +28,8 @@ pub struct Tree {
 pub struct Node {
     /// What is compared. May hold secrets: never shown.
     pub key: String,
-    /// What is shown.
-    pub shown: String,
+    /// The line as written. May hold secrets: masked by [`Tree::line`].
+    text: String,
     /// How often a masked line stands in its block; 1 for all others.
     pub count: usize,
     pub traceless: bool,
@@ -62,16 +62,17 @@ impl Tree {
         builder.tree
     }
 
-    /// The line of a node, with the headers above it.
-    pub fn line(&self, node: usize) -> Line {
+    /// The line of a node with the headers above it, all masked.
+    pub fn line(&self, node: usize, rules: &Comparison) -> Line {
+        let shown = |node: usize| secrets::shown(&self.nodes[node].text, rules);
         let mut parents = Vec::new();
         let mut above = self.nodes[node].parent;
         while above != Self::ROOT {
-            parents.push(self.nodes[above].shown.clone());
+            parents.push(shown(above));
             above = self.nodes[above].parent;
         }
         parents.reverse();
-        Line { parents, text: self.nodes[node].shown.clone() }
+        Line { parents, text: shown(node) }
     }
 
     /// A node and everything below it.
@@ -96,9 +97,6 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn lines(&mut self, text: &str) {
-        let matches = |patterns: &[regex::Regex], line: &str| {
-            patterns.iter().any(|pattern| pattern.is_match(line))
-        };
         // The open blocks: indentation and node.
         let mut open: Vec<(usize, usize)> = Vec::new();
         let mut skipped: Option<usize> = None;
@@ -112,11 +110,8 @@ impl Builder<'_> {
             if skipped.is_some_and(|header| indent > header) {
                 continue;
             }
-            skipped = matches(&self.rules.ignored_blocks, &line).then_some(indent);
-            if skipped.is_some()
-                || matches(&self.rules.ignored, &line)
-                || matches(&self.rules.closers, &line)
-            {
+            skipped = self.rules.ignored_blocks.any(&line).then_some(indent);
+            if skipped.is_some() || self.rules.ignored.any(&line) || self.rules.closers.any(&line) {
                 continue;
             }
             self.delimited(&mut line, &mut lines);
@@ -167,9 +162,7 @@ impl Builder<'_> {
 
     /// Adds a line below a header, or joins it to the same line already there.
     fn add(&mut self, parent: usize, line: &str) -> usize {
-        let list = self.rules.ordered_lines.iter().find_map(|pattern| {
-            pattern.captures(line)?.name("list").map(|list| list.as_str().trim().to_owned())
-        });
+        let list = self.rules.ordered_lines.group(line, "list").map(|list| line[list].to_owned());
         if let Some(list) = list {
             let block = self.node(parent, list.clone(), list, 0);
             self.tree.nodes[block].ordered = true;
@@ -186,17 +179,16 @@ impl Builder<'_> {
             Secrets::ByPresence => self.port(masked),
             Secrets::ByValue => dropped.clone(),
         };
-        let shown = secrets::shown(&dropped, self.rules);
-        let node = self.node(parent, key, shown, usize::from(is_secret));
-        let matches =
-            |patterns: &[regex::Regex]| patterns.iter().any(|pattern| pattern.is_match(&dropped));
-        self.tree.nodes[node].traceless = matches(&self.rules.traceless);
-        self.tree.nodes[node].ordered |= matches(&self.rules.ordered);
+        let traceless = self.rules.traceless.any(&dropped);
+        let ordered = self.rules.ordered.any(&dropped);
+        let node = self.node(parent, key, dropped, usize::from(is_secret));
+        self.tree.nodes[node].traceless = traceless;
+        self.tree.nodes[node].ordered |= ordered;
         node
     }
 
     /// `more` is what a repetition adds to the count.
-    fn node(&mut self, parent: usize, key: String, shown: String, more: usize) -> usize {
+    fn node(&mut self, parent: usize, key: String, text: String, more: usize) -> usize {
         let place = (parent, key);
         let joins = !self.tree.nodes[parent].ordered;
         if let Some(node) = self.known.get(&place).filter(|_| joins) {
@@ -205,30 +197,26 @@ impl Builder<'_> {
         }
         let node = self.tree.nodes.len();
         let key = place.1.clone();
-        self.tree.nodes.push(Node { key, shown, count: 1, parent, ..Node::default() });
+        self.tree.nodes.push(Node { key, text, count: 1, parent, ..Node::default() });
         self.tree.nodes[parent].children.push(node);
         self.known.insert(place, node);
         node
     }
 
     fn dropped(&self, line: &str) -> String {
-        for pattern in &self.rules.dropped {
-            let found = pattern.captures(line).and_then(|captures| captures.name("drop"));
-            if let Some(found) = found {
-                return format!("{}{}", &line[..found.start()], &line[found.end()..]);
-            }
+        match self.rules.dropped.group(line, "drop") {
+            Some(found) => format!("{}{}", &line[..found.start], &line[found.end..]),
+            None => line.to_owned(),
         }
-        line.to_owned()
     }
 
     fn port(&self, line: String) -> String {
-        for pattern in &self.rules.port_headers {
-            let found = pattern.captures(&line).and_then(|captures| captures.name("port"));
-            if let Some(found) = found {
-                let port = self.rules.ports.canonical(found.as_str());
-                return format!("{}{port}{}", &line[..found.start()], &line[found.end()..]);
+        match self.rules.port_headers.group(&line, "port") {
+            Some(found) => {
+                let port = self.rules.ports.canonical(&line[found.clone()]);
+                format!("{}{port}{}", &line[..found.start], &line[found.end..])
             }
+            None => line,
         }
-        line
     }
 }

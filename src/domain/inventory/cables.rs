@@ -16,7 +16,8 @@ struct End {
     place: Place,
 }
 
-/// Fills every device's neighbours. A device that states none gets those that others state about it.
+/// Fills every device's neighbours. A device that states none gets those that others state about
+/// it.
 pub fn lay(
     written: &WrittenInventory,
     devices: &mut [Device],

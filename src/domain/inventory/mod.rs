@@ -1,5 +1,5 @@
-//! The plan: which devices, where, with what, next to whom. `written` reads `inventory.yaml` and keeps
-//! every place, `resolve` turns it into `meant` or into complaints. No file is opened here.
+//! The plan: which devices, where, with what, next to whom. `written` reads `inventory.yaml` and
+//! keeps every place, `resolve` turns it into `meant` or into complaints. No file is opened here.
 
 pub mod cables;
 pub mod meant;

@@ -24,7 +24,8 @@ pub struct Known<'a> {
     pub platforms: &'a BTreeSet<String>,
     /// The templates' file names.
     pub templates: &'a BTreeSet<String>,
-    /// One spelling for one port: platform id and port, as in [`crate::platform::Platform::canonical_port`].
+    /// One spelling for one port: platform id and port, as in
+    /// [`crate::platform::Platform::canonical_port`].
     pub canonical_port: &'a dyn Fn(&str, &str) -> String,
     /// Where relative paths of secrets begin.
     pub directory: &'a Path,
@@ -105,7 +106,7 @@ fn resolve(written: &WrittenInventory, known: &Known<'_>, complaints: &mut Compl
             planned.secrets.insert(device.name.value.clone(), secrets);
         }
         let meant = meant_device(device, &stack, known, complaints);
-        seen.add(&mut planned.inventory, device, &meant, devices.len(), complaints);
+        seen.add(&mut planned.inventory, device, &meant, complaints);
         devices.push(meant);
     }
     cables::lay(written, &mut devices, &planned.inventory.by_name, known, complaints);
@@ -387,9 +388,9 @@ impl Seen {
         inventory: &mut Inventory,
         written: &WrittenDevice,
         device: &Device,
-        index: usize,
         complaints: &mut Complaints,
     ) {
+        let index = self.places.len();
         self.places.push(written.place);
         let mut once = Once { places: &self.places, index, complaints };
         if !device.name.is_empty() {
@@ -696,13 +697,16 @@ devices:
           device cannot be its own neighbour (name the device at the other end)",
         ),
         (
-            "  - { name: b, site: zurich, managed: false, neighbours: ['1 -> access-1, Gi1/0/7'] }\n",
+            "  - { name: b, site: zurich, managed: false, \
+             neighbours: ['1 -> access-1, Gi1/0/7'] }\n",
             "17:59: `access-1` lists its neighbours, and not this cable (add `Gi1/0/7 -> b, 1` to \
           it, or remove its list)",
         ),
         (
-            "  - { name: b, site: zurich, managed: false, neighbours: ['1 -> access-1, Gi1/0/1'] }\n",
-            "17:59: `access-1` says that this port leads to `dist-1`, `Gi1/0/9` (make this line and \
+            "  - { name: b, site: zurich, managed: false, \
+             neighbours: ['1 -> access-1, Gi1/0/1'] }\n",
+            "17:59: `access-1` says that this port leads to `dist-1`, `Gi1/0/9` (make this line \
+             and \
           line 16 agree)",
         ),
         (

@@ -1,4 +1,5 @@
-//! `inventory.yaml` as written. The comments here are what editors and `docs/configuration.md` show.
+//! `inventory.yaml` as written. The comments here are what editors and `docs/configuration.md`
+//! show.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use crate::complaint::{Complaints, Place};
 use crate::domain::inventory::meant::SecretSource;
 use crate::written::fields::{self, Fields};
-use crate::written::{At, Node, parse, scalar};
+use crate::written::{At, Node, parse_with, scalar};
 
 /// The plan: sites, groups, and the devices with their cables.
 #[derive(Debug, Default, JsonSchema)]
@@ -33,7 +34,8 @@ pub struct WrittenInventory {
 pub struct Layer {
     /// The id of a platform file, such as `cisco_ios`, `arista_eos` or `frr`.
     pub platform: Option<At<String>>,
-    /// The template's file name below the template directory: `*.j2` (minijinja) or `*.tera` (tera).
+    /// The template's file name below the template directory: `*.j2` (minijinja) or `*.tera`
+    /// (tera).
     pub template: Option<At<String>>,
     /// The software version planned, compared exactly with what the device says.
     pub software: Option<At<String>>,
@@ -130,7 +132,8 @@ pub struct WrittenSecret {
     pub place: Place,
 }
 
-/// Where a secret stands: `{ env: NAME }` or `{ file: PATH }`. The secret itself is never written down.
+/// Where a secret stands: `{ env: NAME }` or `{ file: PATH }`. The secret itself is never written
+/// down.
 #[derive(JsonSchema)]
 #[schemars(rename = "Secret", rename_all = "lowercase", deny_unknown_fields)]
 #[expect(dead_code, reason = "describes the spelling of a secret to editors")]
@@ -163,13 +166,17 @@ enum OneOrMany {
 /// Reads the text of an inventory. What cannot be read is among the complaints, the rest is there.
 pub fn read(text: &str, complaints: &mut Complaints) -> WrittenInventory {
     let mut inventory = WrittenInventory::default();
-    let Some(root) = parse(text, complaints) else {
+    let mut devices = Vec::new();
+    let mut sink = |node, complaints: &mut Complaints| devices.extend(device(&node, complaints));
+    let root = parse_with(text, complaints, "devices", &mut sink);
+    let Some(root) = root else {
         if complaints.is_empty() {
             let hint = "`greenlight init DIR` writes an example";
             complaints.at(Place { line: 1, column: 1 }, "the inventory is empty", hint);
         }
         return inventory;
     };
+    inventory.devices = devices;
     let Some(mut top) = Fields::of(&root, "inventory", complaints) else { return inventory };
     inventory.defaults = top.get("defaults").and_then(|node| {
         let mut fields = Fields::of(node, "defaults section", complaints)?;
@@ -193,8 +200,8 @@ pub fn read(text: &str, complaints: &mut Complaints) -> WrittenInventory {
         }
     }
     if let Some(node) = top.require("devices", complaints) {
-        let nodes = fields::list(node, "devices", complaints);
-        inventory.devices = nodes.iter().filter_map(|node| device(node, complaints)).collect();
+        // Its items were read while they came.
+        fields::list(node, "devices", complaints);
     }
     top.close(complaints);
     inventory

@@ -289,7 +289,6 @@ mod tests {
                 problem: problem.clone(),
                 since: T0,
                 still_waiting_said: false,
-                reachable: true,
             };
             let notice =
                 say(&run(phase, &[(Milestone::Back, 5)]), Kind::ActionNeeded, Some(&problem));
@@ -303,11 +302,11 @@ mod tests {
     fn the_place_of_an_act_is_never_guessed() {
         let fill = [("port", "49"), ("far_device", "dist-1"), ("far_port", "47")];
         let silent = problem(Fault::WrongPort, &fill);
-        let notice = say(&run(Phase::Expected, &[]), Kind::ActionNeeded, Some(&silent));
+        let notice = say(&run(EXPECTED, &[]), Kind::ActionNeeded, Some(&silent));
         assert_eq!(notice.body, "That cable belongs to port 49 of acc-sw-17.");
         let mut known = silent.clone();
         known.fill.insert("location".into(), "rack 1, top".into());
-        let notice = say(&run(Phase::Expected, &[]), Kind::ActionNeeded, Some(&known));
+        let notice = say(&run(EXPECTED, &[]), Kind::ActionNeeded, Some(&known));
         assert!(notice.body.ends_with("dist-1 is at rack 1, top."), "{}", notice.body);
     }
 

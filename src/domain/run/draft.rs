@@ -193,7 +193,7 @@ impl Draft {
     }
 
     /// Says what is wrong, once, and goes on looking.
-    pub fn action_needed(&mut self, problem: Problem, reachable: bool) {
+    pub fn action_needed(&mut self, problem: Problem) {
         self.run.suspected = None;
         self.run.told.retain(|(_, at)| self.now.since(*at) < QUIET);
         let lately = self.run.told.iter().any(|(told, _)| *told == problem);
@@ -206,7 +206,7 @@ impl Draft {
         self.note("fault", format!("{} {}", problem.fault.code(), fill_text(&problem)));
         self.effect(Effect::Tell { kind, problem: Some(problem.clone()) });
         self.enter(
-            Phase::ActionNeeded { problem, since: self.now, still_waiting_said: false, reachable },
+            Phase::ActionNeeded { problem, since: self.now, still_waiting_said: false },
             "waits for the fault to be mended",
         );
         self.visit_later();
@@ -214,8 +214,8 @@ impl Draft {
         self.wake(Timer::StillWaiting, self.now.plus(self.run.timing.still_waiting));
     }
 
-    pub fn trouble(&mut self, fault: Fault, fill: &[(&str, &str)], reachable: bool) {
-        self.action_needed(problem(fault, fill), reachable);
+    pub fn trouble(&mut self, fault: Fault, fill: &[(&str, &str)]) {
+        self.action_needed(problem(fault, fill));
     }
 
     /// The fault that was said is gone.
@@ -303,7 +303,7 @@ impl Draft {
         let lasts = since.is_some_and(|since| self.now.since(since) >= self.patience(&found));
         if lasts || self.patience(&found).is_zero() {
             self.cleared();
-            self.action_needed(found, true);
+            self.action_needed(found);
         } else {
             self.run.suspected = Some((found, since.unwrap_or(self.now)));
             self.visit_later();
@@ -391,7 +391,7 @@ impl Draft {
         match visit {
             Visit::HostKeyChanged { found } => {
                 self.cleared();
-                self.trouble(Fault::HostKeyChanged, &[("found", found)], true);
+                self.trouble(Fault::HostKeyChanged, &[("found", found)]);
             }
             Visit::Unreachable { why } | Visit::LoginRefused { why } | Visit::Broken { why } => {
                 self.note("visit", shown(why));

@@ -132,7 +132,7 @@ pub enum Phase {
     /// Green.
     Ready { at: Timestamp },
     /// Something is wrong, was said once, and is checked again by itself.
-    ActionNeeded { problem: Problem, since: Timestamp, still_waiting_said: bool, reachable: bool },
+    ActionNeeded { problem: Problem, since: Timestamp, still_waiting_said: bool },
     /// Given up, with the reason.
     Failed { at: Timestamp, why: String },
     /// Ended by a person.

@@ -56,8 +56,8 @@ pub fn step(run: &Run, event: &Event, now: Timestamp) -> Stepped {
         }
         Phase::Verifying { .. } => verifying(&mut draft, event),
         Phase::HandingOff { waiting_for, .. } => handing_off(&mut draft, event, waiting_for),
-        Phase::ActionNeeded { problem, reachable, .. } => {
-            action_needed(&mut draft, event, problem.fault, *reachable);
+        Phase::ActionNeeded { problem, .. } => {
+            action_needed(&mut draft, event, problem.fault);
         }
         Phase::Ready { .. } | Phase::Failed { .. } | Phase::Cancelled { .. } => {
             ended(&mut draft, event);
@@ -76,7 +76,7 @@ fn expected(d: &mut Draft, event: &Event) {
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
-        Event::Due { timer: Timer::Deadline } => d.trouble(Fault::Silent, &[], false),
+        Event::Due { timer: Timer::Deadline } => d.trouble(Fault::Silent, &[]),
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
@@ -98,8 +98,8 @@ fn addressed(d: &mut Draft, event: &Event) {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
         Event::Due { timer: Timer::Deadline } => match d.run.strange_file.clone() {
-            Some(name) => d.trouble(Fault::UnexpectedFile, &[("found", &name)], false),
-            None => d.trouble(Fault::NoFileAsked, &[], false),
+            Some(name) => d.trouble(Fault::UnexpectedFile, &[("found", &name)]),
+            None => d.trouble(Fault::NoFileAsked, &[]),
         },
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
@@ -186,7 +186,7 @@ fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: O
         Event::Due { timer: Timer::Visit } => d.visit(),
         Event::Due { timer: Timer::Deadline } => {
             if refused_since.is_none() {
-                d.trouble(Fault::NotBack, &[], false);
+                d.trouble(Fault::NotBack, &[]);
             }
         }
         Event::Due { timer: Timer::StillWaiting } => {}
@@ -211,14 +211,14 @@ fn first_entry(d: &mut Draft, visit: &Visit, back_by: Timestamp, refused_since: 
         Visit::Unreachable { .. } => {
             d.no_entry(visit);
             if d.now >= back_by {
-                d.trouble(Fault::NotBack, &[], false);
+                d.trouble(Fault::NotBack, &[]);
             }
         }
         Visit::LoginRefused { .. } => {
             d.no_entry(visit);
             let since = refused_since.unwrap_or(d.now);
             if d.now.since(since) >= d.run.timing.login_patience {
-                d.trouble(Fault::LoginRefused, &[], true);
+                d.trouble(Fault::LoginRefused, &[]);
             } else {
                 d.run.phase = Phase::Connecting { back_by, refused_since: Some(since) };
             }
@@ -226,7 +226,7 @@ fn first_entry(d: &mut Draft, visit: &Visit, back_by: Timestamp, refused_since: 
         Visit::Broken { why } => {
             d.no_entry(visit);
             if d.now >= back_by {
-                d.trouble(Fault::Unreadable, &[("found", why)], true);
+                d.trouble(Fault::Unreadable, &[("found", why)]);
             }
         }
         Visit::HostKeyChanged { .. } => d.no_entry(visit),
@@ -333,12 +333,12 @@ fn hook_answered(
             *waiting_for = rest;
         }
     } else {
-        d.trouble(Fault::OurSide, &[("found", hook)], true);
+        d.trouble(Fault::OurSide, &[("found", hook)]);
     }
 }
 
 /// Faults that end when the device is served, and those that end when it is seen right.
-fn action_needed(d: &mut Draft, event: &Event, fault: Fault, reachable: bool) {
+fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => {
@@ -368,7 +368,8 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault, reachable: bool) {
             }
         }
         Event::Due { timer: Timer::Visit } => {
-            if fault.layer() >= Fault::NotBack.layer() || reachable {
+            // What is ours to mend waits for a person: looking at the device changes nothing.
+            if fault.layer() >= Fault::NotBack.layer() {
                 d.visit();
             }
         }
@@ -455,13 +456,13 @@ fn transfer_ended(d: &mut Draft, (complete, bytes): (bool, u64), sha256: &str, w
     if complete {
         d.settling(sha256);
     } else if d.run.transfers.aborted_in_a_row >= 2 {
-        d.trouble(Fault::TransferBroken, &[("found", why)], false);
+        d.trouble(Fault::TransferBroken, &[("found", why)]);
     }
 }
 
 fn lease_impossible(d: &mut Draft, why: &str) {
     d.begin();
-    d.trouble(Fault::DhcpSide, &[("found", why)], false);
+    d.trouble(Fault::DhcpSide, &[("found", why)]);
 }
 
 fn strange_file(d: &mut Draft, name: &str) {
@@ -476,12 +477,12 @@ fn unexpected_hook(d: &mut Draft, hook: &str) {
 
 fn conflict(d: &mut Draft, detail: &str) {
     d.begin();
-    d.trouble(Fault::Duplicate, &[("found", detail)], false);
+    d.trouble(Fault::Duplicate, &[("found", detail)]);
 }
 
 fn our_side(d: &mut Draft, why: &str) {
     d.begin();
-    d.trouble(Fault::OurSide, &[("found", why)], false);
+    d.trouble(Fault::OurSide, &[("found", why)]);
 }
 
 fn recheck(d: &mut Draft, by: &str) {

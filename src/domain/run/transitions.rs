@@ -86,7 +86,6 @@ pub fn phases() -> Vec<Phase> {
             problem: problem(Fault::SwappedPair),
             since: at,
             still_waiting_said: false,
-            reachable: true,
         },
         Phase::Ready { at },
         Phase::Failed { at, why: "no reason".into() },

@@ -3,9 +3,8 @@
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
-use serde_json::Map;
 
-use crate::domain::template::{Bounded, RenderError, network, too_long};
+use crate::domain::template::{Bounded, Context, RenderError, network, too_long};
 
 pub struct Engine {
     environment: Environment<'static>,
@@ -39,11 +38,7 @@ impl Engine {
         Self { environment }
     }
 
-    pub fn render(
-        &self,
-        name: &str,
-        context: Map<String, serde_json::Value>,
-    ) -> Result<String, RenderError> {
+    pub fn render(&self, name: &str, context: &Context<'_>) -> Result<String, RenderError> {
         let template = self.environment.get_template(name).map_err(|error| told(name, &error))?;
         let mut output = Bounded::default();
         let result = template.render_captured_to(Serde(context), &mut output);

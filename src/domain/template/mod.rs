@@ -1,14 +1,18 @@
-//! Templates: `*.j2` by minijinja, `*.tera` by tera, behind one renderer. From a device of the plan to
-//! the text it is served. No file is opened and no secret is fetched here: both are handed in.
+//! Templates: `*.j2` by minijinja, `*.tera` by tera, behind one renderer. From a device of the plan
+//! to the text it is served. No file is opened and no secret is fetched here: both are handed in.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::{Map, Value};
 
-use crate::domain::inventory::meant::{Device, Inventory};
+use crate::address::Mac;
+use crate::domain::inventory::meant::{Device, Inventory, PlannedNeighbour};
 use crate::secret::Secret;
 
 mod jinja;
@@ -29,7 +33,7 @@ pub struct Renderer {
 pub type ResolvedSecrets = BTreeMap<String, Result<Secret, String>>;
 
 /// A template that cannot be compiled, or not be rendered for a device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RenderError {
     /// Its file name below the template directory; empty if the device has none.
     pub template: String,
@@ -59,7 +63,8 @@ pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
 pub const MASK: &str = "********";
 
 impl Renderer {
-    /// Compiles all sources, by file name. Those that cannot be compiled are told, the others are there.
+    /// Compiles all sources, by file name. Those that cannot be compiled are told, the others are
+    /// there.
     pub fn new(sources: &BTreeMap<String, String>) -> (Self, Vec<RenderError>) {
         let mut errors = Vec::new();
         let jinja_sources = sources.iter().filter(|(name, _)| name.ends_with(".j2"));
@@ -126,13 +131,14 @@ impl Renderer {
             let text = open(secret).map_err(|why| error(template, format!("{why}, for {name}")))?;
             secrets.insert(name.clone(), Value::from(text));
         }
-        let context = context(device, inventory, secrets);
+        let site_title = inventory.sites.get(&device.site).map_or("", |site| &site.title);
+        let context = Context { device, site_title, secrets };
         if template.ends_with(".j2") {
-            return self.jinja.render(template, context);
+            return self.jinja.render(template, &context);
         }
         #[cfg(feature = "tera")]
         if template.ends_with(".tera") {
-            return self.tera.render(template, context);
+            return self.tera.render(template, &context);
         }
         Err(error(template, "no engine renders files of this name".to_owned()))
     }
@@ -144,45 +150,73 @@ impl fmt::Debug for Renderer {
     }
 }
 
-/// What a template knows: the variables, then `device`, `site` and `secrets`.
-fn context(
-    device: &Device,
-    inventory: &Inventory,
+/// What a template knows: the variables, then `device`, `site` and `secrets`. It borrows all of
+/// it: a hundred thousand devices are rendered while the operator waits for `check`.
+struct Context<'a> {
+    device: &'a Device,
+    site_title: &'a str,
     secrets: Map<String, Value>,
-) -> Map<String, Value> {
-    let mut context = device.variables.clone();
-    let neighbours: Vec<Value> = device
-        .neighbours
-        .iter()
-        .map(|neighbour| {
-            json!({
-                "local_port": neighbour.local_port,
-                "device": neighbour.device,
-                "port": neighbour.port,
-            })
-        })
-        .collect();
-    let site = inventory.sites.get(&device.site);
-    context.insert(
-        "device".to_owned(),
-        json!({
-            "name": device.name,
-            "site": device.site,
-            "platform": device.platform,
-            "serial": device.serial,
-            "macs": device.macs.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "address": device.address.map(|address| address.to_string()),
-            "location": device.location,
-            "software": device.software,
-            "neighbours": neighbours,
-        }),
-    );
-    context.insert(
-        "site".to_owned(),
-        json!({ "name": device.site, "title": site.map_or(&device.site, |site| &site.title) }),
-    );
-    context.insert("secrets".to_owned(), Value::Object(secrets));
-    context
+}
+
+impl Serialize for Context<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.device.variables.len() + 3))?;
+        for (name, value) in &self.device.variables {
+            map.serialize_entry(name, value)?;
+        }
+        map.serialize_entry("device", &DeviceContext::of(self.device))?;
+        let site = SiteContext { name: &self.device.site, title: self.site_title };
+        map.serialize_entry("site", &site)?;
+        map.serialize_entry("secrets", &self.secrets)?;
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct SiteContext<'a> {
+    name: &'a str,
+    title: &'a str,
+}
+
+#[derive(Serialize)]
+struct DeviceContext<'a> {
+    name: &'a str,
+    site: &'a str,
+    platform: &'a str,
+    serial: Option<&'a str>,
+    macs: &'a [Mac],
+    address: Option<Ipv4Addr>,
+    location: &'a str,
+    software: Option<&'a str>,
+    neighbours: Vec<NeighbourContext<'a>>,
+}
+
+#[derive(Serialize)]
+struct NeighbourContext<'a> {
+    local_port: &'a str,
+    device: &'a str,
+    port: &'a str,
+}
+
+impl<'a> DeviceContext<'a> {
+    fn of(device: &'a Device) -> Self {
+        let neighbour = |neighbour: &'a PlannedNeighbour| NeighbourContext {
+            local_port: &neighbour.local_port,
+            device: &neighbour.device,
+            port: &neighbour.port,
+        };
+        Self {
+            name: &device.name,
+            site: &device.site,
+            platform: &device.platform,
+            serial: device.serial.as_deref(),
+            macs: &device.macs,
+            address: device.address,
+            location: &device.location,
+            software: device.software.as_deref(),
+            neighbours: device.neighbours.iter().map(neighbour).collect(),
+        }
+    }
 }
 
 /// Collects what an engine writes, up to [`OUTPUT_BYTES_MAX`].
@@ -219,8 +253,10 @@ fn too_long() -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::domain::inventory::meant::{Place, PlannedNeighbour};
+    use crate::domain::inventory::meant::{Place, Site};
 
     fn device(template: &str) -> Device {
         let cable = |local_port: &str, port: &str| PlannedNeighbour {
@@ -261,7 +297,11 @@ mod tests {
     fn rendered(name: &str, source: &str) -> String {
         let (renderer, errors) = renderer(name, source);
         assert_eq!(errors, []);
-        match renderer.render(&device(name), &Inventory::default()) {
+        let mut inventory = Inventory::default();
+        let title = "Zürich".to_owned();
+        let site = Site { name: "zurich".to_owned(), title, channel: None };
+        inventory.sites.insert("zurich".to_owned(), Arc::new(site));
+        match renderer.render(&device(name), &inventory) {
             Ok(text) => text,
             Err(error) => format!("error {error}"),
         }
@@ -272,7 +312,7 @@ mod tests {
         let source = "{{ device.name }} {{ site.title }} {{ vlans[0] }} {{ secrets.password }} \
             {% for n in device.neighbours %}{{ n.local_port }}>{{ n.device }}:{{ n.port }} \
             {% endfor %}{{ html }}";
-        let expected = "access-1 zurich 30 hunter2 eth1>core-1:1 eth2>core-1:2 <&>";
+        let expected = "access-1 Zürich 30 hunter2 eth1>core-1:1 eth2>core-1:2 <&>";
         assert_eq!(rendered("a.j2", source), expected);
         assert_eq!(rendered("a.tera", source), expected);
     }

@@ -9,7 +9,8 @@ pub const QUERIES: [&str; 7] =
     ["address", "netmask", "hostmask", "prefix", "network", "broadcast", "subnet"];
 
 /// Answers a query about an address or subnet. No query: the text itself, if it is one.
-/// A number: the address at that place of the subnet, with the prefix length; negative from its end.
+/// A number: the address at that place of the subnet, with the prefix length; negative from its
+/// end.
 pub fn ipaddr(text: &str, query: &str) -> Result<String, String> {
     let network = parse(text)?;
     if let Ok(index) = query.parse::<i64>() {

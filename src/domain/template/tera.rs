@@ -1,10 +1,9 @@
 //! `*.tera`: tera, strict about undefined names by nature. It has no limit of steps, so `range` is
 //! bounded here, and the length of the output by the writer.
 
-use serde_json::Map;
 use tera::{Context, Error, ErrorKind, Kwargs, State, Tera};
 
-use crate::domain::template::{Bounded, RenderError, network, too_long};
+use crate::domain::template::{Bounded, Context as Known, RenderError, network, too_long};
 
 pub struct Engine {
     tera: Tera,
@@ -23,7 +22,8 @@ impl Engine {
         filters(&mut tera);
         tera.register_function("range", range);
         let sources: Vec<_> = sources.collect();
-        // All at once, so that templates may include each other; then one by one, to tell which is wrong.
+        // All at once, so that templates may include each other; then one by one, to tell which is
+        // wrong.
         if tera.add_raw_templates(sources.iter().copied()).is_err() {
             for (name, source) in sources {
                 if let Err(error) = tera.add_raw_template(name, source) {
@@ -34,12 +34,8 @@ impl Engine {
         Self { tera }
     }
 
-    pub fn render(
-        &self,
-        name: &str,
-        context: Map<String, serde_json::Value>,
-    ) -> Result<String, RenderError> {
-        let context = Context::from_serialize(&context).map_err(|error| told(name, &error))?;
+    pub fn render(&self, name: &str, context: &Known<'_>) -> Result<String, RenderError> {
+        let context = Context::from_serialize(context).map_err(|error| told(name, &error))?;
         let mut output = Bounded::default();
         let result = self.tera.render_to(name, &context, &mut output);
         if output.full {

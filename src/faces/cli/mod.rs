@@ -26,7 +26,8 @@ pub struct Arguments {
 pub enum Command {
     /// Run the server.
     Serve,
-    /// Run everything on loopback with simulated switches, and show how faults are found and mended.
+    /// Run everything on loopback with simulated switches, and show how faults are found and
+    /// mended.
     Demo(Demo),
     /// Show every device that has a run, with its phase.
     Status(Output),

@@ -12,15 +12,16 @@ const HEAD: &str = "\
 Printed from the types; a test fails when it is out of date. `UPDATE=1 cargo test --lib reference` \
 prints it anew.
 
-An operator writes two files, `greenlight.yaml` and `inventory.yaml`, and templates. `greenlight check` \
-complains about all of them at once, `greenlight render DEVICE` shows what a device would get, and \
-`greenlight schema config|inventory` prints a JSON Schema for editors. Unknown keys are refused. \
-Times carry a unit: `500ms`, `30s`, `10m`, `1h30m`, `2d`. A secret is named, never written down: \
-`{ env: NAME }` or `{ file: PATH }`. Relative paths begin at the directory of the file they stand in.
+An operator writes two files, `greenlight.yaml` and `inventory.yaml`, and templates.
+`greenlight check` complains about all of them at once, `greenlight render DEVICE` shows what a
+device would get, and `greenlight schema config|inventory` prints a JSON Schema for editors.
+Unknown keys are refused. Times carry a unit: `500ms`, `30s`, `10m`, `1h30m`, `2d`. A secret is
+named, never written down: `{ env: NAME }` or `{ file: PATH }`. Relative paths begin at the
+directory of the file they stand in.
 
-What readers of YAML take differently is refused in variables: `no`, `on`, `y`, `010`, `0x1f`, `1_000`, \
-`20:30`, `17.10`. Quote it if it is text, or write the number or `true` and `false`. Names, serials and \
-versions are taken as written, with or without quotes.
+What readers of YAML take differently is refused in variables: `no`, `on`, `y`, `010`, `0x1f`,
+`1_000`, `20:30`, `17.10`. Quote it if it is text, or write the number or `true` and `false`.
+Names, serials and versions are taken as written, with or without quotes.
 
 ";
 
@@ -28,12 +29,12 @@ const TEMPLATES: &str = "\
 ## Templates
 
 Files below the template directory: `*.j2` in the language of Jinja2, `*.tera` in that of Tera.
-A name without a value is an error, never an empty text. Variables of defaults, group, site and device
-stand at the top level, the nearest value wins. Besides them:
+A name without a value is an error, never an empty text. Variables of defaults, group, site and
+device stand at the top level, the nearest value wins. Besides them:
 
 | name | what it holds |
 |---|---|
-| `device` | `name`, `site`, `platform`, `serial`, `macs`, `address`, `location`, `software`, `neighbours` |
+| `device` | `name`, `site`, `platform`, `serial`, `macs`, `address`, `location`, `software` |
 | `device.neighbours` | a list; each has `local_port`, `device`, `port` |
 | `site` | `name`, `title` |
 | `secrets` | the secrets of defaults, group, site and device, by name |
@@ -51,8 +52,8 @@ stand at the top level, the nearest value wins. Besides them:
 | `hosts` | the list of its hosts, up to 4094 |
 | `cidr` | `'192.0.2.10' \\| cidr('255.255.255.0')` is `192.0.2.10/24`; in Tera `cidr(mask=...)` |
 
-A text ends with an error after 4 MiB, and in Jinja2 after four million steps, so a loop that does not end
-harms nobody. Tera counts no steps; there a `range` has at most 100 000 numbers.
+A text ends with an error after 4 MiB, and in Jinja2 after four million steps, so a loop that
+does not end harms nobody. Tera counts no steps; there a `range` has at most 100 000 numbers.
 ";
 
 /// The whole page.

@@ -147,6 +147,7 @@ impl Hook {
             Err(_) => Attempt::Refused("the row cannot be read".into()),
         };
         let now = self.clock.now();
+        let (hook, run) = (self.settings.name.as_str(), row.subject.as_str());
         let tries = usize::try_from(row.attempts.max(1)).unwrap_or(usize::MAX);
         let next = self.settings.retries.get(tries - 1).copied();
         match (attempt, next) {
@@ -155,16 +156,16 @@ impl Hook {
                 self.tell(row, true, answer).await;
             }
             (Attempt::Again { after, why }, Some(wait)) => {
-                tracing::warn!(hook = %self.settings.name, run = %row.subject, %why, "hand-off again");
+                tracing::warn!(hook, run, %why, "hand-off again");
                 self.outbox.retry(row, now.plus(wait.max(after)), &why).await;
             }
             (Attempt::Unclear(why), Some(wait)) => {
-                tracing::warn!(hook = %self.settings.name, run = %row.subject, %why, "hand-off again");
+                tracing::warn!(hook, run, %why, "hand-off again");
                 self.outbox.unclear(row, now.plus(wait), &why).await;
             }
             (Attempt::Again { why, .. } | Attempt::Unclear(why), None)
             | (Attempt::Refused(why), _) => {
-                tracing::error!(hook = %self.settings.name, run = %row.subject, %why, "hand-off refused");
+                tracing::error!(hook, run, %why, "hand-off refused");
                 self.outbox.dead(row, &why).await;
                 self.tell(row, false, why).await;
             }

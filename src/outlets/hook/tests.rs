@@ -49,6 +49,10 @@ fn run_of(id: &str) -> Run {
         milestones: BTreeMap::new(),
         handed: BTreeMap::new(),
         findings: None,
+        suspected: None,
+        told: Vec::new(),
+        saving: false,
+        strange_file: None,
     }
 }
 

@@ -158,7 +158,7 @@ impl Sender {
         match self.edit(&job.row.key, &anchor, content, patient(notice.kind)).await {
             Outcome::Done(_) => Ok(done_with(&[])),
             Outcome::ParentLost(why) => {
-                tracing::info!(%why, run = %job.row.subject, "the parent is gone, a new one is posted");
+                tracing::info!(%why, key = %job.row.key, "the parent is gone, one more is posted");
                 let anchor = self.post_parent(job, "").await?;
                 Ok(done_with(&[(job.row.subject.clone(), anchor.to_string())]))
             }
@@ -270,8 +270,7 @@ impl Sender {
         }
         let mut prefix = "";
         if job.row.state == DeliveryState::Unclear {
-            let channel = &job.payload.channel;
-            let id = self.channels.get(channel).unwrap_or(channel).clone();
+            let id = self.channel_id(&job.payload.channel).await?;
             match self.look(&job.parent_key(), &id, None, job.row.created).await? {
                 Fate::Posted(ts) => {
                     let anchor = Anchor { channel: id, ts };
@@ -313,7 +312,7 @@ impl Sender {
         self.anchors.insert(subject.to_owned(), anchor.clone());
     }
 
-    async fn reference(&self, subject: &str) -> Result<Option<String>, End> {
+    pub(super) async fn reference(&self, subject: &str) -> Result<Option<String>, End> {
         self.outbox.reference(SLACK, subject).await.map_err(|refused| {
             // Nothing was called: what was known of the row stays true only if it is looked for.
             let wait = self.settings.delays.backoff;

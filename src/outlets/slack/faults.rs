@@ -1,138 +1,18 @@
-//! The senders against a Slack that fails: under any schedule no reply comes twice, the thread
+//! The sender against a Slack that fails: under any schedule no reply comes twice, the thread
 //! keeps the order of events, and the parent ends right.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-
-use super::double::{CHANNEL, Fault, Slack, TOKEN};
-use super::{Delays, Settings, Trouble, Troubles, webhook};
-use crate::clock::{Clock, Timestamp};
+use super::double::{CHANNEL, Fault, Slack};
+use super::story::{QUICK, Story, UNPACED, notice, settings};
+use super::{Delays, Settings, Trouble};
+use crate::clock::Clock;
 use crate::domain::fault::Fault as Wrong;
-use crate::domain::notice::{ChecklistLine, Kind, LineState, Notice};
+use crate::domain::notice::{Kind, Notice};
 use crate::entropy::Entropy;
-use crate::outlets::wire::{Heard, Said, serve};
 use crate::proto::slack::pacing::Limits;
 use crate::secret::Secret;
-use crate::service::memory::{Change, DeliveryState};
-use crate::service::outbox::paper::Paper;
-use crate::service::outbox::{ChatOutlet, Outbox, rows_for_notice};
-
-const QUICK: Delays = Delays {
-    backoff: Duration::from_millis(5),
-    backoff_max: Duration::from_millis(20),
-    look_after: Duration::from_millis(10),
-    set_up: Duration::from_millis(20),
-    poll: Duration::from_millis(5),
-};
-const UNPACED: Limits = Limits {
-    between_posts: Duration::ZERO,
-    between_edits_of_one: Duration::ZERO,
-    edits_for_progress: 1000,
-    edits_for_all: 1000,
-};
-
-fn crypto() {
-    // A second test in this process finds it installed.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
-fn settings(address: SocketAddr) -> Settings {
-    crypto();
-    Settings {
-        limits: UNPACED,
-        delays: QUICK,
-        timeout: Duration::from_secs(5),
-        entropy: Entropy::seeded(1),
-        ..Settings::new(Secret::new(TOKEN), format!("http://{address}/api/"))
-    }
-}
-
-fn notice(kind: Kind, seq: u64) -> Notice {
-    let fault = match kind {
-        Kind::ActionNeeded => Some(Wrong::SwappedPair),
-        Kind::Started
-        | Kind::Progress
-        | Kind::Cleared
-        | Kind::StillWaiting
-        | Kind::Done
-        | Kind::Ended => None,
-    };
-    Notice {
-        run: "R".into(),
-        seq,
-        at: Clock::System.now(),
-        device: "acc-sw-17".into(),
-        site: "bma".into(),
-        location: "Building 2, rack 4".into(),
-        kind,
-        headline: format!("{kind:?} {seq}"),
-        body: "body".into(),
-        fault,
-        checklist: vec![ChecklistLine {
-            state: LineState::Working,
-            text: "checking cables".into(),
-            at: Some(Timestamp::from_seconds(1_795_261_396)),
-        }],
-    }
-}
-
-struct Story {
-    paper: Paper,
-    wake: watch::Sender<u64>,
-    troubles: Troubles,
-    end: watch::Sender<bool>,
-    outlets: Vec<ChatOutlet>,
-}
-
-impl Story {
-    fn new(channel: &str) -> Self {
-        Self {
-            paper: Paper::open(),
-            wake: watch::Sender::new(0),
-            troubles: Troubles::default(),
-            end: watch::Sender::new(false),
-            outlets: vec![ChatOutlet::SlackBot { channel: channel.into() }],
-        }
-    }
-
-    fn outbox(&self) -> Outbox {
-        Outbox::new(self.paper.memory.clone(), Clock::System, self.wake.subscribe())
-    }
-
-    fn start(&self, settings: Settings) -> JoinHandle<()> {
-        let (outbox, troubles) = (self.outbox(), self.troubles.clone());
-        let end = self.end.subscribe();
-        tokio::spawn(super::run(settings, outbox, Clock::System, troubles, end))
-    }
-
-    async fn tell(&self, kind: Kind, seq: u64) {
-        self.say(&notice(kind, seq)).await;
-    }
-
-    async fn say(&self, notice: &Notice) {
-        let rows: Vec<Change> = rows_for_notice(notice, &self.outlets);
-        self.paper.memory.commit(rows).await.unwrap();
-        self.wake.send_modify(|count| *count += 1);
-    }
-
-    /// Waits until every row has its end.
-    async fn settled(&self) {
-        self.until(|| self.paper.idle()).await;
-    }
-
-    async fn until(&self, mut holds: impl FnMut() -> bool) {
-        let patience = tokio::time::timeout(Duration::from_secs(30), async {
-            while !holds() {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        });
-        assert!(patience.await.is_ok(), "{:?}", self.paper.states());
-    }
-}
+use crate::service::memory::DeliveryState;
 
 const GOOD: [Kind; 4] = [Kind::Started, Kind::Progress, Kind::Progress, Kind::Done];
 
@@ -282,6 +162,23 @@ async fn a_post_that_was_accepted_before_a_crash_is_adopted() {
         story.outbox().reference("slack", "R").await.unwrap(),
         Some(format!("{CHANNEL}/{}", slack.parents()[0].ts))
     );
+}
+
+#[tokio::test]
+async fn a_lost_post_is_found_in_a_channel_known_by_name_after_a_restart() {
+    let slack = Slack::default();
+    let story = Story::new("#bma");
+    let address = slack.start().await;
+    let worker = story.start(settings(address));
+    story.tell(Kind::Started, 1).await;
+    story.settled().await;
+    worker.abort();
+    let _ = worker.await;
+    slack.state().faults = [Fault::HangUpAfter].into();
+    story.say(&Notice { run: "B".into(), ..notice(Kind::Started, 1) }).await;
+    let _worker = story.start(settings(address));
+    story.settled().await;
+    assert_eq!(slack.parents().len(), 2);
 }
 
 #[tokio::test]
@@ -492,71 +389,4 @@ async fn the_worker_ends_when_told() {
     let worker = story.start(settings(slack.start().await));
     story.end.send_replace(true);
     tokio::time::timeout(Duration::from_secs(5), worker).await.unwrap().unwrap();
-}
-
-/// A webhook that answers each call as told, then `ok`.
-async fn hooked(answers: Vec<Said>) -> (String, Arc<Mutex<Vec<Heard>>>) {
-    let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
-    let (seen, answers) = (heard.clone(), Mutex::new(answers.into_iter()));
-    let address = serve(Arc::new(move |request| {
-        seen.lock().unwrap().push(request);
-        answers.lock().unwrap().next().unwrap_or_else(|| Said::text(200, "ok"))
-    }))
-    .await;
-    (format!("http://{address}/services/T/B/x"), heard)
-}
-
-async fn by_webhook(answers: Vec<Said>, kinds: &[Kind]) -> (Vec<String>, Story) {
-    crypto();
-    let (url, heard) = hooked(answers).await;
-    let mut story = Story::new("");
-    story.outlets = vec![ChatOutlet::SlackWebhook];
-    let settings = webhook::Settings {
-        limits: UNPACED,
-        delays: QUICK,
-        ..webhook::Settings::new(Secret::new(url))
-    };
-    let worker = webhook::run(
-        settings,
-        story.outbox(),
-        Clock::System,
-        story.troubles.clone(),
-        story.end.subscribe(),
-    );
-    tokio::spawn(worker);
-    for (seq, kind) in kinds.iter().enumerate() {
-        story.tell(*kind, seq as u64 + 1).await;
-        story.settled().await;
-    }
-    let texts = heard
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|request| request.json()["text"].clone())
-        .collect::<Vec<_>>();
-    (texts.into_iter().map(|text| text.as_str().unwrap().to_owned()).collect(), story)
-}
-
-const BUSY: [Kind; 7] = [
-    Kind::Started,
-    Kind::Progress,
-    Kind::ActionNeeded,
-    Kind::Cleared,
-    Kind::ActionNeeded,
-    Kind::Cleared,
-    Kind::Done,
-];
-
-#[tokio::test]
-async fn a_webhook_carries_three_messages_a_device_at_most() {
-    let (texts, _) = by_webhook(vec![], &BUSY).await;
-    assert_eq!(texts, ["Started 1", "ActionNeeded 3", "Done 7"]);
-}
-
-#[tokio::test]
-async fn a_webhook_of_unknown_fate_repeats_only_what_matters() {
-    let fail = || Said::text(500, "no");
-    let (texts, story) = by_webhook(vec![fail(), fail()], &[Kind::Started, Kind::Done]).await;
-    assert_eq!(texts, ["Started 1", "Done 2", "(repeat) Done 2"]);
-    assert_eq!(story.paper.states(), [("R/post", "dead"), ("R/last", "done")]);
 }

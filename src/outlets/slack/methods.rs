@@ -13,6 +13,7 @@ use crate::outlets::slack::deliver::End;
 use crate::proto::slack::answer::{self, Anchor, Outcome, Search};
 use crate::proto::slack::message::{Content, Metadata, Post, Update, plain};
 use crate::proto::slack::pacing::Call;
+use crate::service::outbox::SLACK;
 
 /// Pages of 200 messages looked through for a lost post.
 const PAGES_MAX: usize = 5;
@@ -129,9 +130,29 @@ impl Sender {
             outcome = self.method("chat.postMessage", &kind, &body).await;
         }
         if let Outcome::Done(Some(anchor)) = &outcome {
-            self.channels.insert(channel.to_owned(), anchor.channel.clone());
+            self.learn(channel, &anchor.channel).await;
         }
         outcome
+    }
+
+    /// A channel may be configured by name, and only its id can be looked into: kept, so that a
+    /// lost post is found after a restart too.
+    async fn learn(&mut self, channel: &str, id: &str) {
+        if self.channels.get(channel).map(String::as_str) != Some(id) {
+            self.channels.insert(channel.to_owned(), id.to_owned());
+            if channel != id {
+                self.outbox.remember(SLACK, &channel_subject(channel), id).await;
+            }
+        }
+    }
+
+    /// The channel's id if a post of ours ever taught it, else what was configured.
+    pub(super) async fn channel_id(&self, channel: &str) -> Result<String, End> {
+        if let Some(id) = self.channels.get(channel) {
+            return Ok(id.clone());
+        }
+        let known = self.reference(&channel_subject(channel)).await?;
+        Ok(known.unwrap_or_else(|| channel.to_owned()))
     }
 
     pub(super) async fn edit(
@@ -201,4 +222,8 @@ impl Sender {
         tokio::time::sleep(at - now).await;
         Ok(())
     }
+}
+
+fn channel_subject(channel: &str) -> String {
+    format!("channel {channel}")
 }

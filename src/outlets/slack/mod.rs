@@ -14,6 +14,8 @@ pub mod webhook;
 mod double;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod story;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

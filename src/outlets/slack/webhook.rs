@@ -233,3 +233,78 @@ impl Sender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::domain::notice::Kind;
+    use crate::outlets::slack::story::{QUICK, Story, UNPACED, crypto};
+    use crate::outlets::wire::{Heard, Said, serve};
+    use crate::service::outbox::ChatOutlet;
+
+    /// A webhook that answers each call as told, then `ok`.
+    async fn hooked(answers: Vec<Said>) -> (String, Arc<Mutex<Vec<Heard>>>) {
+        let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
+        let (seen, answers) = (heard.clone(), Mutex::new(answers.into_iter()));
+        let address = serve(Arc::new(move |request| {
+            seen.lock().unwrap().push(request);
+            answers.lock().unwrap().next().unwrap_or_else(|| Said::text(200, "ok"))
+        }))
+        .await;
+        (format!("http://{address}/services/T/B/x"), heard)
+    }
+
+    async fn by_webhook(answers: Vec<Said>, kinds: &[Kind]) -> (Vec<String>, Story) {
+        crypto();
+        let (url, heard) = hooked(answers).await;
+        let mut story = Story::new("");
+        story.outlets = vec![ChatOutlet::SlackWebhook];
+        let settings =
+            Settings { limits: UNPACED, delays: QUICK, ..Settings::new(Secret::new(url)) };
+        let worker = run(
+            settings,
+            story.outbox(),
+            Clock::System,
+            story.troubles.clone(),
+            story.end.subscribe(),
+        );
+        tokio::spawn(worker);
+        for (seq, kind) in kinds.iter().enumerate() {
+            story.tell(*kind, seq as u64 + 1).await;
+            story.settled().await;
+        }
+        let texts = heard
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|request| request.json()["text"].clone())
+            .collect::<Vec<_>>();
+        (texts.into_iter().map(|text| text.as_str().unwrap().to_owned()).collect(), story)
+    }
+
+    const BUSY: [Kind; 7] = [
+        Kind::Started,
+        Kind::Progress,
+        Kind::ActionNeeded,
+        Kind::Cleared,
+        Kind::ActionNeeded,
+        Kind::Cleared,
+        Kind::Done,
+    ];
+
+    #[tokio::test]
+    async fn a_webhook_carries_three_messages_a_device_at_most() {
+        let (texts, _) = by_webhook(vec![], &BUSY).await;
+        assert_eq!(texts, ["Started 1", "ActionNeeded 3", "Done 7"]);
+    }
+
+    #[tokio::test]
+    async fn a_webhook_of_unknown_fate_repeats_only_what_matters() {
+        let fail = || Said::text(500, "no");
+        let (texts, story) = by_webhook(vec![fail(), fail()], &[Kind::Started, Kind::Done]).await;
+        assert_eq!(texts, ["Started 1", "Done 2", "(repeat) Done 2"]);
+        assert_eq!(story.paper.states(), [("R/post", "dead"), ("R/last", "done")]);
+    }
+}

@@ -298,12 +298,12 @@ mod tests {
 
     #[test]
     fn a_lost_post_is_found_by_its_key() {
+        let ours = serde_json::json!({
+            "event_type": "greenlight", "event_payload": {"key": "R/7"},
+        });
         let page = serde_json::json!({
             "ok": true,
-            "messages": [
-                {"ts": "1.1"},
-                {"ts": "1.2", "metadata": {"event_type": "greenlight", "event_payload": {"key": "R/7"}}},
-            ],
+            "messages": [{"ts": "1.1"}, {"ts": "1.2", "metadata": ours}],
             "response_metadata": {"next_cursor": "more"},
         })
         .to_string();

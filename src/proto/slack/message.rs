@@ -367,7 +367,9 @@ mod tests {
                 device: &name, location: &name, headline: &headline, lines, small: small.clone(),
             };
             prop_assert_eq!(oversizes(&parent.content()), Vec::<String>::new());
-            let reply = Reply { headline: &headline, body: &body, mention: "<!here>", prefix: "", small };
+            let reply = Reply {
+                headline: &headline, body: &body, mention: "<!here>", prefix: "", small,
+            };
             let content = reply.content();
             prop_assert_eq!(oversizes(&content), Vec::<String>::new());
             let Block::Section { text } = &content.blocks[0] else { panic!("no section") };

@@ -16,6 +16,7 @@ use crate::domain::run::{Event, Phase, Run, Timer};
 use crate::entropy::Entropy;
 use crate::receipt::Committed;
 use crate::service::memory::{Change, Memory, Query, Refused};
+use crate::service::outbox::Outbox;
 use crate::service::performer::{Performer, VisitOrder};
 use crate::service::plan::InForce;
 
@@ -155,6 +156,8 @@ pub struct Parts {
     pub clock: Clock,
     pub entropy: Entropy,
     pub voice: Voice,
+    /// For the answers of hooks that came while nobody listened.
+    pub outbox: Outbox,
     /// Counted up when rows for the outlets were stored.
     pub outbox_bell: watch::Sender<u64>,
 }
@@ -194,7 +197,10 @@ pub async fn run(
         devices: HashMap::new(),
     };
     runner.resume().await?;
-    let mut group = Vec::with_capacity(GROUP);
+    let mut group = runner.hear_hooks().await?;
+    if !group.is_empty() {
+        runner.settle(std::mem::take(&mut group)).await;
+    }
     loop {
         let pause = runner.until_next_timer();
         tokio::select! {
@@ -230,6 +236,20 @@ impl Runner {
         let open: Vec<&Run> = self.latest.values().filter(|run| run.is_open()).collect();
         tracing::info!(open = open.len(), known = self.latest.len(), "runs resumed");
         Ok(())
+    }
+
+    /// Hooks that answered while nobody listened: the answer is stored with the row, the run may not
+    /// have heard it.
+    async fn hear_hooks(&self) -> Result<Vec<Input>, Refused> {
+        let mut heard = Vec::new();
+        for run in self.latest.values() {
+            let Phase::HandingOff { .. } = run.phase else { continue };
+            let answers = self.parts.outbox.handoff_answers(&run.id).await?;
+            heard.extend(answers.into_iter().map(|(hook, accepted, answer)| {
+                Input::answer(run.id.clone(), Event::HookAnswered { hook, accepted, answer })
+            }));
+        }
+        Ok(heard)
     }
 
     fn visiting(&self, run: &str) -> bool {
