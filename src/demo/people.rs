@@ -111,7 +111,7 @@ fn port(fill: &BTreeMap<String, String>, device_key: &str, port_key: &str) -> Op
 /// One pair of hands: reads one notice after the other, walks to the rack, and does it.
 pub async fn work(site: Site, mut notices: mpsc::Receiver<Read>, deeds: mpsc::Sender<Deed>) {
     while let Some(read) = notices.recv().await {
-        site.pace.pause(Duration::from_millis(1500)).await;
+        site.pace.pause(Duration::from_millis(2500)).await;
         let act = act(&read.device, &read.problem);
         let text = perform(&site, &read.device, &act).await;
         if deeds.send(Deed { device: read.device, text }).await.is_err() {

@@ -183,7 +183,7 @@ impl Site {
     pub async fn power_on_all(&self, stories: &[Story]) {
         for story in stories {
             self.device(&story.device, async |device| device.power_on().await).await;
-            self.pace.pause(Duration::from_millis(600)).await;
+            self.pace.pause(Duration::from_millis(900)).await;
         }
     }
 

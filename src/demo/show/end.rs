@@ -8,6 +8,9 @@ use crate::demo::show::shown;
 use crate::demo::watch::Verdict;
 use crate::domain::fault::Fault;
 
+/// Columns of the table where no terminal says how many there are.
+const WIDTH_WITHOUT_TERMINAL: u16 = 140;
+
 /// Every thread in its newest form.
 pub fn chat(heard: &Heard) -> String {
     let mut out = String::from("\n#rollout, as the phones show it\n");
@@ -42,6 +45,9 @@ pub fn table(verdicts: &[Verdict], seconds: f64) -> String {
         .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(["device", "platform", "story", "said", "repeats", "handed over", "verdict"]);
+    if !table.is_tty() {
+        table.set_width(WIDTH_WITHOUT_TERMINAL);
+    }
     for verdict in verdicts {
         let seen = &verdict.seen;
         table.add_row([
