@@ -6,7 +6,7 @@
 //! | 1 | [`proto`] [`platform`] [`domain`] [`config`] | pure: what is true, and what follows |
 //! | 2 | [`service`] | the door: what may be done, by whom, once |
 //! | 3 | [`servers`] [`probes`] [`faces`] [`outlets`] [`store`] [`sim`] [`files`] | the ring: sockets, disks, people |
-//! | 4 | `daemon`, `main` | the whole |
+//! | 4 | [`demo`] [`daemon`] `main` | the whole, and its demonstration |
 //!
 //! A room imports from its own floor or below; the rooms of the ring do not know each other.
 //! `tests/tidy.rs` holds that. `docs/architecture.md` says why.
@@ -16,6 +16,7 @@ pub mod clock;
 pub mod complaint;
 pub mod config;
 pub mod daemon;
+pub mod demo;
 pub mod domain;
 pub mod entropy;
 pub mod error;

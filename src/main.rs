@@ -20,7 +20,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Serve => running(daemon::serve(&config), "info"),
-        Command::Demo(_) => Err(Error::new(Code::Story, "not yet")),
+        Command::Demo(demo) => running(greenlight::demo::run(demo), "error"),
         Command::Status(output) => running(commands::status(&config, output), "error"),
         Command::Log(log) => running(commands::log(&config, log), "error"),
         Command::Watch(output) => running(commands::watch(&config, output), "error"),

@@ -359,6 +359,11 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
                 d.repeat(&format!("asked for {}", shown(name)));
             } else {
                 d.cleared();
+                if fault == Fault::OtherBox {
+                    // The planned box takes the place of the other one and brings its own key.
+                    d.note("host_key", "another box may answer now: its key is pinned anew");
+                    d.run.host_key = None;
+                }
                 d.fetching(transport, name, *address);
             }
         }
