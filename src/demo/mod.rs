@@ -1,5 +1,6 @@
-//! `greenlight demo`: the whole server on loopback against twelve simulated switches with faults, and
-//! an installer who repairs what the notices name. It ends well only if every story ends as it must.
+//! `greenlight demo`: the whole server on loopback against twelve simulated switches with faults,
+//! and an installer who repairs what the notices name. It ends well only if every story ends as it
+//! must.
 //!
 //! [`stories`] says what is to happen, [`site`] builds it, [`people`] repair, [`doubles`] take the
 //! messages and hand-offs, [`show`] shows. The server comes from outside, as a [`Start`].
@@ -178,7 +179,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Watches until all lights are green, or nobody waits any longer. True: interrupted by a person.
+    /// Watches until all lights are green, or nobody waits any longer. True: interrupted by a
+    /// person.
     async fn until_green(&mut self, show: &mut Show, watch: &mut Watch) -> bool {
         let mut frames = tokio::time::interval(FRAME);
         let interrupt = tokio::signal::ctrl_c();
@@ -200,7 +202,8 @@ impl Stage {
         }
     }
 
-    /// Waits until chat and hook heard nothing new for a while: whatever comes twice has come by then.
+    /// Waits until chat and hook heard nothing new for a while: whatever comes twice has come by
+    /// then.
     async fn until_quiet(&mut self, show: &mut Show, watch: &mut Watch) {
         let size = |doubles: &Doubles| {
             let heard = doubles.heard();
@@ -208,8 +211,8 @@ impl Stage {
             (heard.messages.len(), heard.hand_offs.len(), edits)
         };
         let mut before = size(&self.doubles);
-        // Ten times quiet is more than any queue of the demo needs.
-        for _ in 0..10 {
+        // Half a minute is more than any queue of the demo needs.
+        for _ in 0..20 {
             let ended = self.clock.now().plus(QUIET);
             while self.clock.now() < ended {
                 let left = ended.since(self.clock.now());
@@ -224,11 +227,19 @@ impl Stage {
                 }
             }
             let now = size(&self.doubles);
-            if now == before {
+            // Chat is paced to a message a second: what waits there is not over yet.
+            if now == before && self.everybody_was_heard() {
                 return;
             }
             before = now;
         }
+    }
+
+    fn everybody_was_heard(&self) -> bool {
+        let heard = self.doubles.heard();
+        self.stories.iter().all(|story| {
+            heard.parents_of(&story.device) > 0 && heard.hand_offs_of(&story.device) > 0
+        })
     }
 
     fn told(

@@ -1,5 +1,6 @@
-//! The demo's plan against the demo's boxes, without a server in between: what a box answers is read by
-//! its platform's file and judged against the plan, before and after the hands have done what was said.
+//! The demo's plan against the demo's boxes, without a server in between: what a box answers is
+//! read by its platform's file and judged against the plan, before and after the hands have done
+//! what was said.
 
 use std::collections::BTreeMap;
 

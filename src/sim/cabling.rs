@@ -253,8 +253,8 @@ impl Cabling {
         self.far_end(socket).is_some_and(|far| powered(&far.place) && powered(&socket.place))
     }
 
-    /// Everything that this box lists as neighbours now, in the order of its ports, and on each port
-    /// the one that is gone before the one that is there.
+    /// Everything that this box lists as neighbours now, in the order of its ports, and on each
+    /// port the one that is gone before the one that is there.
     pub fn heard_by(&self, place: &str, now: Timestamp) -> Vec<Heard> {
         let Some(post) = self.boxes.get(place) else { return Vec::new() };
         let mut all = Vec::new();

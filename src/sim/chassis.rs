@@ -1,4 +1,5 @@
-//! What a box is before anybody configures it: its kind, its label, its ports, its factory settings.
+//! What a box is before anybody configures it: its kind, its label, its ports, its factory
+//! settings.
 
 use crate::address::Mac;
 
@@ -25,7 +26,8 @@ pub struct Chassis {
     pub ports: Vec<String>,
 }
 
-/// Who may log in. The account exists once the configuration names it (or, on Linux, from the start).
+/// Who may log in. The account exists once the configuration names it (or, on Linux, from the
+/// start).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     pub username: String,

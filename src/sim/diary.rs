@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::sync::broadcast;
 
-/// How many entries a slow reader may lag behind before it loses the oldest: a few hundred devices' lives.
+/// How many entries a slow reader may lag behind before it loses the oldest: a few hundred devices'
+/// lives.
 const ENTRIES_MAX: usize = 4096;
 
 /// Where entries go. Clones write into the same diary.

@@ -191,7 +191,8 @@ impl Inside {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is complete before the lock is given back, so a panic elsewhere harms nothing.
+        // Each change is complete before the lock is given back, so a panic elsewhere harms
+        // nothing.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,5 @@
-//! Simulated devices: real DHCP, TFTP and SSH over sockets, with faults on demand. The demo, and the other side of the tests.
+//! Simulated devices: real DHCP, TFTP and SSH over sockets, with faults on demand. The demo, and
+//! the other side of the tests.
 //!
 //! [`cabling`] says who is plugged where, [`chassis`] what a box is, [`running`] how it keeps its
 //! configuration, [`inside`] what it knows at this moment and [`cli`] how it answers.

@@ -1,5 +1,6 @@
 //! How a box keeps its configuration: as a tree of lines that later lines merge into, and that is
-//! printed back in the box's own manner. What was served is therefore never what is shown, byte for byte.
+//! printed back in the box's own manner. What was served is therefore never what is shown, byte for
+//! byte.
 
 use crate::sim::chassis::Kind;
 

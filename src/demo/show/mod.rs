@@ -1,5 +1,5 @@
-//! What the person before the terminal sees: a living table, or plain lines where standard output is no
-//! terminal, or events as JSON; and at the end the chat and the verdicts.
+//! What the person before the terminal sees: a living table, or plain lines where standard output
+//! is no terminal, or events as JSON; and at the end the chat and the verdicts.
 
 use std::io::IsTerminal;
 

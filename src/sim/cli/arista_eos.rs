@@ -1,4 +1,5 @@
-//! The command line of EOS, as far as a provisioning visit asks it. `| json` gives JSON, as it does there.
+//! The command line of EOS, as far as a provisioning visit asks it. `| json` gives JSON, as it does
+//! there.
 
 use serde_json::{Map, Value, json};
 

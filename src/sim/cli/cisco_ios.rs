@@ -165,7 +165,8 @@ fn lldp(view: &View) -> String {
     out
 }
 
-/// Seconds until the entry ends: a living neighbour repeats itself every 30 s and is held for 120 s.
+/// Seconds until the entry ends: a living neighbour repeats itself every 30 s and is held for 120
+/// s.
 fn time_left(view: &View, heard: &Heard) -> u64 {
     let silent = match heard.gone_at {
         Some(gone) => view.now.since(gone).as_secs() + 15,

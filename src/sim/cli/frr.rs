@@ -54,7 +54,8 @@ fn running(view: &View) -> String {
     format!("Building configuration...\n\nCurrent configuration:\n{}", view.running.body())
 }
 
-/// lldpd's `json0`: every value a list, so that nothing changes shape with the number of neighbours.
+/// lldpd's `json0`: every value a list, so that nothing changes shape with the number of
+/// neighbours.
 fn lldp(view: &View) -> Value {
     let interfaces: Vec<Value> = view.heard.iter().map(|heard| interface(view, heard)).collect();
     json!({ "lldp": [{ "interface": interfaces }] })

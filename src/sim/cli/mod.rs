@@ -1,7 +1,8 @@
 //! How a simulated box answers on its command line, in the words and layouts of its system.
 //!
-//! [`answer`] is what a command brings, [`shell`] the terminal around it (echo, prompt, pages, enable)
-//! and [`server`] the SSH server in front. Nothing here changes a box, except that it may be told to save.
+//! [`answer`] is what a command brings, [`shell`] the terminal around it (echo, prompt, pages,
+//! enable) and [`server`] the SSH server in front. Nothing here changes a box, except that it may
+//! be told to save.
 
 pub mod arista_eos;
 pub mod cisco_ios;

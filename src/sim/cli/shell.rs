@@ -1,5 +1,5 @@
-//! The terminal around a command line: bytes typed in, bytes shown out. It echoes, prompts, shows long
-//! output page by page and asks for the enable password. No socket is here.
+//! The terminal around a command line: bytes typed in, bytes shown out. It echoes, prompts, shows
+//! long output page by page and asks for the enable password. No socket is here.
 
 use std::collections::VecDeque;
 

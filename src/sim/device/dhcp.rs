@@ -21,8 +21,8 @@ pub(super) struct Lease {
     pub(super) file: String,
 }
 
-/// RFC 2131 section 4.1: the first wait is 4 s and doubles up to 64 s. A server on loopback answers at
-/// once, so a simulated device waits a tenth of that.
+/// RFC 2131 section 4.1: the first wait is 4 s and doubles up to 64 s. A server on loopback answers
+/// at once, so a simulated device waits a tenth of that.
 const FIRST_WAIT: Duration = Duration::from_millis(400);
 const LONGEST_WAIT: Duration = Duration::from_millis(6400);
 

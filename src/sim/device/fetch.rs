@@ -14,8 +14,8 @@ use crate::sim::device::dhcp::Lease;
 /// A configuration is text; what is longer is no configuration.
 const FILE_BYTES_MAX: usize = 16 << 20;
 
-/// Where a transfer breaks: so that something was acknowledged, and a file of more than 1 KiB is not
-/// complete yet.
+/// Where a transfer breaks: so that something was acknowledged, and a file of more than 1 KiB is
+/// not complete yet.
 const BREAKS_OFF_AFTER: u64 = 2;
 
 /// Who asks.

@@ -65,8 +65,8 @@ pub struct Behaviour {
     /// From the end of the file to the open login.
     pub apply: Duration,
     pub asking: Asking,
-    /// It breaks its first transfers off after 1 KiB, so many of them: a bad cable ([`BAD_CABLE`]) never
-    /// lets one through until it is replaced.
+    /// It breaks its first transfers off after 1 KiB, so many of them: a bad cable ([`BAD_CABLE`])
+    /// never lets one through until it is replaced.
     pub breaks_off: u32,
     /// At its first boot it stands still after it took its configuration.
     pub hangs_once: bool,
@@ -82,8 +82,8 @@ pub struct Behaviour {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asking {
     Once,
-    /// Complete transfers of one file, one after the other, all within `within`: seen on IOS-XE 17.6,
-    /// 12 of them in 6 s.
+    /// Complete transfers of one file, one after the other, all within `within`: seen on IOS-XE
+    /// 17.6, 12 of them in 6 s.
     Repeatedly {
         times: u32,
         within: Duration,
