@@ -88,7 +88,8 @@ fn inventory(directory: &Path, written: &Written<'_>) -> String {
         "defaults:\n  ssh_port: {SSH_PORT}\n  credentials:\n    - username: {ADMIN}\n      \
          password: {{ file: {password} }}\n  variables:\n    admin: {ADMIN}\n    \
          domain: demo.example\n    ntp: {NTP}\n    vlans:\n      \
-         - {{ id: 10, name: staff }}\n      - {{ id: 20, name: guests }}\n  secrets:\n    password: {{ file: {password} }}\n\
+         - {{ id: 10, name: staff }}\n      - {{ id: 20, name: guests }}\n  \
+         secrets:\n    password: {{ file: {password} }}\n\
          sites:\n  warehouse-3:\n    title: Warehouse 3\n\
          groups:\n"
     );
