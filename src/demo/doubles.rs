@@ -265,8 +265,9 @@ mod tests {
         let ts = parent["ts"].as_str().unwrap().to_owned();
         let reply = json!({ "text": "move a plug", "thread_ts": ts });
         ask(&mut heard, "/api/chat.postMessage", &reply);
+        let shown = "*acc-sw-1* &lt;ok&gt;\nready <!date^17^{time}|11:41 UTC>";
         let blocks = json!([
-            { "type": "section", "text": { "type": "mrkdwn", "text": "*acc-sw-1* &lt;ok&gt;\nready <!date^17^{time}|11:41 UTC>" } },
+            { "type": "section", "text": { "type": "mrkdwn", "text": shown } },
             { "type": "context", "elements": [{ "type": "mrkdwn", "text": "G17" }] },
         ]);
         let edit = json!({ "ts": ts, "text": "acc-sw-1 is ready", "blocks": blocks });

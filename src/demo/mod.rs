@@ -211,8 +211,8 @@ impl Stage {
             (heard.messages.len(), heard.hand_offs.len(), edits)
         };
         let mut before = size(&self.doubles);
-        // Ten times quiet is more than any queue of the demo needs.
-        for _ in 0..10 {
+        // Half a minute is more than any queue of the demo needs.
+        for _ in 0..20 {
             let ended = self.clock.now().plus(QUIET);
             while self.clock.now() < ended {
                 let left = ended.since(self.clock.now());
@@ -227,11 +227,19 @@ impl Stage {
                 }
             }
             let now = size(&self.doubles);
-            if now == before {
+            // Chat is paced to a message a second: what waits there is not over yet.
+            if now == before && self.everybody_was_heard() {
                 return;
             }
             before = now;
         }
+    }
+
+    fn everybody_was_heard(&self) -> bool {
+        let heard = self.doubles.heard();
+        self.stories.iter().all(|story| {
+            heard.parents_of(&story.device) > 0 && heard.hand_offs_of(&story.device) > 0
+        })
     }
 
     fn told(

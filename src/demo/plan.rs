@@ -87,8 +87,9 @@ fn inventory(directory: &Path, written: &Written<'_>) -> String {
     let mut text = format!(
         "defaults:\n  ssh_port: {SSH_PORT}\n  credentials:\n    - username: {ADMIN}\n      \
          password: {{ file: {password} }}\n  variables:\n    admin: {ADMIN}\n    \
-         domain: demo.example\n    ntp: {NTP}\n    vlans:\n      - {{ id: 10, name: staff }}\n      \
-         - {{ id: 20, name: guests }}\n  secrets:\n    password: {{ file: {password} }}\n\
+         domain: demo.example\n    ntp: {NTP}\n    vlans:\n      \
+         - {{ id: 10, name: staff }}\n      - {{ id: 20, name: guests }}\n  \
+         secrets:\n    password: {{ file: {password} }}\n\
          sites:\n  warehouse-3:\n    title: Warehouse 3\n\
          groups:\n"
     );
