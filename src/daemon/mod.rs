@@ -90,7 +90,8 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
     let (stop, shutdown) = watch::channel(false);
     let (runs, waiting) = runner::channel();
     let kept = kept(&memory).await.map_err(from_store)?;
-    let intake = Intake::new(plan.clone(), runs.clone(), clock.clone(), &kept.leases);
+    let report = voice::report(config);
+    let intake = Intake::new(plan.clone(), runs.clone(), clock.clone(), &kept.leases, report);
     let leases = config
         .dhcp
         .as_ref()

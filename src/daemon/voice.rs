@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::meant::{Config, SlackAccess};
+use crate::domain::fault::Fault;
 use crate::domain::inventory::meant::Inventory;
-use crate::domain::notice::{Telling, Words, compose};
+use crate::domain::notice::{SightingTold, Telling, Words, compose};
+use crate::service::intake::Report;
 use crate::service::outbox::{ChatOutlet, rows_for_handoff, rows_for_notice};
 use crate::service::plan::InForce;
 use crate::service::runner::{Spoken, Voice};
@@ -32,6 +34,23 @@ pub fn voice(config: &Config, plan: &InForce) -> Voice {
                 .then(|| rows_for_handoff(run, device, hook, now))
         }),
     }
+}
+
+/// How people are told of somebody who cannot be served: in the usual chat, as no site is known.
+pub fn report(config: &Config) -> Report {
+    let words = Words::english();
+    let usual = Chats::of(config, &Inventory::default()).usual;
+    Arc::new(move |sighting, now| {
+        let fault = if sighting.conflict { Fault::Duplicate } else { Fault::UnknownDevice };
+        let notice = words.of_sighting(&SightingTold {
+            key: &sighting.key,
+            fault,
+            serial: sighting.serial.as_deref(),
+            port: sighting.port.as_deref(),
+            now,
+        });
+        rows_for_notice(&notice, &usual)
+    })
 }
 
 /// Which chat hears of which site.

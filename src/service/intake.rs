@@ -50,19 +50,37 @@ pub enum Identity {
     Nobody,
 }
 
+/// Somebody who cannot be served, as people are told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// The same for the same asker: its MAC.
+    pub key: String,
+    /// Two claims for one device, instead of a device that nobody planned.
+    pub conflict: bool,
+    pub description: String,
+    pub serial: Option<String>,
+    /// The port it is plugged into, where a relay tells it.
+    pub port: Option<String>,
+}
+
+/// Makes the rows that tell people of a sighting. The key of each row keeps it to one message.
+pub type Report = Arc<dyn Fn(&Sighting, Timestamp) -> Vec<Change> + Send + Sync>;
+
 /// The intake. Clones share everything.
 #[derive(Clone)]
 pub struct Intake {
     plan: InForce,
     runs: Runs,
     clock: Clock,
+    report: Report,
     /// Which device holds which address. A hint that is rebuilt from the leases at every start.
     addresses: Arc<DashMap<Ipv4Addr, String>>,
     strangers: Cache<String, ()>,
 }
 
 impl Intake {
-    pub fn new(plan: InForce, runs: Runs, clock: Clock, leases: &[Lease]) -> Self {
+    /// `report` makes the rows that tell people of a sighting.
+    pub fn new(plan: InForce, runs: Runs, clock: Clock, leases: &[Lease], report: Report) -> Self {
         let addresses = DashMap::new();
         for lease in leases {
             if let Some(device) = &lease.device {
@@ -71,7 +89,7 @@ impl Intake {
         }
         let strangers =
             Cache::builder().max_capacity(STRANGERS_MAX).time_to_live(STRANGER_AGAIN).build();
-        Self { plan, runs, clock, addresses: Arc::new(addresses), strangers }
+        Self { plan, runs, clock, report, addresses: Arc::new(addresses), strangers }
     }
 
     /// Joins clues to the plan: serial, then MAC, then position, then the lease that holds the
@@ -176,8 +194,18 @@ impl Intake {
         }
     }
 
-    /// Somebody unknown, or a conflict: counted, and written down once a minute per `key`.
+    /// Somebody who asks as a network device does and cannot be served: people are told once.
+    pub fn sighted(&self, sighting: &Sighting) {
+        let rows = (self.report)(sighting, self.clock.now());
+        self.remember(&sighting.key, &sighting.description, rows);
+    }
+
+    /// Somebody unknown: counted, and written down once a minute per `key`.
     pub fn stranger(&self, key: &str, description: &str) {
+        self.remember(key, description, Vec::new());
+    }
+
+    fn remember(&self, key: &str, description: &str, rows: Vec<Change>) {
         let entry = self.strangers.entry_by_ref(key).or_insert(());
         if !entry.is_fresh() {
             return;
@@ -189,7 +217,9 @@ impl Intake {
             description: description.chars().take(300).collect(),
             at,
         };
-        self.runs.try_send(Input::changes(vec![change]));
+        let mut changes = rows;
+        changes.push(change);
+        self.runs.try_send(Input::changes(changes));
     }
 }
 

@@ -116,7 +116,13 @@ pub async fn house(folder: &std::path::Path) -> House {
     };
     let (runs, waiting) = runner::channel();
     let leases = memory.ask(Query::Leases).await.unwrap();
-    let intake = Intake::new(plan.clone(), runs.clone(), Clock::System, &leases);
+    let intake = Intake::new(
+        plan.clone(),
+        runs.clone(),
+        Clock::System,
+        &leases,
+        Arc::new(|_, _| Vec::new()),
+    );
     let said = Arc::new(Mutex::new(Vec::new()));
     let (outbox_bell, bell) = watch::channel(0);
     let parts = Parts {

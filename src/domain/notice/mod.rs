@@ -4,6 +4,7 @@
 mod checklist;
 mod clean;
 mod compose;
+mod sighting;
 mod words;
 mod written;
 
@@ -14,6 +15,7 @@ use crate::domain::fault::Fault;
 
 pub use clean::clean;
 pub use compose::{Telling, compose};
+pub use sighting::SightingTold;
 pub use words::{Words, WordsError};
 
 /// How loud a notice is.

@@ -313,3 +313,24 @@ fn every_phase_meets_every_event_without_a_panic() {
         }
     }
 }
+
+#[test]
+fn the_planned_box_that_takes_another_ones_place_brings_its_own_key() {
+    let mut story = Story::begin();
+    up_to_first_visit(&mut story);
+    story.after(1, seen(fails(Fault::OtherBox), Verdict::Pass));
+    assert_eq!(story.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::OtherBox))));
+    assert!(story.run.host_key.is_some(), "the other box's key is pinned");
+    story.after(60, asked("network-confg"));
+    assert_eq!(story.run.host_key, None);
+    // For every other fault the key stays pinned: a device that only reboots keeps it.
+    let mut story = Story::begin();
+    up_to_first_visit(&mut story);
+    for _ in 0..2 {
+        story.after(1, seen(fails(Fault::ConfigurationDiffers), Verdict::Pass));
+        story.after(15, due(Timer::Visit));
+    }
+    assert_eq!(story.phase(), "action_needed");
+    story.after(60, asked("network-confg"));
+    assert!(story.run.host_key.is_some());
+}

@@ -18,7 +18,7 @@ use crate::proto::dhcp4::{Ask, DecodeError, Message, MessageType};
 use crate::servers::dhcp::Parts;
 use crate::servers::dhcp::flight::Key;
 use crate::servers::socket::dhcp::Received;
-use crate::service::intake::{Clues, Identity};
+use crate::service::intake::{Clues, Identity, Sighting};
 use crate::service::leases::{Asker, Decision, Ended, Link};
 use crate::service::memory::Lease;
 
@@ -82,6 +82,11 @@ pub fn understand(bytes: &[u8], heard: &Received) -> Result<Request, Ignored> {
     Ok(Request { message, ask, mac, kind })
 }
 
+fn sighting(mac: Mac, conflict: bool, description: String, clues: Clues) -> Sighting {
+    let port = clues.position.map(|position| position.circuit_id);
+    Sighting { key: mac.to_string(), conflict, description, serial: clues.serial, port }
+}
+
 /// Finds out who asks, which address it gets, and what is answered.
 pub fn handle(request: &Request, heard: &Received, parts: &Parts, now: Timestamp) -> Outcome {
     let Request { message, ask, mac, .. } = request;
@@ -91,8 +96,12 @@ pub fn handle(request: &Request, heard: &Received, parts: &Parts, now: Timestamp
     let device = match parts.intake.identify(&clues) {
         Identity::Device(device) if device.managed || device.address.is_some() => Some(device),
         Identity::Device(_) | Identity::Nobody => return Outcome::Silent,
-        Identity::Conflict { detail: description } | Identity::Stranger { description } => {
-            parts.intake.stranger(&mac.to_string(), &description);
+        Identity::Conflict { detail } => {
+            parts.intake.sighted(&sighting(*mac, true, detail, clues));
+            return Outcome::Silent;
+        }
+        Identity::Stranger { description } => {
+            parts.intake.sighted(&sighting(*mac, false, description, clues));
             match parts.settings.unknown {
                 Unknown::Refuse => return Outcome::Silent,
                 Unknown::Quarantine => None,

@@ -55,6 +55,7 @@ impl Runner {
         let plan = self.parts.plan.get();
         let mut staged = Staged::default();
         for input in group {
+            staged.rows += input.changes.iter().filter(|c| matches!(c, Change::Outbox(_))).count();
             staged.changes.extend(input.changes.iter().cloned());
             let Some((about, event)) = &input.event else { continue };
             let device = match about {
