@@ -1,5 +1,6 @@
 //! Stories: the store, the service and the whole daemon on loopback.
 
+mod crash;
 mod disk;
 mod service;
 mod store;
