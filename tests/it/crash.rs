@@ -21,17 +21,21 @@ use greenlight::store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-const DEVICES: u8 = 4;
+pub const DEVICES: u8 = 4;
 const KILLS: u32 = 15;
 
 /// Two bytes of 127.x.y.0/24 that no other test of this process uses.
-fn corner() -> (u8, u8) {
+pub fn corner() -> (u8, u8) {
     let [x, y, ..] = Entropy::System.next_u64().to_be_bytes();
     (x % 250 + 3, y % 250 + 3)
 }
 
-fn free_udp() -> SocketAddr {
+pub fn free_udp() -> SocketAddr {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+pub fn free_tcp() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn name(number: u8) -> String {
@@ -43,16 +47,18 @@ fn serial(number: u8) -> String {
 }
 
 /// What the operator wrote. The hook is this test.
-fn write_plan(folder: &Path, (x, y): (u8, u8), ports: [SocketAddr; 3]) -> PathBuf {
-    let [dhcp, tftp, hook] = ports;
+pub fn write_plan(folder: &Path, (x, y): (u8, u8), ports: [SocketAddr; 4]) -> PathBuf {
+    let [dhcp, tftp, http, hook] = ports;
     std::fs::create_dir_all(folder.join("templates")).unwrap();
     let template = "frr defaults traditional\nhostname {{ device.name }}\n!\n\
-                    interface swp1\n description to dist-1\nexit\n!\nend\n";
+                    interface swp1\n description to dist-1\nexit\n!\n\
+                    enable password {{ secrets.login }}\nend\n";
     std::fs::write(folder.join("templates/frr.j2"), template).unwrap();
     std::fs::write(folder.join("password"), "correct horse").unwrap();
     let mut inventory = String::from(
         "sites:\n  bma: {}\ndefaults:\n  ssh_port: 2222\n  credentials:\n    \
-         - username: netops\n      password: { file: password }\ndevices:\n  \
+         - username: netops\n      password: { file: password }\n  \
+         secrets:\n    login: { file: password }\ndevices:\n  \
          - { name: dist-1, site: bma, platform: cisco_ios, managed: false }\n",
     );
     for number in 1..=DEVICES {
@@ -71,6 +77,7 @@ fn write_plan(folder: &Path, (x, y): (u8, u8), ports: [SocketAddr; 3]) -> PathBu
          dhcp:\n  listen: [\"{dhcp}\"]\n  server_address: 127.0.0.1\n  pools:\n    \
          - subnet: 127.{x}.{y}.0/24\n\
          tftp:\n  listen: [\"{tftp}\"]\n\
+         http:\n  listen: [\"{http}\"]\n\
          runs:\n  settle: 1s\n  back_deadline: 30s\n  recheck: 300ms\n  \
          neighbour_patience: 4s\n  file_patience: 60s\n\
          hooks:\n  - name: next\n    required: true\n    http:\n      url: \"http://{hook}/ready\"\n    \
@@ -82,10 +89,10 @@ fn write_plan(folder: &Path, (x, y): (u8, u8), ports: [SocketAddr; 3]) -> PathBu
 }
 
 /// A process that dies with the value, and never gently.
-struct Server(Child);
+pub struct Server(Child);
 
 impl Server {
-    fn start(config: &Path) -> Self {
+    pub fn start(config: &Path) -> Self {
         let log = config.with_file_name("log");
         let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_greenlight"))
@@ -189,7 +196,8 @@ async fn killed_at_any_instant_every_device_has_one_run_and_one_hand_off() {
     let corner = corner();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (dhcp, tftp) = (free_udp(), free_udp());
-    let plan = write_plan(folder.path(), corner, [dhcp, tftp, listener.local_addr().unwrap()]);
+    let hook = listener.local_addr().unwrap();
+    let plan = write_plan(folder.path(), corner, [dhcp, tftp, free_tcp(), hook]);
     let heard = Heard::default();
     let taking_over = tokio::spawn(take_over(listener, heard.clone()));
     let (devices, _dist) = build(corner, dhcp, tftp.port());

@@ -2,5 +2,6 @@
 
 mod crash;
 mod disk;
+mod hostile;
 mod service;
 mod store;
