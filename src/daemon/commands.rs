@@ -29,11 +29,7 @@ fn socket(config: &Path) -> Result<PathBuf, Error> {
 pub async fn status(config: &Path, output: &cli::Output) -> Result<(), Error> {
     let socket = socket(config)?;
     let status: Status = client::ask(&socket, "GET", "/v1/status").await?;
-    if output.json {
-        json(&status)
-    } else {
-        println!("{}", show::status(&status))
-    }
+    print(&if output.json { json(&status) } else { show::status(&status) });
     Ok(())
 }
 
@@ -41,11 +37,7 @@ pub async fn log(config: &Path, log: &cli::Log) -> Result<(), Error> {
     let socket = socket(config)?;
     let path = format!("/v1/devices/{}/log?last={}", client::segment(&log.device), log.number);
     let answer: Log = client::ask(&socket, "GET", &path).await?;
-    if log.json {
-        json(&answer)
-    } else {
-        println!("{}", show::log(&answer))
-    }
+    print(&if log.json { json(&answer) } else { show::log(&answer) });
     if log.follow {
         follow(&socket, Some(&log.device), log.json).await?;
     }
@@ -61,7 +53,7 @@ pub async fn act(config: &Path, act: &str, device: &cli::Device) -> Result<(), E
     let path = format!("/v1/devices/{}/{act}", client::segment(&device.device));
     let answer: serde_json::Value = client::ask(&socket, "POST", &path).await?;
     let done = answer.get("done").and_then(|done| done.as_str()).unwrap_or_default();
-    println!("{}: {done}", device.device);
+    print(&format!("{}: {done}", device.device));
     Ok(())
 }
 
@@ -70,14 +62,20 @@ async fn follow(socket: &Path, device: Option<&str>, json: bool) -> Result<(), E
         let event: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
         let its = event.get("device").and_then(|device| device.as_str());
         if device.is_none() || its.is_none() || its == device {
-            println!("{}", if json { line.to_owned() } else { show::event(line) });
+            return print(&if json { line.to_owned() } else { show::event(line) });
         }
         true
     })
     .await
 }
 
-fn json<T: serde::Serialize>(value: &T) {
-    let text = serde_json::to_string_pretty(value);
-    println!("{}", text.expect("our own answers are JSON"));
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string_pretty(value).expect("our own answers are JSON")
+}
+
+/// To standard output, with a line end. False: the reader went away, as `head` does, which is no
+/// error.
+fn print(text: &str) -> bool {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{text}").is_ok()
 }

@@ -269,6 +269,9 @@ fn from_store(refused: Refused) -> Error {
 pub async fn serve(config: &Path) -> Result<(), Error> {
     use tokio::signal::unix::{SignalKind, signal};
     let loaded = commands::load(config)?;
+    for remark in &loaded.remarks {
+        tracing::warn!(%remark, "serving goes on without");
+    }
     let running = start(&loaded, Clock::System, Entropy::System).await?;
     tracing::info!(dhcp = ?running.dhcp, tftp = ?running.tftp, http = ?running.http,
         devices = loaded.inventory.devices.len(), "serving");

@@ -1,6 +1,6 @@
 //! Reads from disk what the operator wrote, checks all of it together, and hands it over as meant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::platform::Platforms;
 
 mod check;
 mod disk;
+mod endless;
 mod secrets;
 
 pub use secrets::secret;
@@ -72,8 +73,15 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
             }
         };
     let mut fetched = secrets::Fetched::default();
-    let renderer = renderer.with_secrets(fetched.all(secrets));
-    let broken = errors.into_iter().map(|error| error.template).collect();
+    let renderer = Arc::new(renderer.with_secrets(fetched.all(secrets)));
+    let inventory = Arc::new(inventory);
+    let mut broken: HashSet<String> = errors.into_iter().map(|error| error.template).collect();
+    for (template, device) in endless::templates(&renderer, &inventory) {
+        let hint = format!("tried for device `{device}`; look at its loops");
+        let path = config.templates.join(&template);
+        complaints.push(disk::complaint(&path, "the template does not end", hint));
+        broken.insert(template);
+    }
     let renders = check::Renders { renderer: &renderer, inventory: &inventory, incomplete, broken };
     complaints.extend(renders.complaints(&config.templates, &sources));
     complaints.extend(check::outside_pools(&config, &inventory));
@@ -81,13 +89,7 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
         return Err(complaints);
     }
     let remarks = fetched.remarks(&config, &inventory);
-    Ok(Loaded {
-        config,
-        inventory: Arc::new(inventory),
-        platforms: Arc::new(platforms),
-        renderer: Arc::new(renderer),
-        remarks,
-    })
+    Ok(Loaded { config, inventory, platforms: Arc::new(platforms), renderer, remarks })
 }
 
 /// The endings of templates.

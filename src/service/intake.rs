@@ -50,6 +50,20 @@ pub enum Identity {
     Nobody,
 }
 
+/// Who holds an address, and until when: an expired lease names nobody.
+#[derive(Debug, Clone)]
+struct Holding {
+    device: String,
+    until: Timestamp,
+}
+
+impl Holding {
+    fn of(lease: &Lease) -> Option<Self> {
+        let device = lease.device.clone()?;
+        Some(Self { device, until: lease.expires })
+    }
+}
+
 /// Somebody who cannot be served, as people are told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
@@ -74,7 +88,7 @@ pub struct Intake {
     clock: Clock,
     report: Report,
     /// Which device holds which address. A hint that is rebuilt from the leases at every start.
-    addresses: Arc<DashMap<Ipv4Addr, String>>,
+    addresses: Arc<DashMap<Ipv4Addr, Holding>>,
     strangers: Cache<String, ()>,
 }
 
@@ -83,8 +97,8 @@ impl Intake {
     pub fn new(plan: InForce, runs: Runs, clock: Clock, leases: &[Lease], report: Report) -> Self {
         let addresses = DashMap::new();
         for lease in leases {
-            if let Some(device) = &lease.device {
-                addresses.insert(lease.address, device.clone());
+            if let Some(holding) = Holding::of(lease) {
+                addresses.insert(lease.address, holding);
             }
         }
         let strangers =
@@ -132,9 +146,10 @@ impl Intake {
     /// The device that holds this address: by lease, or by reservation while nobody leases it.
     pub fn holder(&self, address: Ipv4Addr) -> Option<Arc<Device>> {
         let plan = self.plan.get();
-        let leased = self.addresses.get(&address).map(|name| name.clone());
-        match leased {
-            Some(name) => plan.inventory.device(&name).cloned(),
+        let now = self.clock.now();
+        let leased = self.addresses.get(&address).map(|holding| holding.clone());
+        match leased.filter(|holding| holding.until > now) {
+            Some(holding) => plan.inventory.device(&holding.device).cloned(),
             None => plan.inventory.with_address(address).cloned(),
         }
     }
@@ -152,6 +167,7 @@ impl Intake {
     pub async fn lease_bound(&self, lease: Lease) -> Result<Committed, Refused> {
         let address = lease.address;
         let device = lease.device.clone();
+        let holding = Holding::of(&lease);
         let plan = self.plan.get();
         let managed = device
             .as_deref()
@@ -167,8 +183,8 @@ impl Intake {
             None => Input::changes(vec![Change::Lease(lease)]),
         };
         let committed = self.runs.stored(input).await?;
-        match device {
-            Some(device) => drop(self.addresses.insert(address, device)),
+        match holding {
+            Some(holding) => drop(self.addresses.insert(address, holding)),
             None => drop(self.addresses.remove(&address)),
         }
         Ok(committed)
@@ -210,7 +226,7 @@ impl Intake {
         if !entry.is_fresh() {
             return;
         }
-        tracing::warn!(key, description, "a device that nobody planned");
+        tracing::info!(key, description, "a device that nobody planned");
         let at = self.clock.now();
         let change = Change::Stranger {
             key: key.chars().take(100).collect(),

@@ -65,6 +65,11 @@ pub enum Change {
     },
     /// What was handed out to a device, for the audit of served files.
     Served(ServedFile),
+    /// What is older than this and concerns no open run is let go: journal lines, sent rows, served
+    /// files, strangers, expired leases, and runs that are not a device's newest.
+    Forget {
+        before: Timestamp,
+    },
     /// Somebody nobody planned: counted per key.
     Stranger {
         key: String,

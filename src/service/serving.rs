@@ -19,6 +19,9 @@ use crate::service::runner::{Input, Opening, Runs};
 /// Rendered files kept, in bytes: a site's worth; what falls out is rendered again.
 const KEPT_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Downloads whose parts are remembered: devices that fetch at the same time.
+const PARTS_MAX: u64 = 10_000;
+
 /// A file request, as a server heard it.
 #[derive(Debug, Clone)]
 pub struct Ask {
@@ -62,6 +65,8 @@ pub struct Transferred {
     pub peer: SocketAddr,
     pub name: String,
     pub complete: bool,
+    /// Where in the content it began: above 0 for the rest of a download that broke off before.
+    pub first_byte: u64,
     /// Bytes of content acknowledged.
     pub bytes: u64,
     pub sha256: String,
@@ -79,6 +84,9 @@ pub struct Serving {
     runs: Runs,
     clock: Clock,
     kept: Cache<(String, u64), Artifact>,
+    /// How far from its beginning a device has each content, by its digest: the end alone is no
+    /// download.
+    reached: Cache<(String, String), u64>,
     /// Identity headers alone suffice: only where another DHCP server hands out the addresses.
     headers_suffice: bool,
 }
@@ -97,7 +105,8 @@ impl Serving {
                 u32::try_from(artifact.content.len()).unwrap_or(u32::MAX).saturating_add(256)
             })
             .build();
-        Self { plan, intake, runs, clock, kept, headers_suffice }
+        let reached = Cache::builder().max_capacity(PARTS_MAX).build();
+        Self { plan, intake, runs, clock, kept, reached, headers_suffice }
     }
 
     /// Resolves the asker to a device and renders its file. The request is an event of the device's
@@ -174,6 +183,18 @@ impl Serving {
         }
     }
 
+    /// A part counts as the whole once the bytes before it were fetched too.
+    fn join_parts(&self, end: &mut Transferred) {
+        let key = (end.device.clone(), end.sha256.clone());
+        let reached = self.reached.get(&key).unwrap_or(0);
+        if end.first_byte > reached {
+            end.complete = false;
+            end.why = format!("only the bytes from {} on", end.first_byte);
+        } else {
+            self.reached.insert(key, reached.max(end.first_byte + end.bytes));
+        }
+    }
+
     fn rendered(&self, plan: &Plan, device: &Device) -> Result<Artifact, String> {
         let key = (device.name.clone(), plan.generation);
         if let Some(artifact) = self.kept.get(&key) {
@@ -190,8 +211,9 @@ impl Serving {
 
     /// Reports the end of a transfer. Durable before this returns, unless the store is down: then
     /// it is kept and stored when the store is back.
-    pub async fn transferred(&self, end: Transferred) {
+    pub async fn transferred(&self, mut end: Transferred) {
         let at = self.clock.now();
+        self.join_parts(&mut end);
         let served = Change::Served(ServedFile {
             run: None,
             device: end.device.clone(),

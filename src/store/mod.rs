@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::error::{Code, Error};
 use crate::service::memory::{Memory, Refused};
 
+mod forget;
 mod read;
 mod rows;
 mod schema;
@@ -44,6 +45,7 @@ pub async fn open(file: &Path) -> Result<Memory, Error> {
         .disable_statement_logging();
     let mut writer =
         options.connect().await.map_err(|error| trouble("opening the store", error))?;
+    private(file).map_err(|error| trouble("guarding", sqlx::Error::Io(error)))?;
     schema::make(&mut writer).await.map_err(|error| trouble("making the tables of", error))?;
     let reader: SqliteConnection =
         options.connect().await.map_err(|error| trouble("opening the store", error))?;
@@ -52,6 +54,13 @@ pub async fn open(file: &Path) -> Result<Memory, Error> {
     tokio::spawn(write::run(writer, waiting_commits));
     tokio::spawn(read::run(reader, waiting_queries));
     Ok(Memory { commits, queries })
+}
+
+/// Who may read the store reads who is where: nobody but the server's own user. SQLite gives the
+/// files beside it the same rights.
+fn private(file: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
 }
 
 fn unavailable(error: &sqlx::Error) -> Refused {

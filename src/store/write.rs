@@ -10,6 +10,7 @@ use crate::receipt::Committed;
 use crate::service::memory::{
     Change, Commit, JournalLine, Lease, NewDelivery, Refused, ServedFile,
 };
+use crate::store::forget::forget;
 use crate::store::{rows, unavailable};
 
 /// Commits in one transaction: enough to hide the flush, few enough that none waits long.
@@ -125,6 +126,7 @@ async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<Out
         | Change::OutboxMoved { .. }
         | Change::OutletReference { .. } => return outward(connection, change).await.map(Ok),
         Change::Served(file) => serve(connection, file).await?,
+        Change::Forget { before } => return forget(connection, *before).await.map(Ok),
         Change::Stranger { key, description, at } => {
             sqlx::query(
                 "INSERT INTO strangers (key, description, first, last, count)
@@ -180,6 +182,7 @@ async fn outward(connection: &mut SqliteConnection, change: &Change) -> Result<(
         | Change::LeaseEnded { .. }
         | Change::Timer { .. }
         | Change::Served(_)
+        | Change::Forget { .. }
         | Change::Stranger { .. } => unreachable!("stored by `apply`"),
     };
     Ok(())

@@ -43,6 +43,7 @@ impl Drop for SmallDisk {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "mounts a small disk, which needs root; ./test runs it with the lab"]
 async fn a_full_disk_is_said_and_nothing_confirmed_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let disk = SmallDisk::of_mebibytes(folder.path(), 4);

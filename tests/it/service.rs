@@ -276,3 +276,28 @@ async fn the_feed_tells_only_what_is_stored() {
     assert_eq!(*told.run, stored);
     house.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expired_lease_names_nobody() {
+    use greenlight::service::memory::Lease;
+    let folder = tempfile::tempdir().unwrap();
+    let house = house(folder.path()).await;
+    let now = Clock::System.now();
+    let lease = |address: &str, expires| Lease {
+        address: address.parse().unwrap(),
+        mac: greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]),
+        client_id: String::new(),
+        device: Some("sw1".into()),
+        relay_information: String::new(),
+        granted: now.minus(Duration::from_secs(10)),
+        expires,
+    };
+    let over = lease("127.7.0.50", now.minus(Duration::from_secs(1)));
+    let good = lease("127.7.0.51", now.plus(Duration::from_secs(3600)));
+    house.intake.lease_bound(over).await.unwrap();
+    house.intake.lease_bound(good).await.unwrap();
+    let holder = |address: &str| house.intake.holder(address.parse().unwrap());
+    assert!(holder("127.7.0.50").is_none());
+    assert_eq!(holder("127.7.0.51").map(|device| device.name.clone()).as_deref(), Some("sw1"));
+    house.end().await;
+}

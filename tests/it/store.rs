@@ -225,3 +225,49 @@ async fn many_commits_share_a_flush() {
     assert!(batches.len() < 100, "200 commits took {} flushes", batches.len());
     assert_eq!(memory.ask(Query::Leases).await.unwrap().len(), 200);
 }
+
+#[tokio::test]
+async fn what_is_old_is_let_go_of_and_what_is_open_or_newest_stays() {
+    let (folder, memory) = fresh().await;
+    let old = a_run("01A", "sw1", at(1000));
+    let ended = run::step(&old, &Event::Cancel { by: "unix:0".into() }, at(1001)).run;
+    let line = |run: &str, device: &str, at| {
+        Change::Journal(JournalLine {
+            run: run.into(),
+            seq: 1,
+            device: device.into(),
+            at,
+            topic: "test".into(),
+            text: "text".into(),
+        })
+    };
+    memory
+        .commit(vec![
+            opened(&old),
+            Change::RunMoved { run: Box::new(ended), from_rev: old.rev },
+            line("01A", "sw1", at(1000)),
+            opened(&a_run("01B", "sw2", at(1000))),
+            line("01B", "sw2", at(1000)),
+        ])
+        .await
+        .unwrap();
+    memory.commit(vec![opened(&a_run("01C", "sw1", at(90_000)))]).await.unwrap();
+    for (key, seen) in [("old", 1000), ("new", 90_000)] {
+        let stranger =
+            Change::Stranger { key: key.into(), description: "a switch".into(), at: at(seen) };
+        memory.commit(vec![stranger]).await.unwrap();
+    }
+    memory.commit(vec![Change::Forget { before: at(50_000) }]).await.unwrap();
+    let lines = async |device: &str| {
+        let device = device.to_owned();
+        memory.ask(|reply| Query::Journal { device, last: 10, reply }).await.unwrap().len()
+    };
+    assert_eq!((lines("sw1").await, lines("sw2").await), (0, 1), "the open run keeps its journal");
+    let runs = memory.ask(Query::LatestRuns).await.unwrap();
+    assert_eq!(runs.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), ["01C", "01B"]);
+    let strangers = memory.ask(Query::Strangers).await.unwrap();
+    assert_eq!(strangers.iter().map(|s| s.key.as_str()).collect::<Vec<_>>(), ["new"]);
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(folder.path().join("greenlight.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "the store is the server's own");
+}

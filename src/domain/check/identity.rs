@@ -11,7 +11,10 @@ pub(super) fn hostname(plan: &Plan<'_>, seen: &Observation) -> Verdict {
         Reading::Unreadable { why } => return Verdict::unknown(why),
         Reading::NotAsked => return Verdict::NotPlanned,
     };
-    let Some(found) = &facts.hostname else { return Verdict::NotPlanned };
+    let Some(found) = &facts.hostname else {
+        let name = &plan.device.name;
+        return Verdict::unknown(format!("expected host name {name}, found none in its facts"));
+    };
     if same_name(&plan.device.name, found) {
         return Verdict::Pass;
     }

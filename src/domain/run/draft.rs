@@ -14,6 +14,9 @@ use crate::domain::run::{Effect, Milestone, Phase, Run, Stepped, TOLD_MAX, Timer
 /// flickers.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// Repeats that are written down one by one: more than any device needs to boot.
+const REPEATS_WRITTEN: u32 = 32;
+
 /// An open fault that nobody mends is given up after a day; the device stays as it is.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
@@ -63,8 +66,29 @@ impl Draft {
     /// One more request that joined this run.
     pub fn repeat(&mut self, what: &str) {
         self.heard();
+        self.count(what);
+    }
+
+    /// Counts a repeat. The first ones are written down each, then every hundredth: a device that
+    /// asks for hours fills no disk.
+    pub fn count(&mut self, what: &str) {
         self.run.repeats += 1;
-        self.note("repeat", format!("{what} again, {} so far", self.run.repeats));
+        let repeats = self.run.repeats;
+        if repeats <= REPEATS_WRITTEN || repeats.is_multiple_of(100) {
+            self.note("repeat", format!("{what} again, {repeats} so far"));
+        }
+    }
+
+    /// It asks for its configuration after everything was proven: nothing of that holds any more.
+    pub fn doubt_what_was_proven(&mut self) {
+        self.run.repeats += 1;
+        self.note("again", "asks for its configuration after it was ready");
+        self.run.findings = None;
+        let gone =
+            [Milestone::Downloaded, Milestone::Back, Milestone::Checked, Milestone::HandedOver];
+        for milestone in gone {
+            self.run.milestones.remove(&milestone);
+        }
     }
 
     /// Sets a milestone once; true if it is new.
@@ -93,6 +117,10 @@ impl Draft {
 
     pub fn address(&mut self, address: Ipv4Addr) {
         self.heard();
+        self.moved_to(address);
+    }
+
+    pub fn moved_to(&mut self, address: Ipv4Addr) {
         if self.run.address != Some(address) {
             self.note("address", format!("has {address}"));
             self.run.address = Some(address);
@@ -128,6 +156,10 @@ impl Draft {
 
     pub fn transfer_ended(&mut self, complete: bool, bytes: u64, why: &str) {
         self.heard();
+        self.transfer_noted(complete, bytes, why);
+    }
+
+    pub fn transfer_noted(&mut self, complete: bool, bytes: u64, why: &str) {
         if complete {
             self.run.transfers.complete += 1;
             self.run.transfers.aborted_in_a_row = 0;

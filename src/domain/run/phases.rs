@@ -62,9 +62,8 @@ pub fn step(run: &Run, event: &Event, now: Timestamp) -> Stepped {
         Phase::ActionNeeded { problem, .. } => {
             action_needed(&mut draft, event, problem.fault);
         }
-        Phase::Ready { .. } | Phase::Failed { .. } | Phase::Cancelled { .. } => {
-            ended(&mut draft, event);
-        }
+        Phase::Ready { .. } => ready(&mut draft, event),
+        Phase::Failed { .. } | Phase::Cancelled { .. } => ended(&mut draft, event),
     }
     draft.finish()
 }
@@ -426,22 +425,47 @@ fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
     }
 }
 
-/// Ready, Failed and Cancelled move no more: what still comes is counted and written down.
+/// Green, until the device asks for its configuration anew: then it has lost what was proven, and is
+/// looked at again in the same run.
+fn ready(d: &mut Draft, event: &Event) {
+    match event {
+        Event::FileAsked { transport, name, address } => {
+            d.doubt_what_was_proven();
+            d.fetching(transport, name, *address);
+            d.tell(Kind::Progress);
+        }
+        Event::Asked
+        | Event::LeaseBound { .. }
+        | Event::LeaseImpossible { .. }
+        | Event::StrangeFileAsked { .. }
+        | Event::TransferEnded { .. }
+        | Event::Due { .. }
+        | Event::Visited { .. }
+        | Event::HookAnswered { .. }
+        | Event::Conflict { .. }
+        | Event::OurSideFailed { .. }
+        | Event::Recheck { .. }
+        | Event::Cancel { .. } => ended(d, event),
+    }
+}
+
+/// Failed and Cancelled move no more: what still comes is written down. The window is not prolonged
+/// by it, so that a device that goes on asking gets a new run when the window is over.
 fn ended(d: &mut Draft, event: &Event) {
     match event {
-        Event::Asked => d.repeat("asked for an address"),
-        Event::FileAsked { name, .. } => d.repeat(&format!("asked for {}", shown(name))),
+        Event::Asked => d.count("asked for an address"),
+        Event::FileAsked { name, .. } => d.count(&format!("asked for {}", shown(name))),
         Event::TransferEnded { complete, bytes, why, .. } => {
-            d.transfer_ended(*complete, *bytes, why);
+            d.transfer_noted(*complete, *bytes, why);
         }
-        Event::LeaseBound { address } => d.address(*address),
+        Event::LeaseBound { address } => d.moved_to(*address),
         Event::HookAnswered { hook, accepted, answer } => {
             hook_answered(d, (hook, *accepted), answer, &[]);
         }
         Event::LeaseImpossible { why } | Event::OurSideFailed { why } => {
             d.note("ours", shown(why));
         }
-        Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::StrangeFileAsked { name } => d.note("file", format!("asked for {}", shown(name))),
         Event::Conflict { detail } => d.note("conflict", shown(detail)),
         Event::Due { .. } | Event::Visited { .. } => d.note("late", "the run has ended"),
         Event::Recheck { by } | Event::Cancel { by } => {

@@ -1,8 +1,8 @@
 //! `*.j2`: minijinja with strict undefined names, a limit of steps, and Python's string methods.
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, Value};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::value::{Rest, Serde, Value};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, filters};
 
 use crate::domain::template::{Bounded, Context, RenderError, network, too_long};
 
@@ -29,7 +29,8 @@ impl Engine {
         environment.set_debug(true);
         environment
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        filters(&mut environment);
+        addresses(&mut environment);
+        bounded(&mut environment);
         for (name, source) in sources {
             if let Err(error) = environment.add_template_owned(name.clone(), source.clone()) {
                 errors.push(told(name, &error));
@@ -85,7 +86,81 @@ fn undefined_name(error: &Error) -> Option<&str> {
     error.template_source()?.get(error.range()?).filter(|name| !name.is_empty())
 }
 
-fn filters(environment: &mut Environment<'static>) {
+/// Wider than any configuration line is indented, and more than a row of anything has.
+const WIDTH_MAX: usize = 10_000;
+
+fn too_wide(what: &str, found: usize) -> Error {
+    let message = format!("{what} {found} is too much, {WIDTH_MAX} is the most");
+    Error::new(ErrorKind::InvalidOperation, message)
+}
+
+/// The engine's own filters take any number as a width and build what was asked for: these refuse
+/// what no configuration holds.
+fn bounded(environment: &mut Environment<'static>) {
+    environment.add_filter(
+        "indent",
+        |text: String, width: Option<usize>, first: Option<bool>, blank: Option<bool>| {
+            let width = width.unwrap_or(4);
+            if width > WIDTH_MAX {
+                return Err(too_wide("an indent of", width));
+            }
+            Ok(indented(&text, &" ".repeat(width), (first, blank)))
+        },
+    );
+    environment.add_filter(
+        "batch",
+        |state: &State, list: Value, count: usize, fill: Option<Value>| {
+            if count > WIDTH_MAX {
+                return Err(too_wide("a batch of", count));
+            }
+            filters::batch(state, list, count, fill)
+        },
+    );
+    environment.add_filter(
+        "slice",
+        |state: &State, list: Value, count: usize, fill: Option<Value>| {
+            if count > WIDTH_MAX {
+                return Err(too_wide("a number of slices of", count));
+            }
+            filters::slice(state, list, count, fill)
+        },
+    );
+    environment.add_filter(ENGINES_FORMAT, filters::format);
+    environment.add_filter("format", |state: &mut State, text: String, values: Rest<Value>| {
+        if let Some(width) = widest(&text).filter(|width| *width > WIDTH_MAX) {
+            return Err(too_wide("a width of", width));
+        }
+        let mut arguments = vec![Value::from(text)];
+        arguments.extend(values.iter().cloned());
+        state.apply_filter(ENGINES_FORMAT, &arguments)
+    });
+}
+
+/// The engine's own `format`, behind ours. A name that no template can write.
+const ENGINES_FORMAT: &str = "format, of the engine";
+
+/// The largest width or precision in a format such as `%-12s`; a `*` takes its width from a value,
+/// which cannot be judged beforehand.
+fn widest(format: &str) -> Option<usize> {
+    if format.contains('*') {
+        return Some(usize::MAX);
+    }
+    let numbers = format.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty());
+    numbers.map(|run| run.parse().unwrap_or(usize::MAX)).max()
+}
+
+/// Jinja's `indent`: every line but the first, and no empty one, unless told otherwise.
+fn indented(text: &str, margin: &str, (first, blank): (Option<bool>, Option<bool>)) -> String {
+    let mut lines = Vec::new();
+    for (number, line) in text.split('\n').enumerate() {
+        let wanted =
+            (number > 0 || first.unwrap_or(false)) && (!line.is_empty() || blank.unwrap_or(false));
+        lines.push(if wanted { format!("{margin}{line}") } else { line.to_owned() });
+    }
+    lines.join("\n")
+}
+
+fn addresses(environment: &mut Environment<'static>) {
     let wrong = |message: String| Error::new(ErrorKind::InvalidOperation, message);
     environment.add_filter("ipaddr", move |text: String, query: Option<Value>| {
         let query = query.map(|query| query.to_string()).unwrap_or_default();

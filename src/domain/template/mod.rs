@@ -105,10 +105,22 @@ impl Renderer {
 
     /// What the device is served. Holds secrets.
     pub fn render(&self, device: &Device, inventory: &Inventory) -> Result<String, RenderError> {
-        self.render_with(device, inventory, |secret| match secret {
+        let rendered = self.render_with(device, inventory, |secret| match secret {
             Ok(secret) => Ok(secret.expose().to_owned()),
             Err(why) => Err(why.clone()),
-        })
+        });
+        rendered.map_err(|error| self.without_secrets(device, error))
+    }
+
+    /// What a template does with a secret may end in an error that quotes it.
+    fn without_secrets(&self, device: &Device, mut error: RenderError) -> RenderError {
+        let set = self.secrets.get(&device.name);
+        for secret in set.iter().flat_map(|set| set.values()).flatten() {
+            if !secret.is_empty() {
+                error.message = error.message.replace(secret.expose(), MASK);
+            }
+        }
+        error
     }
 
     /// The same with [`MASK`] in the place of each secret; it needs none of them.
@@ -395,5 +407,27 @@ mod tests {
             renderer.with_secrets(HashMap::from([("access-1".to_owned(), Arc::new(secrets))]));
         let error = renderer.render(&device("a.j2"), &Inventory::default()).unwrap_err();
         assert_eq!(error.message, "the environment variable P is not set, for password");
+    }
+
+    #[test]
+    fn an_error_that_quotes_a_secret_shows_a_mask() {
+        let told = rendered("x.j2", "{{ secrets.password|ipaddr }}");
+        assert!(told.contains(MASK) && !told.contains("hunter2"), "{told}");
+    }
+
+    #[test]
+    fn no_filter_builds_more_than_a_configuration_may_hold() {
+        for source in [
+            "{{ 'x'|indent(999999999, true) }}",
+            "{{ [1]|batch(9999999999, 'x')|list|length }}",
+            "{{ '%999999999s'|format('x') }}",
+            "{{ '%*s'|format(999999999, 'x') }}",
+            "{{ 'x' * 999999999 }}",
+        ] {
+            let told = rendered("x.j2", source);
+            assert!(told.starts_with("error "), "{source}: {}", &told[..told.len().min(80)]);
+        }
+        assert_eq!(rendered("x.j2", "{{ '%3d|%-3s|'|format(7, 'a') }}"), "  7|a  |");
+        assert_eq!(rendered("x.j2", "{{ 'a\\n\\nb'|indent(2) }}"), "a\n\n  b");
     }
 }

@@ -35,7 +35,7 @@ pub enum Command {
     Log(Log),
     /// Follow all devices as it happens.
     Watch(Output),
-    /// Provision and verify a device once more.
+    /// Begin a new run: log in and prove the device once more, where it is.
     Rerun(Device),
     /// End the run of a device.
     Cancel(Device),
@@ -76,7 +76,7 @@ pub struct Log {
     /// Go on with what happens next.
     #[arg(short, long)]
     pub follow: bool,
-    /// Print JSON lines.
+    /// Print JSON; what follows comes one object a line.
     #[arg(long)]
     pub json: bool,
 }

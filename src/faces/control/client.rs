@@ -53,8 +53,14 @@ pub async fn lines(
 
 async fn send(socket: &Path, method: &str, path: &str) -> Result<Response<Incoming>, Error> {
     let stream = UnixStream::connect(socket).await.map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                "ask as the user the server runs as, such as `sudo -u greenlight greenlight ...`"
+            }
+            _ => "start it with `greenlight serve --config FILE`, and give the same --config here",
+        };
         Error::new(Code::NoServer, format!("no server answers on {}: {error}", socket.display()))
-            .hint("start it with `greenlight serve --config FILE`, and give the same --config here")
+            .hint(hint)
     })?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await

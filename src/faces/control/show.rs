@@ -3,6 +3,7 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 
+use crate::clock::Timestamp;
 use crate::service::operations::{DeviceStatus, Log, Status};
 
 /// The sign before a phase.
@@ -59,34 +60,32 @@ fn row(device: &DeviceStatus) -> Vec<String> {
     ]
 }
 
-/// `log` as lines.
+/// `log` as lines, in the order of time: what happened, what was served, what was told.
 pub fn log(log: &Log) -> String {
-    let mut lines: Vec<String> = log
+    let mut lines: Vec<(Timestamp, String)> = log
         .lines
         .iter()
-        .map(|line| format!("{}  {:<13} {}", line.at, clean(&line.topic), clean(&line.text)))
+        .map(|line| (line.at, format!("{:<13} {}", clean(&line.topic), clean(&line.text))))
         .collect();
-    for file in &log.served {
-        lines.push(format!(
-            "{}  served        {} by {}: {} bytes, sha256 {}{}",
-            file.at,
+    lines.extend(log.served.iter().map(|file| {
+        let digest: String = file.sha256.chars().take(12).collect();
+        let text = format!(
+            "served        {} by {}: {} bytes, sha256 {digest}{}",
             clean(&file.name_asked),
             clean(&file.transport),
             file.bytes,
-            file.sha256.chars().take(12).collect::<String>(),
             if file.complete { "" } else { ", incomplete" },
-        ));
-    }
-    for delivery in &log.deliveries {
-        lines.push(format!(
-            "{}  {:<13} {} {:?} {}",
-            delivery.created,
-            clean(&delivery.outlet),
-            clean(&delivery.kind),
-            delivery.state,
-            clean(&delivery.note),
-        ));
-    }
+        );
+        (file.at, text)
+    }));
+    lines.extend(log.deliveries.iter().map(|row| {
+        let state = format!("{:?}", row.state).to_lowercase();
+        let text = format!("{:<13} {} {state}", clean(&row.outlet), clean(&row.kind));
+        (row.created, format!("{text} {}", clean(&row.note)))
+    }));
+    lines.sort_by_key(|(at, _)| *at);
+    let lines: Vec<String> =
+        lines.iter().map(|(at, text)| format!("{at}  {}", text.trim_end())).collect();
     lines.join("\n")
 }
 

@@ -239,6 +239,7 @@ async fn respond(
         return head.map(|()| Content::text(Bytes::new()));
     }
     let mut report = begun(&ask, &artifact);
+    report.first_byte = range.start as u64;
     if range.end < whole {
         report.complete = false;
         let (first, last) = (range.start, range.end - 1);
@@ -256,6 +257,7 @@ fn begun(ask: &Ask, artifact: &Artifact) -> Transferred {
         peer: ask.peer,
         name: ask.name.clone(),
         complete: true,
+        first_byte: 0,
         bytes: 0,
         sha256: artifact.sha256.clone(),
         repeats: 0,

@@ -455,6 +455,7 @@ fn report(slot: &Slot, digest: &Digest, device: &str, sha256: &str) -> Transferr
         complete,
         bytes: digest.bytes,
         sha256: sha256.to_owned(),
+        first_byte: 0,
         repeats: digest.repeats,
         why: if complete { String::new() } else { digest.end.to_string() },
     }

@@ -127,6 +127,7 @@ impl Sheet {
                 | Change::LeaseEnded { .. }
                 | Change::Timer { .. }
                 | Change::Served(_)
+                | Change::Forget { .. }
                 | Change::Stranger { .. } => {}
             }
         }

@@ -29,6 +29,12 @@ const QUEUE: usize = 8192;
 /// Events stepped and stored together.
 const GROUP: usize = 512;
 
+/// What has ended is kept this long, for whoever asks what happened last quarter.
+const KEPT: Duration = Duration::from_secs(100 * 24 * 3600);
+
+/// Hourly, so that a flood of strangers is let go of within the hour.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+
 /// How long an event waits that the store would not take, before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -201,10 +207,16 @@ pub async fn run(
     };
     runner.resume().await?;
     let mut group = runner.hear_hooks().await?;
-    if !group.is_empty() {
-        runner.settle(std::mem::take(&mut group)).await;
-    }
+    let mut forget_at = runner.parts.clock.now();
     loop {
+        let now = runner.parts.clock.now();
+        if now >= forget_at {
+            forget_at = now.plus(FORGET_EVERY);
+            group.push(Input::changes(vec![Change::Forget { before: now.minus(KEPT) }]));
+        }
+        if !group.is_empty() {
+            runner.settle(std::mem::take(&mut group)).await;
+        }
         let pause = runner.until_next_timer();
         tokio::select! {
             biased;
