@@ -189,6 +189,14 @@ fn a_cut_list_is_never_a_shorter_list() {
         ("cisco_ios", Question::Lldp, "lldp/two_neighbours"),
         ("arista_eos", Question::Lldp, "lldp/two_neighbours"),
         ("frr", Question::Lldp, "lldp/two_neighbours_on_one_port"),
+        ("cisco_iosxe", Question::Lldp, "lldp/two_neighbours"),
+        ("cisco_iosxr", Question::Lldp, "lldp/two_neighbours"),
+        ("cisco_nxos", Question::Lldp, "lldp/two_neighbours"),
+        ("cumulus_linux", Question::Lldp, "lldp/many_neighbours"),
+        ("juniper_junos", Question::Lldp, "lldp/two_neighbours"),
+        ("mikrotik_routeros", Question::Lldp, "lldp/two_neighbours"),
+        ("nokia_srlinux", Question::Lldp, "lldp/two_neighbours"),
+        ("sonic", Question::Lldp, "lldp/many_neighbours"),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/platforms").join(id);
         let raw = std::fs::read_to_string(path.join(name).with_extension("raw")).unwrap();

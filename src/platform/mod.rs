@@ -16,6 +16,7 @@ mod built_in;
 pub mod checksum;
 pub mod comparison;
 pub mod dialogue;
+pub mod explain;
 mod names;
 pub mod observation;
 pub mod parse;

@@ -1,5 +1,7 @@
 //! Structured answers: paths into JSON that give rows.
 
+use std::fmt;
+
 use regex::Regex;
 use serde_json::Value;
 
@@ -86,6 +88,22 @@ impl Path {
     }
 }
 
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.0 {
+            match step {
+                Step::Key { name, optional: false } => write!(f, "/{name}")?,
+                Step::Key { name, optional: true } => write!(f, "/{name}?")?,
+                Step::Each => f.write_str("/*")?,
+                Step::OneOrMany => f.write_str("/+")?,
+                Step::Keyed(field) => write!(f, "/{{{}}}", field.name())?,
+                Step::Noted(field, key) => write!(f, "/{{{}={key}}}", field.name())?,
+            }
+        }
+        Ok(())
+    }
+}
+
 fn child<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     match value {
         Value::Object(map) => map.get(name),
@@ -113,7 +131,7 @@ impl Rows {
         for (mut row, value) in places {
             if let Some((path, pattern)) = &self.only {
                 let found = path.single(value).and_then(scalar);
-                let found = found.ok_or_else(|| format!("a row without {path:?}"))?;
+                let found = found.ok_or_else(|| format!("a row without `{path}`"))?;
                 if !pattern.is_match(&found) {
                     continue;
                 }
@@ -234,6 +252,13 @@ mod tests {
         assert_eq!(one, [port("a")]);
         let two = rows("/rows/+", None, r#"{"rows": [{"id": "a"}, {"id": "b"}]}"#).unwrap();
         assert_eq!(two, [port("a"), port("b")]);
+    }
+
+    #[test]
+    fn a_path_is_printed_as_it_was_written() {
+        for text in ["/lldp/*/interface?/+", "/a/{local_port}/b", "/a/{local_port=name}/0"] {
+            assert_eq!(Path::read(text).unwrap().to_string(), text);
+        }
     }
 
     #[test]
