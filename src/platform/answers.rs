@@ -20,6 +20,9 @@ pub enum Value {
     ServerAddress,
     /// Bytes as they are.
     Bytes(Vec<u8>),
+    /// Encapsulated options, as many vendors fill option 43 (RFC 2132 section 8.4): code, length
+    /// and value each. All of them can be filled, or none is sent.
+    SubOptions(Vec<Answer>),
 }
 
 /// A text with gaps.
@@ -80,14 +83,29 @@ pub fn options(answers: &[Answer], facts: &AnswerFacts) -> Vec<(u8, Vec<u8>)> {
         if options.iter().any(|(code, _)| *code == answer.option) {
             continue;
         }
-        let value = match &answer.value {
+        options.extend(answer.value.fill(facts).map(|value| (answer.option, value)));
+    }
+    options
+}
+
+impl Value {
+    /// `None` if something in it cannot be filled.
+    fn fill(&self, facts: &AnswerFacts) -> Option<Vec<u8>> {
+        match self {
             Value::Text(template) => template.fill(facts).map(String::into_bytes),
             Value::ServerAddress => Some(facts.server.octets().to_vec()),
             Value::Bytes(bytes) => Some(bytes.clone()),
-        };
-        options.extend(value.map(|value| (answer.option, value)));
+            Value::SubOptions(subs) => {
+                let mut encapsulated = Vec::new();
+                for sub in subs {
+                    let value = sub.value.fill(facts)?;
+                    encapsulated.extend([sub.option, u8::try_from(value.len()).ok()?]);
+                    encapsulated.extend(value);
+                }
+                Some(encapsulated)
+            }
+        }
     }
-    options
 }
 
 #[cfg(test)]
@@ -117,6 +135,21 @@ mod tests {
             options(&answers, &facts(None)),
             [(67, b"sw1.cfg".to_vec()), (150, vec![10, 0, 0, 1])]
         );
+    }
+
+    #[test]
+    fn sub_options_are_code_length_and_value_and_come_whole_or_not_at_all() {
+        let of = |subs: Vec<Answer>| vec![Answer { option: 43, value: Value::SubOptions(subs) }];
+        let by_tftp =
+            of(vec![text(1, "{device}.cfg"), Answer { option: 100, value: Value::ServerAddress }]);
+        let bytes = b"\x01\x07sw1.cfg\x64\x04\x0a\x00\x00\x01".to_vec();
+        assert_eq!(options(&by_tftp, &facts(None)), [(43, bytes)]);
+        let by_http = of(vec![text(3, "http"), text(5, "{http_port}")]);
+        assert_eq!(options(&by_http, &facts(None)), []);
+        let bytes = b"\x03\x04http\x05\x0280".to_vec();
+        assert_eq!(options(&by_http, &facts(Some(80))), [(43, bytes)]);
+        let long = of(vec![text(1, &"x".repeat(256))]);
+        assert_eq!(options(&long, &facts(None)), [], "its length does not fit one byte");
     }
 
     #[test]

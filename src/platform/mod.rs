@@ -13,14 +13,17 @@ use crate::address::Mac;
 
 pub mod answers;
 mod built_in;
+pub mod checksum;
 pub mod comparison;
 pub mod dialogue;
+pub mod explain;
 mod names;
 pub mod observation;
 pub mod parse;
 pub mod ports;
 pub mod recognition;
 mod resolve;
+pub mod table;
 mod written;
 
 use comparison::Comparison;
@@ -45,6 +48,16 @@ pub struct Platform {
     pub back_deadline: Duration,
     /// It merges what it is served and must be told to save.
     pub must_save: bool,
+    /// How it can fetch its file.
+    pub transports: Vec<Transport>,
+    /// What cannot be done with it, one sentence each: for `platform list` and `check`.
+    pub limits: Vec<String>,
+    /// It refuses an offer with a shorter lease.
+    pub lease_at_least: Option<Duration>,
+    /// The line that a rendered file must carry.
+    pub checksum: Option<checksum::Checksum>,
+    /// Where it tells who it is when it asks over HTTP.
+    pub identity_headers: recognition::IdentityHeaders,
     /// Names it may ask for besides the one it was told, as globs (`*`), in lower case.
     pub file_names: Vec<String>,
     pub cli: Cli,
@@ -57,6 +70,30 @@ pub struct Platform {
     pub ports: ports::Ports,
     /// What counts when two of its configurations are compared.
     pub comparison: Comparison,
+}
+
+/// A way to fetch a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Tftp,
+    Http,
+    Https,
+    Ftp,
+    Sftp,
+    Scp,
+}
+
+impl Transport {
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Tftp => "tftp",
+            Transport::Http => "http",
+            Transport::Https => "https",
+            Transport::Ftp => "ftp",
+            Transport::Sftp => "sftp",
+            Transport::Scp => "scp",
+        }
+    }
 }
 
 /// Something wrong with a platform file.
@@ -127,6 +164,31 @@ pub enum Question {
     Saved,
     /// Not a question: makes the running configuration the saved one.
     Save,
+}
+
+impl Question {
+    pub const ALL: [Question; 7] = [
+        Question::Facts,
+        Question::Lldp,
+        Question::Cdp,
+        Question::Interfaces,
+        Question::Running,
+        Question::Saved,
+        Question::Save,
+    ];
+
+    /// As platform files write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Question::Facts => "facts",
+            Question::Lldp => "lldp",
+            Question::Cdp => "cdp",
+            Question::Interfaces => "interfaces",
+            Question::Running => "running",
+            Question::Saved => "saved",
+            Question::Save => "save",
+        }
+    }
 }
 
 /// The commands that answer one question, in order. How the output is read is this room's own
@@ -233,6 +295,14 @@ impl Platform {
         names::known(&self.file_names, name)
     }
 
+    /// The rendered file as this platform accepts it: with its checksum line, where it wants one.
+    pub fn finish(&self, rendered: String) -> String {
+        match &self.checksum {
+            Some(checksum) => checksum.finish(&rendered),
+            None => rendered,
+        }
+    }
+
     /// One spelling for one port: `Gi1/0/47`, `GigabitEthernet1/0/47` and `gigabitethernet 1/0/47`
     /// become equal.
     pub fn canonical_port(&self, name: &str) -> String {
@@ -307,7 +377,6 @@ mod tests {
             b"xciscopnp",
             b"frrouting",
             b"MSFT 5.0",
-            b"Juniper-ptx1000-DD123",
             b"Juniper-qfx10008",
             b"Juniper:1",
             b"ZPESystems:NSC:001234567",
@@ -325,10 +394,201 @@ mod tests {
     }
 
     #[test]
-    fn ios_is_known_by_its_client_id_or_its_agent() {
-        let ios = some("cisco_ios", "", "");
-        assert_eq!(recognise(&[(61, b"\x00cisco-b414.896c.12c0-Vl1")]), ios);
-        assert_eq!(recognise(&[(60, b"ciscopnp")]), ios);
+    fn ios_is_known_by_its_client_id_and_ios_xe_by_its_agent() {
+        let by_port = b"\x00cisco-b414.896c.12c0-Vl1".as_slice();
+        assert_eq!(recognise(&[(61, by_port)]), some("cisco_ios", "", ""));
+        let xe = some("cisco_iosxe", "", "");
+        assert_eq!(recognise(&[(60, b"ciscopnp")]), xe);
+        assert_eq!(recognise(&[(60, b"ciscopnp"), (61, by_port)]), xe, "the same box asks twice");
+        let by_serial = b"\x00FCW2233A5ZV".as_slice();
+        let known = some("cisco_iosxe", "FCW2233A5ZV", "");
+        assert_eq!(recognise(&[(60, b"ciscopnp"), (61, by_serial)]), known);
+    }
+
+    #[test]
+    fn a_nexus_is_known_by_its_maker_and_its_serial_together() {
+        let class = b"Cisco N9K-C93180YC-EX".as_slice();
+        let serial = b"\x00FDO21120U8N".as_slice();
+        let nexus = some("cisco_nxos", "FDO21120U8N", "");
+        assert_eq!(recognise(&[(60, class), (61, serial)]), nexus);
+        assert_eq!(recognise(&[(60, b"Cisco"), (61, b"FDO21120U8N")]), nexus);
+        assert_eq!(recognise(&[(60, class)]), None);
+        assert_eq!(recognise(&[(61, serial)]), None);
+        assert_eq!(recognise(&[(60, b"FPR4100"), (61, b"JMX2525X0BW")]), None, "a Firepower");
+    }
+
+    #[test]
+    fn junos_puts_its_serial_where_its_family_does() {
+        let class = |class: &[u8]| recognise(&[(60, class)]);
+        let junos = |serial, model| some("juniper_junos", serial, model);
+        assert_eq!(class(b"Juniper-ptx1000-DD123"), junos("DD123", "ptx1000"));
+        assert_eq!(class(b"Juniper-qfx10002-36q-DN817"), junos("DN817", "qfx10002-36q"));
+        assert_eq!(class(b"Juniper:ttttt-ttt:D12345"), junos("D12345", "ttttt-ttt"));
+        assert_eq!(class(b"Juniper-ex2200-48t-4g"), junos("", "ex2200-48t-4g"));
+        assert_eq!(class(b"Juniper-mx10003"), junos("", "mx10003"));
+        let with_name = recognise(&[(60, b"Juniper-qfx10008"), (12, b"DE123")]);
+        assert_eq!(with_name, junos("DE123", "qfx10008"));
+        for not in [b"Juniper-".as_slice(), b"Juniper:", b"Juniper::D1", b"juniper-mx10003"] {
+            assert_eq!(class(not), None, "{}", String::from_utf8_lossy(not));
+        }
+    }
+
+    #[test]
+    fn ios_xr_is_known_by_its_class_and_its_serial() {
+        let xr = |serial, model| some("cisco_iosxr", serial, model);
+        let of_cisco =
+            |data: &[u8]| [&[0, 0, 0, 9, u8::try_from(data.len()).unwrap()], data].concat();
+        let class = of_cisco(b"SN:0;PID:R-IOSXRV9000-CC");
+        assert_eq!(recognise(&[(124, &class)]), xr("0", "R-IOSXRV9000-CC"));
+        let class = of_cisco(b"SN:0:123;PID:R-IOSXRV9000-CC:456");
+        assert_eq!(recognise(&[(124, &class)]), None);
+        let loader = b"PXEClient:Arch:00009:UNDI:003010:PID:NCS-5508".as_slice();
+        let serial = b"FOC2107R0ZB".as_slice();
+        assert_eq!(recognise(&[(60, loader), (61, serial)]), xr("FOC2107R0ZB", "NCS-5508"));
+        assert_eq!(recognise(&[(77, b"exr-config"), (61, serial)]), xr("FOC2107R0ZB", ""));
+        assert_eq!(recognise(&[(77, b"\x0aexr-config")]), xr("", ""));
+        assert_eq!(recognise(&[(60, b"PXEClient"), (77, b"iPXE")]), None, "any network card");
+    }
+
+    #[test]
+    fn white_boxes_are_known_by_what_they_run() {
+        let class = b"onie_vendor:x86_64-mlnx_msn2700-r0".as_slice();
+        let onie = |serial| some("onie", serial, "x86_64-mlnx_msn2700-r0");
+        assert_eq!(recognise(&[(60, class)]), onie(""));
+        let whole =
+            [(60, class), (77, b"onie_dhcp_user_class".as_slice()), (61, b"\x00MT1622X09259")];
+        assert_eq!(recognise(&whole), onie("MT1622X09259"));
+        assert_eq!(recognise(&[(77, b"SONiC-ZTP")]), some("sonic", "", ""));
+        let named = [(77, b"SONiC-ZTP".as_slice()), (61, b"SONiC##Z9332F-ON##CN0Z9332F001")];
+        assert_eq!(recognise(&named), some("sonic", "CN0Z9332F001", "Z9332F-ON"));
+        assert_eq!(recognise(&[(12, b"sonic")]), some("sonic", "", ""));
+        assert_eq!(recognise(&[(12, b"cumulus")]), some("cumulus_linux", "", ""));
+        for class in [b"onie_vendor:".as_slice(), b"cumulus-linux", b"Nokia-SRLinux", b"Dell-OS10"]
+        {
+            assert_eq!(recognise(&[(60, class)]), None, "{}", String::from_utf8_lossy(class));
+        }
+        assert_eq!(recognise(&[(12, b"cumulus-leaf1")]), None);
+        assert_eq!(recognise(&[(61, b"SONiC####x")]), None);
+    }
+
+    #[test]
+    fn others_are_known_by_their_vendor_class() {
+        let class = |class: &[u8]| recognise(&[(60, class)]);
+        let hpe = b"Aruba JL253A 2930F-24G-4SFP+ Switch dslforum.org";
+        assert_eq!(class(hpe), some("aruba_aosswitch", "", "JL253A"));
+        let dell = b"TY=DELLNTW-S4810 ;HW=3.0;SN=HADL134J20193;ST=C3J3XP1;OS=9.14;MD=;US=";
+        assert_eq!(class(dell), some("dell_os9", "HADL134J20193", "S4810"));
+        let dell = b"TY=DELLNTW-S4810 ;HW=;SN=;ST=;OS=;MD=;US=";
+        assert_eq!(class(dell), some("dell_os9", "", "S4810"));
+        assert_eq!(class(b"NOKIA: 7750 SR-1"), some("nokia_sros", "", "7750 SR-1"));
+        let nokia = [(60, b"NOKIA:7750 SR-1".as_slice()), (61, b"NS1929T0123")];
+        assert_eq!(recognise(&nokia), some("nokia_sros", "NS1929T0123", "7750 SR-1"));
+        let user_class = b"7750 SR-1;TiMOS-B-21.7.R1;ztp";
+        assert_eq!(recognise(&[(77, user_class)]), some("nokia_sros", "", "7750 SR-1"));
+        assert_eq!(recognise(&[(12, b"MikroTik")]), some("mikrotik_routeros", "", ""));
+        for not in [
+            b"ArubaInstantAP".as_slice(),
+            b"Aruba JL253A",
+            b"dslforum.org",
+            b"NOKIA",
+            b"NOKIA:",
+            b"TY=DELLNTW-S4810",
+            b"TY=OTHER ;HW=;SN=;ST=;OS=;MD=;US=",
+            b"Mellanox",
+            b"NVOS##SN2201##MT1622X09259",
+        ] {
+            assert_eq!(class(not), None, "{}", String::from_utf8_lossy(not));
+        }
+    }
+
+    #[test]
+    fn each_vendor_gets_its_own_sub_options() {
+        let server = [10, 0, 0, 1].into();
+        let facts = AnswerFacts { server, device: "acc3".to_owned(), http_port: None };
+        for (id, value) in [
+            ("aruba_aoscx", b"\x90\x08acc3.cfg".as_slice()),
+            ("aruba_aosswitch", b"\x90\x08acc3.cfg"),
+            ("extreme_exos", b"\x64\x04\x0a\x00\x00\x01\x65\x08acc3.xsf"),
+        ] {
+            let options = PLATFORMS.by_id[id].dhcp_options(&facts);
+            let found = options.iter().find(|(code, _)| *code == 43);
+            assert_eq!(found, Some(&(43, value.to_vec())), "{id}");
+        }
+    }
+
+    #[test]
+    fn each_prompt_is_told_from_output() {
+        for (id, prompt, output) in [
+            ("nokia_sros", "*A:sr1>config>port# ", "A:sr1# show version"),
+            ("nokia_sros", "A:admin@sr1# ", "NB: neighbour # "),
+            ("extreme_exos", "* acc8.12 # ", "acc8 # "),
+            ("extreme_exos", "acc8.1 > ", "a.b # c"),
+            ("fortinet_fortios", "fw1 # ", "# "),
+            ("fortinet_fortios", "fw1 (global) # ", "set a # b"),
+            ("cisco_iosxr", "RP/0/RP0/CPU0:r1#", "RP/0/RP0/CPU0:r1#show"),
+            ("aruba_aoscx", "acc3# ", "acc3# show system"),
+        ] {
+            let cli = &PLATFORMS.by_id[id].cli;
+            let waits = |text: &str| cli.prompts.iter().any(|p| p.is_match(text));
+            assert!(waits(prompt) && waits(&format!("text\r\n{prompt}")), "{id} {prompt:?}");
+            assert!(!waits(output), "{id} {output:?}");
+        }
+    }
+
+    #[test]
+    fn prompts_in_brackets_are_told_from_output() {
+        for id in ["huawei_vrp", "hpe_comware"] {
+            let cli = &PLATFORMS.by_id[id].cli;
+            let waits = |text: &str| cli.prompts.iter().any(|prompt| prompt.is_match(text));
+            for text in ["<HUAWEI>", "line\r\n<acc-sw1>", "\n[~acc1-GigabitEthernet0/0/1]"] {
+                assert!(waits(text), "{id} {text:?}");
+            }
+            for text in ["", "<HUAWEI> display version", "a <b>", "<a b>", "acc1#"] {
+                assert!(!waits(text), "{id} {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_vrp_file_begins_with_its_digest() {
+        let finished = PLATFORMS.by_id["huawei_vrp"].finish("[GLOBAL CONFIG]\n".to_owned());
+        let digest = checksum::Kind::Sha256.digest("[GLOBAL CONFIG]\n");
+        assert_eq!(finished, format!("#sha256sum=\"{digest}\"\n[GLOBAL CONFIG]\n"));
+    }
+
+    #[test]
+    fn junos_finds_its_file_in_sub_options() {
+        let junos = &PLATFORMS.by_id["juniper_junos"];
+        let server = [10, 0, 0, 1].into();
+        let facts = |http_port| AnswerFacts { server, device: "leaf7".to_owned(), http_port };
+        let sub_options = |http_port| {
+            let options = junos.dhcp_options(&facts(http_port));
+            options.into_iter().find(|(code, _)| *code == 43).map(|(_, value)| value)
+        };
+        let by_http = b"\x01\x09leaf7.cfg\x03\x04http\x05\x0280".to_vec();
+        assert_eq!(sub_options(Some(80)), Some(by_http));
+        assert_eq!(sub_options(None), Some(b"\x01\x09leaf7.cfg\x03\x04tftp".to_vec()));
+    }
+
+    #[test]
+    fn a_poap_script_carries_its_own_digest() {
+        let finished = PLATFORMS.by_id["cisco_nxos"].finish("#!/bin/env python\n".to_owned());
+        let digest = checksum::Kind::Md5.digest("#!/bin/env python\n");
+        assert_eq!(finished, format!("#!/bin/env python\n#md5sum=\"{digest}\"\n"));
+        assert_eq!(PLATFORMS.by_id["frr"].finish("x".to_owned()), "x");
+    }
+
+    #[test]
+    fn a_pnp_server_is_named_in_an_overlay() {
+        let text = include_str!("../../configs/platforms/cisco_iosxe.yaml");
+        let pnp = "dhcp:\n  - option: 43\n    text: '5A1N;B2;K4;I{server};J80'\n";
+        let file = ("cisco_iosxe.yaml".to_owned(), text.replacen("dhcp:\n", pnp, 1));
+        let platforms = Platforms::with_overlay(&[file]).unwrap();
+        let facts =
+            AnswerFacts { server: [10, 0, 0, 1].into(), device: "r1".into(), http_port: None };
+        let options = platforms.by_id["cisco_iosxe"].dhcp_options(&facts);
+        assert_eq!(options[0], (43, b"5A1N;B2;K4;I10.0.0.1;J80".to_vec()));
+        assert!(options.contains(&(67, b"r1.cfg".to_vec())));
     }
 
     #[test]
@@ -371,11 +631,21 @@ mod tests {
 
     #[test]
     fn every_platform_knows_the_file_it_was_told_and_its_generic_names() {
+        let server = [10, 0, 0, 1].into();
+        let facts = AnswerFacts { server, device: "sw1".to_owned(), http_port: Some(80) };
+        let mut told = 0;
         for platform in PLATFORMS.by_id.values() {
-            assert!(platform.knows_file("sw1.cfg"), "{}", platform.id);
+            for (code, value) in platform.dhcp_options(&facts) {
+                if [67, 114, 209, 239, 240].contains(&code) {
+                    let name = String::from_utf8(value).unwrap();
+                    assert!(platform.knows_file(&name), "{} {name}", platform.id);
+                    told += 1;
+                }
+            }
             assert!(!platform.knows_file("../../etc/passwd"), "{}", platform.id);
             assert!(!platform.knows_file("pxelinux.0"), "{}", platform.id);
         }
+        assert!(told > 10, "{told}");
         let ios = &PLATFORMS.by_id["cisco_ios"];
         for name in
             ["network-confg", "cisconet.cfg", "Switch-confg", "router-confg", "ciscortr.cfg"]
@@ -426,11 +696,11 @@ mod tests {
     fn an_overlay_replaces_a_platform_and_adds_one() {
         let text = include_str!("../../configs/platforms/frr.yaml");
         let title = text.replace("title: Linux with FRR", "title: Ours");
-        let files = [("a/frr.yaml".to_owned(), title), ("sonic.yml".to_owned(), text.to_owned())];
+        let files = [("a/frr.yaml".to_owned(), title), ("ours.yml".to_owned(), text.to_owned())];
         let platforms = Platforms::with_overlay(&files).unwrap();
         assert_eq!(platforms.get("frr").unwrap().title, "Ours");
-        assert_eq!(platforms.get("sonic").unwrap().title, "Linux with FRR");
-        assert_eq!(platforms.by_id.len(), 4);
+        assert_eq!(platforms.get("ours").unwrap().title, "Linux with FRR");
+        assert_eq!(platforms.by_id.len(), built_in::FILES.len() + 1);
     }
 
     /// The complaints about the FRR file after a change, as people read them.

@@ -41,6 +41,43 @@ pub enum Field {
     Mac,
 }
 
+/// The HTTP request headers in which a device tells who it is, the first one present counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdentityHeaders {
+    pub serial: Vec<String>,
+    pub model: Vec<String>,
+    pub mac: Vec<String>,
+}
+
+impl IdentityHeaders {
+    /// Serial, model and hardware address as a device wrote them. The case of header names means
+    /// nothing.
+    pub fn read(&self, headers: &[(String, String)]) -> HeaderClues {
+        let first = |names: &[String]| {
+            let values = names.iter().flat_map(|name| {
+                headers.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name))
+            });
+            // IOS-XR says how it encodes its values, without a language.
+            let bare =
+                |value: &str| printable(value.strip_prefix("UTF-8''").unwrap_or(value).as_bytes());
+            values.into_iter().find_map(|(_, value)| bare(value))
+        };
+        HeaderClues {
+            serial: first(&self.serial),
+            model: first(&self.model),
+            mac: first(&self.mac).and_then(|text| text.parse().ok()),
+        }
+    }
+}
+
+/// What the headers of an HTTP request tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeaderClues {
+    pub serial: Option<String>,
+    pub model: Option<String>,
+    pub mac: Option<Mac>,
+}
+
 /// What a matching rule tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Clues {
@@ -74,6 +111,18 @@ impl Condition {
 }
 
 impl Field {
+    /// Where it stands in a request, for people.
+    pub fn title(self) -> String {
+        match self {
+            Field::HostName => "12 host name".to_owned(),
+            Field::VendorClass => "60 vendor class".to_owned(),
+            Field::ClientId => "61 client id".to_owned(),
+            Field::UserClass => "77 user class".to_owned(),
+            Field::VendorIdentifying { enterprise } => format!("124 class of {enterprise}"),
+            Field::Mac => "MAC".to_owned(),
+        }
+    }
+
     fn texts(self, options: &BTreeMap<u8, Vec<u8>>, mac: Mac) -> Vec<Vec<u8>> {
         let option = |code: u8| options.get(&code).cloned().into_iter().collect::<Vec<_>>();
         match self {
@@ -166,6 +215,25 @@ mod tests {
         for cut in 0..data.len() + 5 {
             assert!(check(nine, pattern, &[(124, &option(9, data)[..cut])]).is_none(), "{cut}");
         }
+    }
+
+    #[test]
+    fn headers_tell_a_serial_whatever_their_case() {
+        let names = IdentityHeaders {
+            serial: vec!["X-cisco-serial".into()],
+            mac: vec!["X-Mac".into(), "X-Other-Mac".into()],
+            ..IdentityHeaders::default()
+        };
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let clues = names.read(&[
+            header("x-CISCO-serial", "UTF-8''FOC2048X0AB"),
+            header("x-mac", "\u{1b}[2J"),
+            header("x-other-mac", "b4:14:89:6c:12:c0"),
+        ]);
+        assert_eq!(clues.serial.as_deref(), Some("FOC2048X0AB"));
+        assert_eq!(clues.mac, Some(Mac::new([0xb4, 0x14, 0x89, 0x6c, 0x12, 0xc0])));
+        assert_eq!(clues.model, None);
+        assert_eq!(names.read(&[header("serial", "x")]), HeaderClues::default());
     }
 
     #[test]

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::platform::answers::{Answer, Template, Value};
+use crate::platform::checksum::{self, Checksum};
 use crate::platform::comparison::{Comparison, Delimited, Patterns};
 use crate::platform::ports::{PortType, Ports};
-use crate::platform::recognition::{Condition, Field as Sighting, Rule};
+use crate::platform::recognition::{Condition, Field as Sighting, IdentityHeaders, Rule};
 use crate::platform::written::{self, Spanned, Text};
-use crate::platform::{Channel, Cli, Complaint, Enable, Platform};
+use crate::platform::{Channel, Cli, Complaint, Enable, Platform, Transport};
 
+mod answers;
 mod questions;
 
 /// How long a device may take to come back where its file says nothing.
@@ -66,6 +67,15 @@ impl Desk<'_> {
                 .and_then(|text| self.duration(&text))
                 .unwrap_or(BACK_DEADLINE),
             must_save: written.must_save,
+            transports: written.transports.into_iter().map(transport).collect(),
+            limits: written.limits,
+            lease_at_least: written.lease_at_least.and_then(|text| self.duration(&text)),
+            checksum: written.checksum.and_then(|checksum| self.checksum(checksum)),
+            identity_headers: IdentityHeaders {
+                serial: written.identity_headers.serial,
+                model: written.identity_headers.model,
+                mac: written.identity_headers.mac,
+            },
             file_names: written.files.into_iter().map(|name| name.value.to_lowercase()).collect(),
             cli: self.cli(written.cli),
             questions: self.questions(written.questions),
@@ -74,6 +84,28 @@ impl Desk<'_> {
             comparison: self.comparison(written.comparison, ports.clone()),
             ports,
         }
+    }
+
+    fn checksum(&mut self, written: written::Checksum) -> Option<Checksum> {
+        if written.line.value == 0 {
+            self.complain(&written.line, "lines count from 1", "write the line of the checksum");
+            return None;
+        }
+        let Some((before, after)) = written.format.value.split_once("{digest}") else {
+            let hint = "write it as `#md5sum=\"{digest}\"`";
+            self.complain(&written.format, "the line has no place for the digest", hint);
+            return None;
+        };
+        Some(Checksum {
+            kind: match written.kind {
+                written::ChecksumKind::Md5 => checksum::Kind::Md5,
+                written::ChecksumKind::Sha256 => checksum::Kind::Sha256,
+            },
+            line: written.line.value,
+            before: before.to_owned(),
+            after: after.to_owned(),
+            beside: written.beside.map(|text| text.value),
+        })
     }
 
     fn cli(&mut self, written: written::Cli) -> Cli {
@@ -140,40 +172,6 @@ impl Desk<'_> {
                 None
             }
         }
-    }
-
-    fn answer(&mut self, written: &written::Answer) -> Option<Answer> {
-        let value = match (&written.text, &written.bytes, written.server_address) {
-            (Some(text), None, false) => match Template::read(&text.value) {
-                Ok(template) => Value::Text(template),
-                Err(why) => {
-                    self.complain(text, why, "gaps are {server}, {device} and {http_port}");
-                    return None;
-                }
-            },
-            (None, Some(bytes), false) => match hex(&bytes.value) {
-                Some(value) => Value::Bytes(value),
-                None => {
-                    self.complain(
-                        bytes,
-                        "expected pairs of hexadecimal digits",
-                        "such as `0104ff`",
-                    );
-                    return None;
-                }
-            },
-            (None, None, true) => Value::ServerAddress,
-            (Some(_), Some(_), _)
-            | (Some(_), None, true)
-            | (None, Some(_), true)
-            | (None, None, false) => {
-                let message = format!("option {} needs one value", written.option.value);
-                let hint = "write one of `text`, `bytes` and `server_address: true`";
-                self.complain(&written.option, message, hint);
-                return None;
-            }
-        };
-        Some(Answer { option: written.option.value, value })
     }
 
     fn comparison(&mut self, written: written::Comparison, ports: Ports) -> Comparison {
@@ -244,13 +242,13 @@ impl Desk<'_> {
     }
 }
 
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let bytes = text.as_bytes();
-    if !bytes.len().is_multiple_of(2) || !bytes.iter().all(u8::is_ascii_hexdigit) {
-        return None;
+fn transport(written: written::Transport) -> Transport {
+    match written {
+        written::Transport::Tftp => Transport::Tftp,
+        written::Transport::Http => Transport::Http,
+        written::Transport::Https => Transport::Https,
+        written::Transport::Ftp => Transport::Ftp,
+        written::Transport::Sftp => Transport::Sftp,
+        written::Transport::Scp => Transport::Scp,
     }
-    bytes
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
 }

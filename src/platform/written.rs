@@ -18,6 +18,17 @@ pub struct Platform {
     pub settle: Text,
     pub back_deadline: Option<Text>,
     pub must_save: bool,
+    /// How it can fetch its file.
+    #[serde(default)]
+    pub transports: Vec<Transport>,
+    /// What it cannot do, one sentence each.
+    #[serde(default)]
+    pub limits: Vec<String>,
+    /// Shortest lease it accepts.
+    pub lease_at_least: Option<Text>,
+    pub checksum: Option<Checksum>,
+    #[serde(default)]
+    pub identity_headers: IdentityHeaders,
     #[serde(default)]
     pub recognise: Vec<Spanned<Rule>>,
     #[serde(default)]
@@ -30,6 +41,41 @@ pub struct Platform {
     pub ports: Ports,
     #[serde(default)]
     pub comparison: Comparison,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    Tftp,
+    Http,
+    Https,
+    Ftp,
+    Sftp,
+    Scp,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checksum {
+    pub kind: ChecksumKind,
+    pub line: Spanned<usize>,
+    pub format: Text,
+    pub beside: Option<Text>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChecksumKind {
+    Md5,
+    Sha256,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentityHeaders {
+    pub serial: Vec<String>,
+    pub model: Vec<String>,
+    pub mac: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,6 +100,17 @@ pub struct VendorIdentifying {
 #[serde(deny_unknown_fields)]
 pub struct Answer {
     pub option: Spanned<u8>,
+    pub text: Option<Text>,
+    pub bytes: Option<Text>,
+    #[serde(default)]
+    pub server_address: bool,
+    pub sub_options: Option<Vec<SubOption>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubOption {
+    pub code: Spanned<u8>,
     pub text: Option<Text>,
     pub bytes: Option<Text>,
     #[serde(default)]
@@ -151,6 +208,7 @@ pub struct Table {
     pub count: Option<Text>,
     #[serde(default)]
     pub count_required: bool,
+    pub none: Option<Text>,
 }
 
 /// One path, or several of which the first that leads somewhere counts.
@@ -160,6 +218,7 @@ pub type Paths = Vec<Text>;
 #[serde(deny_unknown_fields)]
 pub struct JsonRows {
     pub at: Text,
+    pub count: Option<Text>,
     pub only: Option<Only>,
     #[serde(default)]
     pub fields: BTreeMap<String, Paths>,

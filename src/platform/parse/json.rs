@@ -1,5 +1,7 @@
 //! Structured answers: paths into JSON that give rows.
 
+use std::fmt;
+
 use regex::Regex;
 use serde_json::Value;
 
@@ -19,14 +21,21 @@ enum Step {
     Key { name: String, optional: bool },
     /// `*`: every element of an array, every value of an object.
     Each,
+    /// `+`: every element of an array; anything else stands for itself. Some systems write a list
+    /// of one without its brackets.
+    OneOrMany,
     /// `{field}`: every value of an object; its key is that field.
     Keyed(Field),
+    /// `{field=key}`: stays where it is; what stands there under `key` is that field.
+    Noted(Field, String),
 }
 
 /// One row for each place that `at` leads to.
 #[derive(Debug)]
 pub struct Rows {
     pub at: Path,
+    /// Where the device says how many rows there are.
+    pub count: Option<Path>,
     /// Only rows whose value there matches; others are knowingly left out.
     pub only: Option<(Path, Regex)>,
     pub fields: Vec<(Field, Vec<Path>)>,
@@ -42,10 +51,14 @@ impl Path {
             if step == "*" {
                 return Ok(Step::Each);
             }
-            if let Some(name) = step.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-                return Field::named(name)
-                    .map(Step::Keyed)
-                    .ok_or_else(|| format!("`{name}` is no field"));
+            if step == "+" {
+                return Ok(Step::OneOrMany);
+            }
+            if let Some(inner) = step.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+                let (name, key) = inner.split_once('=').unwrap_or((inner, ""));
+                let field = Field::named(name).ok_or_else(|| format!("`{name}` is no field"))?;
+                let noted = !key.is_empty();
+                return Ok(if noted { Step::Noted(field, key.into()) } else { Step::Keyed(field) });
             }
             let optional = step.ends_with('?');
             Ok(Step::Key { name: step.trim_end_matches('?').to_owned(), optional })
@@ -56,8 +69,8 @@ impl Path {
     /// The fields that the path itself tells.
     pub fn keyed(&self) -> impl Iterator<Item = Field> {
         self.0.iter().filter_map(|step| match step {
-            Step::Keyed(field) => Some(*field),
-            Step::Key { .. } | Step::Each => None,
+            Step::Keyed(field) | Step::Noted(field, _) => Some(*field),
+            Step::Key { .. } | Step::Each | Step::OneOrMany => None,
         })
     }
 
@@ -70,8 +83,24 @@ impl Path {
     fn single<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         self.0.iter().try_fold(value, |value, step| match step {
             Step::Key { name, .. } => child(value, name),
-            Step::Each | Step::Keyed(_) => None,
+            Step::Each | Step::OneOrMany | Step::Keyed(_) | Step::Noted(..) => None,
         })
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.0 {
+            match step {
+                Step::Key { name, optional: false } => write!(f, "/{name}")?,
+                Step::Key { name, optional: true } => write!(f, "/{name}?")?,
+                Step::Each => f.write_str("/*")?,
+                Step::OneOrMany => f.write_str("/+")?,
+                Step::Keyed(field) => write!(f, "/{{{}}}", field.name())?,
+                Step::Noted(field, key) => write!(f, "/{{{}={key}}}", field.name())?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -97,11 +126,12 @@ impl Rows {
             }
             places = next;
         }
+        self.whole(&document, places.len())?;
         let mut rows = Vec::new();
         for (mut row, value) in places {
             if let Some((path, pattern)) = &self.only {
                 let found = path.single(value).and_then(scalar);
-                let found = found.ok_or_else(|| format!("a row without {path:?}"))?;
+                let found = found.ok_or_else(|| format!("a row without `{path}`"))?;
                 if !pattern.is_match(&found) {
                     continue;
                 }
@@ -110,6 +140,17 @@ impl Rows {
             rows.push(row);
         }
         Ok(rows)
+    }
+
+    /// The count must be there and agree.
+    fn whole(&self, document: &Value, rows: usize) -> Result<(), String> {
+        let Some(path) = &self.count else { return Ok(()) };
+        let stated = path.single(document).and_then(scalar);
+        match stated.as_deref().map(|text| text.trim().parse::<usize>()) {
+            Some(Ok(count)) if count == rows => Ok(()),
+            Some(Ok(count)) => Err(format!("the device counts {count} rows, {rows} were read")),
+            Some(Err(_)) | None => Err("the count of rows is missing".to_owned()),
+        }
     }
 }
 
@@ -130,6 +171,18 @@ fn enter<'v>(
         }
         (Step::Each, Value::Object(map)) => {
             next.extend(map.values().map(|value| (row.clone(), value)));
+        }
+        (Step::OneOrMany, Value::Array(list)) => {
+            next.extend(list.iter().map(|value| (row.clone(), value)));
+        }
+        (Step::OneOrMany, value) => next.push((row, value)),
+        (Step::Noted(field, key), value) => {
+            let noted = child(value, key).and_then(scalar);
+            let noted =
+                noted.ok_or_else(|| format!("no `{key}` in {}", quote(&value.to_string())))?;
+            let mut row = row;
+            row.push((*field, noted));
+            next.push((row, value));
         }
         (Step::Keyed(field), Value::Object(map)) => {
             next.extend(map.iter().map(|(key, value)| {
@@ -154,7 +207,8 @@ pub fn fields(text: &str, fields: &[(Field, Vec<Path>)]) -> Result<Row, String> 
 
 fn fill(row: &mut Row, value: &Value, fields: &[(Field, Vec<Path>)]) {
     for (field, paths) in fields {
-        let found = paths.iter().find_map(|path| path.single(value).and_then(scalar));
+        let mut texts = paths.iter().filter_map(|path| path.single(value).and_then(scalar));
+        let found = texts.find(|text| !text.trim().is_empty());
         row.extend(found.map(|text| (*field, text)));
     }
 }
@@ -176,4 +230,54 @@ fn scalar(value: &Value) -> Option<String> {
 fn document(text: &str) -> Result<Value, String> {
     serde_json::from_str(text.trim())
         .map_err(|error| format!("expected JSON ({error}), found {}", quote(text.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(at: &str, count: Option<&str>, text: &str) -> Result<Vec<Row>, String> {
+        let path = |text: &str| Path::read(text).unwrap();
+        let fields = vec![(Field::PortId, vec![path("/id")])];
+        Rows { at: path(at), count: count.map(path), only: None, fields }.read(text)
+    }
+
+    fn port(id: &str) -> Row {
+        vec![(Field::PortId, id.to_owned())]
+    }
+
+    #[test]
+    fn a_list_of_one_may_come_without_its_brackets() {
+        let one = rows("/rows/+", None, r#"{"rows": {"id": "a"}}"#).unwrap();
+        assert_eq!(one, [port("a")]);
+        let two = rows("/rows/+", None, r#"{"rows": [{"id": "a"}, {"id": "b"}]}"#).unwrap();
+        assert_eq!(two, [port("a"), port("b")]);
+    }
+
+    #[test]
+    fn a_path_is_printed_as_it_was_written() {
+        for text in ["/lldp/*/interface?/+", "/a/{local_port}/b", "/a/{local_port=name}/0"] {
+            assert_eq!(Path::read(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_count_must_be_there_and_agree() {
+        let counted = |text: &str| rows("/rows?/+", Some("/count"), text);
+        assert_eq!(counted(r#"{"count": "0"}"#).unwrap(), Vec::<Row>::new());
+        assert_eq!(counted(r#"{"count": 1, "rows": {"id": "a"}}"#).unwrap(), [port("a")]);
+        assert!(counted(r#"{"count": "2", "rows": {"id": "a"}}"#).unwrap_err().contains("2 rows"));
+        assert!(counted(r#"{"rows": {"id": "a"}}"#).unwrap_err().contains("missing"));
+        assert!(counted(r#"{"count": "some", "rows": []}"#).unwrap_err().contains("missing"));
+    }
+
+    #[test]
+    fn what_is_noted_on_the_way_belongs_to_every_row_below() {
+        let text = r#"[{"name": "e1", "far": [{"id": "a"}, {"id": "b"}]}, {"name": "e2"}]"#;
+        let found = rows("/*/{local_port=name}/far?/*", None, text).unwrap();
+        let local = (Field::LocalPort, "e1".to_owned());
+        assert_eq!(found.len(), 2);
+        assert!(found.iter().all(|row| row.contains(&local)), "{found:?}");
+        assert!(rows("/*/{local_port=nom}/far?/*", None, text).unwrap_err().contains("nom"));
+    }
 }

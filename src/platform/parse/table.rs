@@ -19,6 +19,8 @@ pub struct Table {
     pub count: Option<Regex>,
     /// That line must be there. Without it, only an empty answer needs it.
     pub count_required: bool,
+    /// A line with which the device says that there are no rows, where it counts none.
+    pub none: Option<Regex>,
 }
 
 /// Longest line that is looked at. Legitimate ones stay far below; longer ones are somebody's
@@ -102,7 +104,11 @@ impl Table {
             None if self.count_required => {
                 Err("cut short: the line with the count is missing".into())
             }
-            None if rows.is_empty() => Err("no rows".to_owned()),
+            None if rows.is_empty() => match &self.none {
+                Some(none) if text.lines().any(|line| none.is_match(line.trim_end())) => Ok(()),
+                Some(_) => Err("neither rows nor the statement that there are none".to_owned()),
+                None => Err("no rows".to_owned()),
+            },
             None => Ok(()),
         }
     }
@@ -119,7 +125,7 @@ mod tests {
         let template = Template::parse_str(TEMPLATE).unwrap();
         let fields = Table::check(&template).unwrap();
         let count = Some(Regex::new("^Total (?P<count>\\d+)$").unwrap());
-        Table { template, fields, count, count_required }
+        Table { template, fields, count, count_required, none: None }
     }
 
     #[test]
@@ -138,6 +144,16 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_stands_for_a_count() {
+        let none = Some(Regex::new("^Total 0$").unwrap());
+        let table = Table { count: None, none, ..table(false) };
+        assert_eq!(table.rows("Total 0\n").unwrap(), Vec::<Row>::new());
+        assert_eq!(table.rows("a is up\n").unwrap().len(), 1);
+        assert!(table.rows("").is_err());
+        assert!(table.rows("Total 1\n").is_err());
+    }
+
+    #[test]
     fn a_template_that_could_lose_something_is_refused() {
         let check = |template: &str| Table::check(&Template::parse_str(template).unwrap());
         assert!(check(&TEMPLATE.replace("  ^. -> Error\n", "")).unwrap_err().contains("Start"));
@@ -151,7 +167,7 @@ mod tests {
             ^(?:(?:a+)+)+(?=b)${NAME} -> Record\n  ^. -> Error\n\nEOF\n";
         let template = Template::parse_str(template).unwrap();
         let fields = Table::check(&template).unwrap();
-        let table = Table { template, fields, count: None, count_required: false };
+        let table = Table { template, fields, count: None, count_required: false, none: None };
         assert!(table.rows(&"a".repeat(3000)).is_err());
     }
 }

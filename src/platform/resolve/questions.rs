@@ -137,7 +137,8 @@ impl Desk<'_> {
             self.field(question, field.name(), &written.template);
         }
         let count = written.count.as_ref().and_then(|text| self.regex(text));
-        Some(Table { template, fields, count, count_required: written.count_required })
+        let none = written.none.as_ref().and_then(|text| self.regex(text));
+        Some(Table { template, fields, count, count_required: written.count_required, none })
     }
 
     /// The line of the template is added to the line where the template begins.
@@ -179,8 +180,12 @@ impl Desk<'_> {
             Some(only) => Some((self.plain(&only.path)?, self.regex(&only.is)?)),
             None => None,
         };
+        let count = match &written.count {
+            Some(count) => Some(self.plain(count)?),
+            None => None,
+        };
         let fields = self.fields(question, &written.at, &written.fields)?;
-        Some(Rows { at, only, fields })
+        Some(Rows { at, count, only, fields })
     }
 
     fn fields(

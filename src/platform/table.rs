@@ -1,0 +1,77 @@
+//! What can each platform do? Rows for a table; drawing it is the caller's business.
+
+use crate::platform::{Platform, Platforms, Question};
+
+/// One platform by its capabilities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableRow {
+    pub id: String,
+    pub title: String,
+    /// One entry for each way its request may look: `60 vendor class + 61 client id`. Empty if no
+    /// request can tell it.
+    pub recognised_by: Vec<String>,
+    /// `tftp`, `http` and the like.
+    pub transports: Vec<&'static str>,
+    /// What can be asked of it.
+    pub questions: Vec<Question>,
+    /// It must be told to save.
+    pub must_save: bool,
+    /// What cannot be done, one sentence each.
+    pub limits: Vec<String>,
+}
+
+impl Platforms {
+    /// One row for each platform, by id.
+    pub fn table(&self) -> Vec<TableRow> {
+        self.by_id.values().map(|platform| platform.table_row()).collect()
+    }
+}
+
+impl Platform {
+    pub fn table_row(&self) -> TableRow {
+        let way = |rule: &super::recognition::Rule| {
+            let fields: Vec<String> = rule.conditions.iter().map(|c| c.field.title()).collect();
+            fields.join(" + ")
+        };
+        let mut recognised_by: Vec<String> = Vec::new();
+        for way in self.recognition.iter().map(way) {
+            if !recognised_by.contains(&way) {
+                recognised_by.push(way);
+            }
+        }
+        TableRow {
+            id: self.id.clone(),
+            title: self.title.clone(),
+            recognised_by,
+            transports: self.transports.iter().map(|transport| transport.name()).collect(),
+            questions: self.questions.keys().copied().collect(),
+            must_save: self.must_save,
+            limits: self.limits.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platform_has_one_row_that_tells_what_its_file_says() {
+        let platforms = Platforms::built_in();
+        let table = platforms.table();
+        assert_eq!(table.len(), platforms.by_id.len());
+        let frr = table.iter().find(|row| row.id == "frr").expect("it is built in");
+        assert_eq!(frr.recognised_by, ["60 vendor class", "60 vendor class + 61 client id"]);
+        assert_eq!(frr.questions.first(), Some(&Question::Facts));
+        assert!(!frr.questions.contains(&Question::Cdp));
+        assert!(frr.must_save);
+    }
+
+    #[test]
+    fn every_platform_can_fetch_a_file_or_says_what_it_cannot() {
+        for row in Platforms::built_in().table() {
+            assert!(!row.transports.is_empty() || !row.limits.is_empty(), "{}", row.id);
+            assert!(!row.recognised_by.is_empty() || !row.limits.is_empty(), "{}", row.id);
+        }
+    }
+}
