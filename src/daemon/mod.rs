@@ -227,6 +227,7 @@ async fn kept(memory: &Memory) -> Result<Kept, Refused> {
 fn plan(loaded: &Loaded, generation: u64) -> Plan {
     let config = &loaded.config;
     let renderer = Arc::clone(&loaded.renderer);
+    let platforms = Arc::clone(&loaded.platforms);
     let named = |required: bool| {
         let hooks = config.hooks.iter().filter(|hook| hook.required == required);
         hooks.map(|hook| hook.name.clone()).collect()
@@ -236,7 +237,11 @@ fn plan(loaded: &Loaded, generation: u64) -> Plan {
         inventory: Arc::clone(&loaded.inventory),
         platforms: Arc::clone(&loaded.platforms),
         render: Arc::new(move |device, inventory| {
-            renderer.render(device, inventory).map_err(|error| error.to_string())
+            let rendered = renderer.render(device, inventory).map_err(|error| error.to_string())?;
+            Ok(match platforms.get(&device.platform) {
+                Some(platform) => platform.finish(rendered),
+                None => rendered,
+            })
         }),
         rules: Rules {
             window: runs.window,

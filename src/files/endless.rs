@@ -1,6 +1,6 @@
-//! Which Tera templates do not come to an end? Tera has no limit of steps, so each is tried once on a
-//! thread of its own before any device waits for it. A thread that does not come back is left behind:
-//! the files are refused, and a command that only checks them ends anyway.
+//! Which Tera templates do not come to an end? Tera has no limit of steps, so each is tried once on
+//! a thread of its own before any device waits for it. A thread that does not come back is left
+//! behind: the files are refused, and a command that only checks them ends anyway.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

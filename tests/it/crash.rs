@@ -1,5 +1,5 @@
-//! The server is killed again and again while devices boot: whatever the instant, each device has one
-//! run, every check is made, and whoever takes over hears of it under one key.
+//! The server is killed again and again while devices boot: whatever the instant, each device has
+//! one run, every check is made, and whoever takes over hears of it under one key.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};

@@ -425,8 +425,8 @@ fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
     }
 }
 
-/// Green, until the device asks for its configuration anew: then it has lost what was proven, and is
-/// looked at again in the same run.
+/// Green, until the device asks for its configuration anew: then it has lost what was proven, and
+/// is looked at again in the same run.
 fn ready(d: &mut Draft, event: &Event) {
     match event {
         Event::FileAsked { transport, name, address } => {
