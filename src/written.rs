@@ -71,21 +71,40 @@ const ALIASED_NODES_MAX: usize = 1_000_000;
 /// Reads a YAML document. `None` if it is empty or cannot be read, with the reason among the
 /// complaints.
 pub fn parse<'a>(text: &'a str, complaints: &mut Complaints) -> Option<Node<'a>> {
-    parse_with(text, complaints, "", &mut |_, _| {})
+    parse_with(text, complaints, Streamed::Nothing, &mut |_, _| {})
 }
 
-/// The same, but each item of the list under the key `streamed` of the topmost map goes to `sink`
-/// as soon as it is complete, and the list stays empty: a long list is never in memory as a whole.
+/// A list whose items are handed over one by one.
+#[derive(Debug, Clone, Copy)]
+pub enum Streamed {
+    Nothing,
+    /// The list under this key of the topmost map.
+    Under(&'static str),
+    /// The document is the list, cut out of a longer text. Aliases are refused in it: what they
+    /// name may stand in the rest.
+    CutOut {
+        /// Lines of the longer text before this one.
+        lines_before: u32,
+    },
+}
+
+/// The same, but each item of the `streamed` list goes to `sink` as soon as it is complete, and the
+/// list stays empty: a long list is never in memory as a whole.
 pub fn parse_with<'a>(
     text: &'a str,
     complaints: &mut Complaints,
-    streamed: &'static str,
+    streamed: Streamed,
     sink: &mut dyn FnMut(Node<'a>, &mut Complaints),
 ) -> Option<Node<'a>> {
+    let (lines_before, depth_max) = match streamed {
+        Streamed::Nothing | Streamed::Under(_) => (0, DEPTH_MAX),
+        // The map around the list is missing here.
+        Streamed::CutOut { lines_before } => (lines_before, DEPTH_MAX - 1),
+    };
     let options = granit_parser::options! {
         emit_comments: false,
-        flow_nesting_limit: DEPTH_MAX,
-        block_nesting_limit: DEPTH_MAX,
+        flow_nesting_limit: depth_max,
+        block_nesting_limit: depth_max,
     };
     let mut parser = Parser::new_from_str_with_options(text, options);
     let mut builder = Builder {
@@ -105,7 +124,9 @@ pub fn parse_with<'a>(
                 return None;
             }
         };
-        if !builder.take(event, place(&span.start), complaints) {
+        let mut place = place(&span.start);
+        place.line = place.line.saturating_add(lines_before);
+        if !builder.take(event, place, complaints) {
             return None;
         }
     }
@@ -133,7 +154,7 @@ struct Builder<'a, 's> {
     anchors: HashMap<usize, (Node<'a>, usize)>,
     aliased: usize,
     documents: usize,
-    streamed: &'static str,
+    streamed: Streamed,
     sink: &'s mut dyn FnMut(Node<'a>, &mut Complaints),
 }
 
@@ -179,6 +200,10 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn alias(&mut self, id: usize, place: Place, complaints: &mut Complaints) -> bool {
+        if matches!(self.streamed, Streamed::CutOut { .. }) {
+            complaints.at(place, "an alias stands in a text that was cut out", "");
+            return false;
+        }
         let Some((node, size)) = self.anchors.get(&id) else {
             complaints.at(place, "this alias names an anchor that contains it", "");
             return false;
@@ -194,9 +219,13 @@ impl<'a> Builder<'a, '_> {
 
     /// Whether the node that is complete now is an item of the streamed list.
     fn is_streamed(&self) -> bool {
-        match self.stack.as_slice() {
-            [(Open::Map(_, Some((key, _))), ..), (Open::List(_), ..)] => key == self.streamed,
-            _ => false,
+        match self.streamed {
+            Streamed::Nothing => false,
+            Streamed::Under(name) => match self.stack.as_slice() {
+                [(Open::Map(_, Some((key, _))), ..), (Open::List(_), ..)] => key == name,
+                _ => false,
+            },
+            Streamed::CutOut { .. } => matches!(self.stack.as_slice(), [(Open::List(_), ..)]),
         }
     }
 

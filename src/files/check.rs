@@ -8,7 +8,7 @@ use std::thread;
 use crate::complaint::{Complaint, Complaints, Place};
 use crate::config::meant::Config;
 use crate::domain::inventory::meant::Inventory;
-use crate::domain::template::{RenderError, Renderer};
+use crate::domain::template::{RenderError, Renderer, Scratch};
 use crate::files::disk;
 
 /// Renders every device of a plan.
@@ -70,6 +70,7 @@ impl Renders<'_> {
 
     fn range(&self, first: usize, end: usize) -> Failures {
         let mut failures = Failures::new();
+        let mut scratch = Scratch::default();
         for (index, device) in self.inventory.devices.iter().enumerate().take(end).skip(first) {
             let Some(template) = &device.template else { continue };
             let judged = self.renderer.names().contains(template)
@@ -78,7 +79,7 @@ impl Renders<'_> {
             if !judged {
                 continue;
             }
-            if let Err(error) = self.renderer.render_masked(device, self.inventory) {
+            if let Err(error) = self.renderer.try_render(device, self.inventory, &mut scratch) {
                 let device = device.name.clone();
                 failures
                     .entry(error)

@@ -3,12 +3,15 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use crate::complaint::Complaint;
 use crate::config::meant::Config;
 use crate::config::resolve::configure;
 use crate::domain::inventory::meant::Inventory;
-use crate::domain::inventory::resolve::{Known, Planned, plan};
+use crate::domain::inventory::parts;
+use crate::domain::inventory::resolve::{Known, Planned, plan, plan_read};
+use crate::domain::inventory::written::WrittenInventory;
 use crate::domain::template::Renderer;
 use crate::platform::Platforms;
 
@@ -67,7 +70,11 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
                     },
                     directory: config.inventory.parent().unwrap_or(Path::new("")),
                 };
-                let (planned, found) = plan(&disk::name(&config.inventory), &text, &known);
+                let name = disk::name(&config.inventory);
+                let (planned, found) = match side_by_side(&text) {
+                    Some(written) => plan_read(&name, &text, &written, &known),
+                    None => plan(&name, &text, &known),
+                };
                 complaints.extend(found);
                 planned
             }
@@ -91,6 +98,24 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     let remarks = fetched.remarks(&config, &inventory);
     Ok(Loaded { config, inventory, platforms: Arc::new(platforms), renderer, remarks })
 }
+
+/// Reads a long inventory on all processors; `None` if it has to be read whole.
+fn side_by_side(text: &str) -> Option<WrittenInventory> {
+    let threads = thread::available_parallelism().map_or(1, |threads| threads.get());
+    let count = threads.min(text.len() / PART_BYTES_MIN);
+    if count < 2 {
+        return None;
+    }
+    let cut = parts::cut(text, count)?;
+    thread::scope(|scope| {
+        let readers: Vec<_> =
+            cut.parts.iter().map(|part| scope.spawn(move || part.read())).collect();
+        cut.join(readers.into_iter().map(|reader| reader.join().expect("reading does not panic")))
+    })
+}
+
+/// A shorter text is not worth a thread.
+const PART_BYTES_MIN: usize = 128 << 10;
 
 /// The endings of templates.
 #[cfg(feature = "tera")]

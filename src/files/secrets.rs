@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::complaint::Complaint;
 use crate::config::meant::{Config, HookTarget, SlackAccess};
-use crate::domain::inventory::meant::{Inventory, SecretSource};
+use crate::domain::inventory::meant::{CredentialReference, Inventory, SecretSource};
 use crate::domain::inventory::resolve::SecretSet;
 use crate::domain::template::ResolvedSecrets;
 use crate::files::disk;
@@ -55,16 +55,18 @@ impl Fetched {
         &mut self,
         sets: HashMap<String, Arc<SecretSet>>,
     ) -> HashMap<String, Arc<ResolvedSecrets>> {
-        let mut done: HashMap<usize, Arc<ResolvedSecrets>> = HashMap::new();
+        // Keeps each set, so that its address stays its own.
+        let mut done: HashMap<usize, (Arc<SecretSet>, Arc<ResolvedSecrets>)> = HashMap::new();
         let mut all = HashMap::with_capacity(sets.len());
-        for (device, set) in &sets {
-            let shared = done.entry(Arc::as_ptr(set).addr()).or_insert_with(|| {
+        for (device, set) in sets {
+            let (_, shared) = done.entry(Arc::as_ptr(&set).addr()).or_insert_with(|| {
                 let fetch = |(name, source): (&String, &SecretSource)| {
                     (name.clone(), self.fetch(source).clone())
                 };
-                Arc::new(set.iter().map(fetch).collect())
+                let resolved = set.iter().map(fetch).collect();
+                (set, Arc::new(resolved))
             });
-            all.insert(device.clone(), shared.clone());
+            all.insert(device, Arc::clone(shared));
         }
         all
     }
@@ -79,7 +81,13 @@ impl Fetched {
 
     /// One remark for each secret that cannot be read here and now.
     pub fn remarks(mut self, config: &Config, inventory: &Inventory) -> Vec<Complaint> {
+        let mut before: &[CredentialReference] = &[];
         for device in &inventory.devices {
+            // Mostly those of the defaults again.
+            if device.credentials == before {
+                continue;
+            }
+            before = &device.credentials;
             for login in &device.credentials {
                 self.fetch(&login.password);
                 if let Some(enable) = &login.enable {

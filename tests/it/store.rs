@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use greenlight::clock::Timestamp;
-use greenlight::domain::inventory::meant::{Device, Place};
+use greenlight::domain::inventory::meant::{Device, Place, Variables};
 use greenlight::domain::run::{self, Event, Run, Timing};
 use greenlight::service::memory::{
     Change, DeliveryState, JournalLine, Lease, Memory, NewDelivery, Query, Refused,
@@ -22,7 +22,7 @@ pub fn device(name: &str) -> Device {
         ssh_port: 22,
         managed: true,
         template: Some("frr.j2".into()),
-        variables: serde_json::Map::new(),
+        variables: Variables::default(),
         software: None,
         neighbours: Vec::new(),
         credentials: Vec::new(),

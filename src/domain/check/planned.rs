@@ -103,7 +103,7 @@ fn device(name: &str) -> Device {
         ssh_port: 22,
         managed: true,
         template: None,
-        variables: serde_json::Map::new(),
+        variables: crate::domain::inventory::meant::Variables::default(),
         software: None,
         neighbours: Vec::new(),
         credentials: Vec::new(),

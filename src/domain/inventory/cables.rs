@@ -41,7 +41,8 @@ pub fn lay(
     }
     let states: Vec<bool> =
         written.devices.iter().map(|device| !device.neighbours.is_empty()).collect();
-    let mut ports = Ports { ends: &ends, devices, known, stated: HashMap::new() };
+    let mut ports =
+        Ports { ends: &ends, devices, stated: HashMap::new(), spellings: Spellings::of(known) };
     ports.one_cable_each(complaints);
     for end in ends.iter().filter(|end| states[end.to]) {
         ports.symmetric(end, complaints);
@@ -103,20 +104,46 @@ const SUGGESTIONS_AMONG: usize = 5_000;
 struct Ports<'a> {
     ends: &'a [End],
     devices: &'a [Device],
-    known: &'a Known<'a>,
-    stated: HashMap<(usize, String), usize>,
+    stated: HashMap<Port, usize>,
+    spellings: Spellings<'a>,
 }
 
-impl Ports<'_> {
-    fn canonical(&self, device: usize, port: &str) -> (usize, String) {
-        let platform = &self.devices[device].platform;
-        (device, (self.known.canonical_port)(platform, port))
+/// A device, and the number of its port's canonical spelling.
+type Port = (usize, usize);
+
+/// Every spelling of a port, looked at once: plans repeat few of them many times.
+struct Spellings<'a> {
+    known: &'a Known<'a>,
+    /// By platform and text.
+    written: HashMap<(&'a str, &'a str), usize>,
+    canonical: HashMap<String, usize>,
+}
+
+impl<'a> Spellings<'a> {
+    fn of(known: &'a Known<'a>) -> Self {
+        Self { known, written: HashMap::new(), canonical: HashMap::new() }
+    }
+
+    fn number(&mut self, platform: &'a str, port: &'a str) -> usize {
+        *self.written.entry((platform, port)).or_insert_with(|| {
+            let next = self.canonical.len();
+            let canonical = (self.known.canonical_port)(platform, port);
+            *self.canonical.entry(canonical).or_insert(next)
+        })
+    }
+}
+
+impl<'a> Ports<'a> {
+    fn canonical(&mut self, device: usize, port: &'a str) -> Port {
+        (device, self.spellings.number(&self.devices[device].platform, port))
     }
 
     /// Finds ports with two cables, seen from either end.
     fn one_cable_each(&mut self, complaints: &mut Complaints) {
-        let mut claimed: HashMap<(usize, String), usize> = HashMap::new();
-        for (index, end) in self.ends.iter().enumerate() {
+        let ends = self.ends;
+        self.stated.reserve(ends.len());
+        let mut claimed: HashMap<Port, usize> = HashMap::with_capacity(ends.len());
+        for (index, end) in ends.iter().enumerate() {
             let near = self.canonical(end.from, &end.neighbour.local_port);
             let far = self.canonical(end.to, &end.neighbour.port);
             let before = match self.stated.get(&near) {
@@ -135,10 +162,11 @@ impl Ports<'_> {
     }
 
     /// The far device lists neighbours of its own, so it must list this cable.
-    fn symmetric(&self, end: &End, complaints: &mut Complaints) {
+    fn symmetric(&mut self, end: &'a End, complaints: &mut Complaints) {
         let neighbour = &end.neighbour;
-        let reverse = self.stated.get(&self.canonical(end.to, &neighbour.port));
-        let Some(reverse) = reverse.map(|index| &self.ends[*index]) else {
+        let far = self.canonical(end.to, &neighbour.port);
+        let ends = self.ends;
+        let Some(reverse) = self.stated.get(&far).map(|index| &ends[*index]) else {
             let message =
                 format!("`{}` lists its neighbours, and not this cable", shown(&neighbour.device));
             let from = &self.devices[end.from].name;

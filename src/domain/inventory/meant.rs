@@ -83,7 +83,7 @@ pub struct Device {
     /// The template's file name below the template directory; `None` for an unmanaged device.
     pub template: Option<String>,
     /// Defaults, group, site and device variables merged, the nearest last.
-    pub variables: serde_json::Map<String, serde_json::Value>,
+    pub variables: Variables,
     /// The software version planned, compared exactly.
     pub software: Option<String>,
     pub neighbours: Vec<PlannedNeighbour>,
@@ -93,6 +93,30 @@ pub struct Device {
     pub location: String,
     /// Where it is written.
     pub place: Place,
+}
+
+/// What a template finds by name: what defaults, group and site say, and what the device adds.
+#[derive(Debug, Clone, Default)]
+pub struct Variables {
+    /// One for all devices of the same group and site.
+    pub shared: Arc<serde_json::Map<String, serde_json::Value>>,
+    /// Wins over what is shared.
+    pub own: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Variables {
+    /// All of them: those that are shared in the order written, then those that are not.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &serde_json::Value)> {
+        let nearest = |(name, value)| (name, self.own.get(name).unwrap_or(value));
+        let added = self.own.iter().filter(|(name, _)| !self.shared.contains_key(*name));
+        self.shared.iter().map(nearest).chain(added)
+    }
+}
+
+impl From<serde_json::Map<String, serde_json::Value>> for Variables {
+    fn from(own: serde_json::Map<String, serde_json::Value>) -> Self {
+        Self { shared: Arc::default(), own }
+    }
 }
 
 /// One cable of the plan, seen from one end.

@@ -1,7 +1,9 @@
 //! The plan: which devices, where, with what, next to whom. `written` reads `inventory.yaml` and
-//! keeps every place, `resolve` turns it into `meant` or into complaints. No file is opened here.
+//! keeps every place, `parts` does so for a long
+//! text piece by piece, `resolve` turns it into `meant` or into complaints. No file is opened here.
 
 pub mod cables;
 pub mod meant;
+pub mod parts;
 pub mod resolve;
 pub mod written;

@@ -10,7 +10,7 @@ use crate::address::Mac;
 use crate::complaint::{Complaint, Complaints, Place};
 use crate::domain::inventory::cables;
 use crate::domain::inventory::meant::{
-    CredentialReference, Device, Inventory, Position, SecretSource, Site,
+    CredentialReference, Device, Inventory, Position, SecretSource, Site, Variables,
 };
 use crate::domain::inventory::written::{
     self, Layer, WrittenCredential, WrittenDevice, WrittenInventory, WrittenPosition, WrittenSite,
@@ -60,6 +60,17 @@ pub struct Planned {
     pub incomplete: HashSet<usize>,
 }
 
+impl Planned {
+    /// Makes room for the indexes that nearly every device is in.
+    fn reserve(&mut self, devices: usize) {
+        self.inventory.by_name.reserve(devices);
+        self.inventory.by_serial.reserve(devices);
+        self.inventory.by_mac.reserve(devices);
+        self.inventory.by_address.reserve(devices);
+        self.secrets.reserve(devices);
+    }
+}
+
 /// The secrets of one device's template, by the name the template uses.
 pub type SecretSet = BTreeMap<String, SecretSource>;
 
@@ -69,6 +80,18 @@ pub fn plan(file: &str, text: &str, known: &Known<'_>) -> (Planned, Vec<Complain
     let mut complaints = Complaints::about(file);
     let written = written::read(text, &mut complaints);
     let planned = resolve(&written, known, &mut complaints);
+    (planned, complaints.finish(text))
+}
+
+/// The same for an inventory that was read without complaints.
+pub fn plan_read(
+    file: &str,
+    text: &str,
+    written: &WrittenInventory,
+    known: &Known<'_>,
+) -> (Planned, Vec<Complaint>) {
+    let mut complaints = Complaints::about(file);
+    let planned = resolve(written, known, &mut complaints);
     (planned, complaints.finish(text))
 }
 
@@ -94,6 +117,8 @@ fn resolve(written: &WrittenInventory, known: &Known<'_>, complaints: &mut Compl
         planned.inventory.sites.insert(name.value.clone(), Arc::new(meant_site(name, site)));
     }
     let mut sets: HashMap<[usize; 3], Arc<SecretSet>> = HashMap::new();
+    let mut shared: HashMap<[usize; 3], Arc<Map>> = HashMap::new();
+    planned.reserve(written.devices.len());
     let mut devices = Vec::with_capacity(written.devices.len());
     let mut seen = Seen::default();
     for device in &written.devices {
@@ -105,7 +130,10 @@ fn resolve(written: &WrittenInventory, known: &Known<'_>, complaints: &mut Compl
         if let Some(secrets) = secrets_of(&stack, known, &mut sets) {
             planned.secrets.insert(device.name.value.clone(), secrets);
         }
-        let meant = meant_device(device, &stack, known, complaints);
+        let mut meant = meant_device(device, &stack, known, complaints);
+        if meant.managed {
+            meant.variables = variables(&stack, &mut shared);
+        }
         seen.add(&mut planned.inventory, device, &meant, complaints);
         devices.push(meant);
     }
@@ -208,9 +236,12 @@ fn secrets_of(
     if !device.secrets.is_empty() {
         return Some(Arc::new(join()));
     }
-    // The address of a layer is its identity for as long as the written inventory is borrowed.
-    let key = [*defaults, *group, *site].map(|layer| std::ptr::from_ref(layer).addr());
-    Some(sets.entry(key).or_insert_with(|| Arc::new(join())).clone())
+    Some(sets.entry(identity([defaults, group, site])).or_insert_with(|| Arc::new(join())).clone())
+}
+
+/// The address of a layer is its identity for as long as the written inventory is borrowed.
+fn identity(layers: [&Layer; 3]) -> [usize; 3] {
+    layers.map(|layer| std::ptr::from_ref(layer).addr())
 }
 
 fn meant_device(
@@ -225,7 +256,7 @@ fn meant_device(
     };
     let platform = text(|layer| &layer.platform);
     let template = text(|layer| &layer.template);
-    let mut device = Device {
+    let device = Device {
         name: written.name.value.clone(),
         site: written.site.value.clone(),
         platform: platform.unwrap_or_default(),
@@ -237,7 +268,7 @@ fn meant_device(
             .unwrap_or(SSH_PORT),
         managed,
         template: template.filter(|_| managed),
-        variables: variables(stack),
+        variables: Variables::default(),
         software: text(|layer| &layer.software),
         neighbours: Vec::new(),
         credentials: nearest(stack, |layer| layer.credentials.as_deref())
@@ -249,8 +280,6 @@ fn meant_device(
     name_complaint(&written.name, complaints);
     if managed {
         lacks(written, &device, complaints);
-    } else {
-        device.variables.clear();
     }
     device
 }
@@ -348,23 +377,34 @@ fn address(written: Option<&At<String>>, complaints: &mut Complaints) -> Option<
     usable
 }
 
-fn variables(stack: &Stack<'_>) -> serde_json::Map<String, serde_json::Value> {
+type Map = serde_json::Map<String, serde_json::Value>;
+
+fn variables(stack: &Stack<'_>, known: &mut HashMap<[usize; 3], Arc<Map>>) -> Variables {
     let [defaults, group, site, device] = stack;
-    let mut joined = defaults.variables.clone();
-    for layer in [group, site, device] {
-        // A device without group or site has the defaults in their place.
-        if !std::ptr::eq(*layer, *defaults) {
-            join(&mut joined, &layer.variables);
+    let shared = known.entry(identity([defaults, group, site])).or_insert_with(|| {
+        let mut joined = defaults.variables.clone();
+        for layer in [group, site] {
+            // A device without group or site has the defaults in their place.
+            if !std::ptr::eq(*layer, *defaults) {
+                join(&mut joined, &layer.variables);
+            }
+        }
+        Arc::new(joined)
+    });
+    let mut own = Map::new();
+    for (key, value) in &device.variables {
+        // What would be joined is first brought here from what is shared.
+        if let Some(outer) = shared.get(key).filter(|outer| outer.is_object() && value.is_object())
+        {
+            own.insert(key.clone(), outer.clone());
         }
     }
-    joined
+    join(&mut own, &device.variables);
+    Variables { shared: shared.clone(), own }
 }
 
 /// Maps are joined key by key, anything else is replaced.
-fn join(
-    outer: &mut serde_json::Map<String, serde_json::Value>,
-    inner: &serde_json::Map<String, serde_json::Value>,
-) {
+fn join(outer: &mut Map, inner: &Map) {
     for (key, value) in inner {
         match (outer.get_mut(key), value) {
             (Some(serde_json::Value::Object(outer)), serde_json::Value::Object(inner)) => {
@@ -529,7 +569,10 @@ devices:
         let (Planned { inventory, .. }, complaints) = planned(&text);
         assert_eq!(complaints, [""; 0]);
         let variables = &inventory.device("access-1").unwrap().variables;
-        assert_eq!(serde_json::json!(variables).to_string(), r#"{"a":{"x":1,"y":3},"b":"010"}"#);
+        assert_eq!(
+            serde_json::json!(variables.iter().collect::<BTreeMap<_, _>>()).to_string(),
+            r#"{"a":{"x":1,"y":3},"b":"010"}"#
+        );
     }
 
     #[test]

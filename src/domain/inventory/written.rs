@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use crate::complaint::{Complaints, Place};
 use crate::domain::inventory::meant::SecretSource;
 use crate::written::fields::{self, Fields};
-use crate::written::{At, Node, parse_with, scalar};
+use crate::written::{At, Node, Streamed, parse_with, scalar};
 
 /// The plan: sites, groups, and the devices with their cables.
 #[derive(Debug, Default, JsonSchema)]
@@ -168,7 +168,7 @@ pub fn read(text: &str, complaints: &mut Complaints) -> WrittenInventory {
     let mut inventory = WrittenInventory::default();
     let mut devices = Vec::new();
     let mut sink = |node, complaints: &mut Complaints| devices.extend(device(&node, complaints));
-    let root = parse_with(text, complaints, "devices", &mut sink);
+    let root = parse_with(text, complaints, Streamed::Under("devices"), &mut sink);
     let Some(root) = root else {
         if complaints.is_empty() {
             let hint = "`greenlight init DIR` writes an example";
@@ -218,7 +218,7 @@ fn site(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSite> {
     Some(site)
 }
 
-fn device(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenDevice> {
+pub(super) fn device(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenDevice> {
     let mut fields = Fields::of(node, "device", complaints)?;
     let name =
         fields.require("name", complaints).and_then(|node| fields::text(node, "name", complaints));

@@ -1,10 +1,15 @@
 //! `*.j2`: minijinja with strict undefined names, a limit of steps, and Python's string methods.
 
+use std::sync::Arc;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Rest, Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, filters};
+use serde_json::{Map, Value as Json};
 
-use crate::domain::template::{Bounded, Context, RenderError, network, too_long};
+use crate::domain::template::{
+    Context, DeviceContext, RenderError, Scratch, SiteContext, network, too_long,
+};
 
 pub struct Engine {
     environment: Environment<'static>,
@@ -39,15 +44,51 @@ impl Engine {
         Self { environment }
     }
 
-    pub fn render(&self, name: &str, context: &Context<'_>) -> Result<String, RenderError> {
+    pub fn render(
+        &self,
+        name: &str,
+        context: &Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), RenderError> {
         let template = self.environment.get_template(name).map_err(|error| told(name, &error))?;
-        let mut output = Bounded::default();
-        let result = template.render_captured_to(Serde(context), &mut output);
+        let Scratch { output, shared } = scratch;
+        let result = template.render_captured_to(shared.value(context), &mut *output);
         if output.full {
             return Err(RenderError::whole(name, too_long()));
         }
         result.map_err(|error| told(name, &error))?;
-        Ok(output.text())
+        Ok(())
+    }
+}
+
+/// The variables that were shared last, as the template machine wants them: neighbours in the plan
+/// mostly have the same.
+#[derive(Default)]
+pub struct Shared {
+    of: Arc<Map<String, Json>>,
+    values: Vec<(Value, Value)>,
+}
+
+impl Shared {
+    fn value(&mut self, context: &Context<'_>) -> Value {
+        let variables = &context.device.variables;
+        let pair = |(name, value): (&String, &Json)| {
+            (Value::from(name.as_str()), Value::from(Serde(value)))
+        };
+        if !Arc::ptr_eq(&self.of, &variables.shared) {
+            self.of = Arc::clone(&variables.shared);
+            self.values = self.of.iter().map(pair).collect();
+        }
+        let device = Value::from(Serde(DeviceContext::of(context.device)));
+        let site = SiteContext { name: &context.device.site, title: context.site_title };
+        let fixed = [
+            (Value::from("device"), device),
+            (Value::from("site"), Value::from(Serde(site))),
+            (Value::from("secrets"), Value::from(Serde(&context.secrets))),
+        ];
+        // The later of two values for one name stays.
+        let shared = self.values.iter().cloned();
+        Value::from_pairs(shared.chain(variables.own.iter().map(pair)).chain(fixed))
     }
 }
 

@@ -105,11 +105,13 @@ impl Renderer {
 
     /// What the device is served. Holds secrets.
     pub fn render(&self, device: &Device, inventory: &Inventory) -> Result<String, RenderError> {
-        let rendered = self.render_with(device, inventory, |secret| match secret {
+        let mut scratch = Scratch::default();
+        let rendered = self.render_with(device, inventory, &mut scratch, |secret| match secret {
             Ok(secret) => Ok(secret.expose().to_owned()),
             Err(why) => Err(why.clone()),
         });
-        rendered.map_err(|error| self.without_secrets(device, error))
+        rendered.map_err(|error| self.without_secrets(device, error))?;
+        Ok(scratch.output.text())
     }
 
     /// What a template does with a secret may end in an error that quotes it.
@@ -129,15 +131,29 @@ impl Renderer {
         device: &Device,
         inventory: &Inventory,
     ) -> Result<String, RenderError> {
-        self.render_with(device, inventory, |_| Ok(MASK.to_owned()))
+        let mut scratch = Scratch::default();
+        self.try_render(device, inventory, &mut scratch)?;
+        Ok(scratch.output.text())
+    }
+
+    /// Whether a text can be made; it stays behind in the scratch space, masked.
+    pub fn try_render(
+        &self,
+        device: &Device,
+        inventory: &Inventory,
+        scratch: &mut Scratch,
+    ) -> Result<(), RenderError> {
+        self.render_with(device, inventory, scratch, |_| Ok(MASK.to_owned()))
     }
 
     fn render_with(
         &self,
         device: &Device,
         inventory: &Inventory,
+        scratch: &mut Scratch,
         open: impl Fn(&Result<Secret, String>) -> Result<String, String>,
-    ) -> Result<String, RenderError> {
+    ) -> Result<(), RenderError> {
+        scratch.output.empty();
         let Some(template) = &device.template else {
             return Err(RenderError::whole(
                 "",
@@ -153,14 +169,21 @@ impl Renderer {
         let site_title = inventory.sites.get(&device.site).map_or("", |site| &site.title);
         let context = Context { device, site_title, secrets };
         if template.ends_with(".j2") {
-            return self.jinja.render(template, &context);
+            return self.jinja.render(template, &context, scratch);
         }
         #[cfg(feature = "tera")]
         if template.ends_with(".tera") {
-            return self.tera.render(template, &context);
+            return self.tera.render(template, &context, &mut scratch.output);
         }
         Err(RenderError::whole(template, "no engine renders files of this name".to_owned()))
     }
+}
+
+/// What one render can leave for the next one of the same thread.
+#[derive(Default)]
+pub struct Scratch {
+    output: Bounded,
+    shared: jinja::Shared,
 }
 
 impl fmt::Debug for Renderer {
@@ -179,8 +202,8 @@ struct Context<'a> {
 
 impl Serialize for Context<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.device.variables.len() + 3))?;
-        for (name, value) in &self.device.variables {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.device.variables.iter() {
             map.serialize_entry(name, value)?;
         }
         map.serialize_entry("device", &DeviceContext::of(self.device))?;
@@ -246,8 +269,14 @@ struct Bounded {
 }
 
 impl Bounded {
+    fn empty(&mut self) {
+        self.bytes.clear();
+        self.full = false;
+    }
+
     fn text(self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
+        String::from_utf8(self.bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 }
 
@@ -296,7 +325,7 @@ mod tests {
             ssh_port: 22,
             managed: true,
             template: Some(template.to_owned()),
-            variables: variables.as_object().cloned().unwrap(),
+            variables: variables.as_object().cloned().unwrap().into(),
             software: None,
             neighbours: vec![cable("eth1", "1"), cable("eth2", "2")],
             credentials: Vec::new(),

@@ -34,15 +34,18 @@ impl Engine {
         Self { tera }
     }
 
-    pub fn render(&self, name: &str, context: &Known<'_>) -> Result<String, RenderError> {
+    pub fn render(
+        &self,
+        name: &str,
+        context: &Known<'_>,
+        output: &mut Bounded,
+    ) -> Result<(), RenderError> {
         let context = Context::from_serialize(context).map_err(|error| told(name, &error))?;
-        let mut output = Bounded::default();
-        let result = self.tera.render_to(name, &context, &mut output);
+        let result = self.tera.render_to(name, &context, &mut *output);
         if output.full {
             return Err(RenderError::whole(name, too_long()));
         }
-        result.map_err(|error| told(name, &error))?;
-        Ok(output.text())
+        result.map_err(|error| told(name, &error))
     }
 }
 

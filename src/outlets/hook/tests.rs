@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::domain::inventory::meant::{Device, Place};
+use crate::domain::inventory::meant::{Device, Place, Variables};
 use crate::domain::run::{Phase, Run, Timing, Transfers};
 use crate::outlets::wire::{Heard, Said, serve};
 use crate::service::outbox::paper::Paper;
@@ -68,7 +68,9 @@ fn device() -> Device {
         ssh_port: 22,
         managed: true,
         template: None,
-        variables: serde_json::from_str(r#"{"snmp_secret": "hunter2"}"#).unwrap(),
+        variables: Variables::from(
+            serde_json::from_str::<serde_json::Map<_, _>>(r#"{"snmp_secret": "hunter2"}"#).unwrap(),
+        ),
         software: None,
         neighbours: vec![],
         credentials: vec![],

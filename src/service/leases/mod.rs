@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
     use crate::config::meant::Unknown;
-    use crate::domain::inventory::meant::Place;
+    use crate::domain::inventory::meant::{Place, Variables};
 
     const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
     const NOW: Timestamp = Timestamp::from_seconds(1_795_261_396);
@@ -184,7 +184,7 @@ mod tests {
             ssh_port: 22,
             managed: true,
             template: None,
-            variables: serde_json::Map::new(),
+            variables: Variables::default(),
             software: None,
             neighbours: vec![],
             credentials: vec![],
