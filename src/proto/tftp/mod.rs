@@ -36,6 +36,21 @@ impl Output {
         self.datagrams.is_empty()
     }
 
+    /// Datagrams so far.
+    pub fn len(&self) -> usize {
+        self.datagrams.len()
+    }
+
+    /// All datagrams, one behind the other.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where the datagrams behind the first `count` lie in [`Self::bytes`].
+    pub fn ranges_behind(&self, count: usize) -> &[(SocketAddr, Range<usize>)] {
+        self.datagrams.get(count..).unwrap_or_default()
+    }
+
     /// Forgets everything and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
