@@ -9,6 +9,7 @@ pub mod content;
 pub mod download;
 pub mod negotiate;
 pub mod packet;
+mod patience;
 pub mod transfer;
 
 #[cfg(test)]

@@ -35,6 +35,10 @@ const TRANSFER_PORTS: usize = 4;
 /// Workers at most: one of them fills a 10 Gbit/s line, and each holds its own sockets.
 const WORKERS_MAX: usize = 16;
 
+/// A block is never repeated earlier. Switches pause for longer while they write to flash; each
+/// vain repetition doubles the wait, so that a pause costs them a few packets at most.
+const TIMEOUT_MIN: Duration = Duration::from_millis(50);
+
 /// A client's `timeout` above this is not agreed; RFC 2349 allows 255 s.
 const TIMEOUT_MAX: Duration = Duration::from_secs(30);
 
@@ -131,6 +135,7 @@ pub async fn serve(
         block_bytes_max: config.block_bytes_max,
         window_blocks_max: config.window_blocks_max,
         timeout: config.timeout,
+        timeout_min: TIMEOUT_MIN.min(config.timeout),
         timeout_max: TIMEOUT_MAX.max(config.timeout),
         retries_max: config.retries_max,
         total_max: TOTAL_MAX,
@@ -139,6 +144,7 @@ pub async fn serve(
         transfers_max: config.transfers_max,
         held: Arc::new(AtomicUsize::new(0)),
         workers: sockets.workers.len().max(1),
+        single_port: config.single_port,
         limits,
     };
     let files = files.into();
@@ -188,6 +194,7 @@ mod tests {
             window_blocks_max: 16,
             timeout: Duration::from_millis(500),
             retries_max: 5,
+            single_port: false,
         }
     }
 
@@ -197,8 +204,12 @@ mod tests {
 
     /// `network-confg` is there, `slow` after a while, `down` never, and nothing else.
     fn room_at(listen: &str) -> Room {
-        let config = config(listen);
-        let sockets = bind(&config).unwrap();
+        room_with(config(listen))
+    }
+
+    fn room_with(config: meant::Tftp) -> Room {
+        // More than one worker, also on a machine with one core.
+        let sockets = bind_for(&config, 3).unwrap();
         let server = sockets.listening()[0];
         let asks = Arc::new(Mutex::new(Vec::new()));
         let (told, reports) = watch::channel(Vec::new());
@@ -430,6 +441,49 @@ mod tests {
             ("127.0.0.1".into(), "127.0.0.1".into())
         );
         assert_eq!(room.reported(1).await[0].peer, ask.peer);
+    }
+
+    #[tokio::test]
+    async fn in_single_port_mode_every_answer_leaves_from_the_port_that_was_asked() {
+        let mut room = room_with(meant::Tftp { single_port: true, ..config("127.0.0.1:0") });
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        // From now on the kernel drops what comes from any other port.
+        socket.connect(room.server).await.unwrap();
+        let wish = Wish { window_blocks: Some(4), ..Wish::plain("network-confg") };
+        let mut out = Output::default();
+        let now = || Clock::System.instant();
+        let mut download = Download::start(room.server, wish, now(), &mut out);
+        let mut buffer = vec![0; 2000];
+        while download.outcome().is_none() {
+            for (_, bytes) in out.datagrams() {
+                socket.send(bytes).await.unwrap();
+            }
+            out.clear();
+            let heard = tokio::time::timeout(PATIENCE, socket.recv(&mut buffer)).await;
+            let length = heard.expect("heard in time").unwrap();
+            download.on_packet(&buffer[..length], room.server, now(), &mut out);
+        }
+        for (_, bytes) in out.datagrams() {
+            socket.send(bytes).await.unwrap();
+        }
+        assert!(download.into_bytes() == *content());
+        assert!(room.reported(1).await[0].complete);
+    }
+
+    #[tokio::test]
+    async fn a_broadcast_is_answered_by_one_worker() {
+        let room = room_at("0.0.0.0:0");
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.set_broadcast(true).unwrap();
+        let mut request = Vec::new();
+        Packet::Read(Wish::plain("no").request()).encode(&mut request);
+        let everybody = SocketAddr::from(([127, 255, 255, 255], room.server.port()));
+        socket.send_to(&request, everybody).await.unwrap();
+        let mut buffer = [0; 600];
+        socket.recv_from(&mut buffer).await.unwrap();
+        let second =
+            tokio::time::timeout(Duration::from_millis(200), socket.recv_from(&mut buffer));
+        assert!(second.await.is_err(), "a second worker answered");
     }
 
     #[tokio::test]

@@ -32,6 +32,8 @@ pub struct Bounds {
     /// Transfers that all workers hold now.
     pub held: Arc<AtomicUsize>,
     pub workers: usize,
+    /// Transfers stay on the listening port, so that a peer has one at most.
+    pub single_port: bool,
     pub limits: Limits,
 }
 
@@ -354,8 +356,13 @@ impl Table {
                     transfer.on_repeat(now, &mut todo.out);
                     return Ok(slot.port);
                 }
-                State::Running { transfer, .. } if equal && transfer.has_progress() => {
+                State::Running { .. } if equal && !self.bounds.single_port => {
                     beginning.rival = Some(id);
+                }
+                // Two transfers cannot share a port and a peer: one of them is decided for.
+                State::Running { transfer, .. } if equal && transfer.went_on_since(now) => {
+                    transfer.count_repeats(1);
+                    return Ok(slot.port);
                 }
                 // A third request takes the place of the second; the first is still the rival.
                 State::Pending { .. } | State::Running { .. } => {
@@ -379,7 +386,8 @@ impl Table {
         let Bounds { transfers_max, held: places, workers, .. } = &self.bounds;
         let host_max = (transfers_max / HOST_SHARE / workers).max(HOST_TRANSFERS_MIN);
         let full = places.load(Ordering::Relaxed) >= *transfers_max || held >= host_max;
-        if full || self.by_transfer.contains_key(&(port, from)) {
+        let no_port = port == arrival.port && !self.bounds.single_port;
+        if full || no_port || self.by_transfer.contains_key(&(port, from)) {
             return Err("busy, ask again");
         }
         places.fetch_add(1, Ordering::Relaxed);
@@ -517,11 +525,18 @@ mod tests {
                 block_bytes_max: 1428,
                 window_blocks_max: 16,
                 timeout: Duration::from_secs(2),
+                timeout_min: Duration::from_secs(2),
                 timeout_max: Duration::from_secs(10),
                 retries_max: 3,
                 total_max: Duration::from_secs(600),
             };
-            let bounds = Bounds { transfers_max, held: Arc::default(), workers: 1, limits };
+            let bounds = Bounds {
+                transfers_max,
+                held: Arc::default(),
+                workers: 1,
+                single_port: false,
+                limits,
+            };
             let table = Table::new(bounds);
             let now = Clock::System.instant();
             Room { table, now, reports: Vec::new(), asks: Vec::new() }

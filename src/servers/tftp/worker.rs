@@ -35,6 +35,7 @@ pub struct Worker {
     /// Its number among `workers`.
     index: usize,
     workers: usize,
+    single_port: bool,
     ports: Ports,
     table: Table,
     files: Files,
@@ -57,6 +58,7 @@ impl Worker {
         Self {
             index,
             workers: bounds.workers,
+            single_port: bounds.single_port,
             ports,
             tasks_max: bounds.transfers_max.saturating_mul(2).max(16),
             table: Table::new(bounds),
@@ -133,13 +135,15 @@ impl Worker {
         let listening = self.ports.listening;
         let before = self.todo.out.len();
         let arrival = Arrival { port, from, asked };
-        let origin = if port < listening {
+        let requests = port < listening && (!self.single_port || is_request(bytes));
+        let origin = if requests {
             if broadcast && owner(from, self.workers) != self.index {
                 return;
             }
             let first = listening + port * TRANSFER_PORTS;
-            let place = (arrival, first..first + TRANSFER_PORTS);
-            self.table.on_request(bytes, place, now, &mut self.todo)
+            let ports =
+                if self.single_port { port..port + 1 } else { first..first + TRANSFER_PORTS };
+            self.table.on_request(bytes, (arrival, ports), now, &mut self.todo)
         } else {
             self.table.on_packet(bytes, arrival, now, &mut self.todo)
         };
@@ -228,6 +232,11 @@ impl Worker {
             );
         }
     }
+}
+
+/// RRQ or WRQ (RFC 1350 section 5).
+fn is_request(bytes: &[u8]) -> bool {
+    matches!(bytes, [0, 1 | 2, ..])
 }
 
 /// The worker that answers a broadcast of this peer: each of them has a copy.
