@@ -143,6 +143,8 @@ async fn measure(work: &Work, rounds: usize, directory: &Path) {
         for (place, kind) in work.servers.iter().enumerate() {
             let port = 20_069 + (round * 10 + place) as u16;
             let Some(run) = run(work, *kind, port, directory).await else { continue };
+            let (score, cpu) = (run.score, run.cpu);
+            eprintln!("round {round} {}: {score:?}, CPU {cpu:?}", kind.name());
             match table.iter_mut().find(|(known, _)| known == kind) {
                 Some((_, runs)) => runs.push(run),
                 None => table.push((*kind, vec![run])),
@@ -167,7 +169,7 @@ async fn run(work: &Work, kind: Kind, port: u16, directory: &Path) -> Option<Run
         block_bytes: work.block_bytes,
         window_blocks: work.window_blocks,
         loss_per_mille: work.loss_per_mille,
-        patience: Duration::from_secs(120),
+        patience: Duration::from_secs(30),
     };
     let score = client::run(load).await;
     // What is done after the last packet belongs to it: reports, children.

@@ -115,6 +115,7 @@ impl Server {
             .args(["-c", SERVER_CORE])
             .arg(program)
             .args(kind.arguments(port, directory))
+            .env("BENCH_PASSWORD", "unused")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -191,7 +192,8 @@ fn write_whole(port: u16, directory: &Path) {
     write("templates/device.j2", &format!("{head}{body}end\n"));
     let file = fs::File::create(directory.join("inventory.yaml")).expect("it can be written");
     let mut file = std::io::BufWriter::new(file);
-    let groups = "groups:\n  g: { platform: cisco_ios, template: device.j2 }\n\
+    let groups = "defaults:\n  credentials: [{ username: g, password: { env: BENCH_PASSWORD } }]\n\
+                  groups:\n  g: { platform: cisco_ios, template: device.j2 }\n\
                   sites:\n  s: { title: Bench }\ndevices:\n";
     file.write_all(groups.as_bytes()).expect("the disk has room");
     for number in 0..DEVICES {

@@ -410,3 +410,49 @@ pub fn tell_stranger(to: SocketAddr, out: &mut Output) {
 fn low_16(number: u64) -> u16 {
     (number & 0xFFFF) as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::proto::tftp::download::Wish;
+
+    /// The pauses before each repetition, and before the end, of a reader that acknowledged one
+    /// block after 80 ms and then fell silent.
+    fn pauses(timeout_seconds: Option<u8>) -> Vec<u128> {
+        let limits = Limits {
+            block_bytes_max: 1428,
+            window_blocks_max: 16,
+            timeout: Duration::from_secs(2),
+            timeout_min: Duration::from_millis(50),
+            timeout_max: Duration::from_secs(10),
+            retries_max: 2,
+            total_max: Duration::from_secs(600),
+        };
+        let peer = SocketAddr::from(([10, 77, 0, 9], 9));
+        let request = Wish { timeout_seconds, ..Wish::plain("f") }.request();
+        let mut now = Clock::System.instant();
+        let mut out = Output::default();
+        let content = Arc::from([7; 2000]);
+        let mut transfer = Transfer::start((peer, &request), content, &limits, now, &mut out);
+        now += Duration::from_millis(80);
+        let first = if timeout_seconds.is_some() { 0 } else { 1 };
+        transfer.on_packet(&[0, 4, 0, first], peer, now, &mut out);
+        let mut pauses = Vec::new();
+        while let Some(deadline) = transfer.deadline() {
+            pauses.push(deadline.duration_since(now).as_millis());
+            now = deadline;
+            transfer.on_time(now, &mut out);
+        }
+        pauses
+    }
+
+    #[test]
+    fn a_quick_reader_hears_a_lost_block_soon_and_is_not_given_up_sooner() {
+        assert_eq!(pauses(None), [240, 480, 960, 1920, 2000, 2000, 2000]);
+        // A reader that names its own wait gets it.
+        assert_eq!(pauses(Some(1)), [1000, 1000, 1000]);
+    }
+}
