@@ -224,7 +224,7 @@ fn print(work: &Work, table: &[(Kind, Vec<Run>)]) -> std::io::Result<()> {
         let peak = runs.iter().map(|run| run.peak_kib).max().unwrap_or(0) / 1024;
         writeln!(
             out,
-            "| {} | {middle:.0} | {low:.0} to {high:.0} | {:.2} | {:.2} | {complete} of {} | {peak} |",
+            "| {} | {middle:.1} | {low:.1} to {high:.1} | {:.2} | {:.2} | {complete} of {} | {peak} |",
             kind.name(),
             median(runs, cost),
             ours / middle,
