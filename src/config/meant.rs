@@ -78,6 +78,8 @@ pub struct Tftp {
     pub window_blocks_max: u16,
     pub timeout: Duration,
     pub retries_max: u32,
+    /// Answers leave from the listening port: for firewalls and NAT that know nothing of TFTP.
+    pub single_port: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -172,6 +172,7 @@ fn meant_tftp(written: WrittenTftp, complaints: &mut Complaints) -> Tftp {
         window_blocks_max: count(written.window_blocks_max, 16, "window_blocks_max", complaints),
         timeout: time(written.timeout, Duration::from_secs(2), "timeout", complaints),
         retries_max: written.retries_max.map_or(6, |retries| retries.value),
+        single_port: written.single_port.unwrap_or(false),
     }
 }
 

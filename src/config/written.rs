@@ -143,6 +143,9 @@ pub struct WrittenTftp {
     /// Repetitions of one block before the transfer is given up. Default 6.
     #[schemars(with = "Option<u32>")]
     pub retries_max: Option<At<u32>>,
+    /// Answer from the listening port itself, for firewalls and NAT that know nothing of TFTP.
+    /// Default false: each transfer has a port of its own to its device (RFC 1350 section 4).
+    pub single_port: Option<bool>,
 }
 
 /// Configurations by HTTP.
@@ -369,6 +372,7 @@ fn tftp(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenTftp> {
         window_blocks_max: fields.parsed("window_blocks_max", COUNT, complaints),
         timeout: fields.duration("timeout", complaints),
         retries_max: fields.parsed("retries_max", COUNT, complaints),
+        single_port: fields.boolean("single_port", complaints),
     };
     fields.close(complaints);
     Some(tftp)

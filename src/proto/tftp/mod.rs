@@ -9,6 +9,7 @@ pub mod content;
 pub mod download;
 pub mod negotiate;
 pub mod packet;
+mod patience;
 pub mod transfer;
 
 #[cfg(test)]
@@ -34,6 +35,21 @@ impl Output {
 
     pub fn is_empty(&self) -> bool {
         self.datagrams.is_empty()
+    }
+
+    /// Datagrams so far.
+    pub fn len(&self) -> usize {
+        self.datagrams.len()
+    }
+
+    /// All datagrams, one behind the other.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where the datagrams behind the first `count` lie in [`Self::bytes`].
+    pub fn ranges_behind(&self, count: usize) -> &[(SocketAddr, Range<usize>)] {
+        self.datagrams.get(count..).unwrap_or_default()
     }
 
     /// Forgets everything and keeps the memory.

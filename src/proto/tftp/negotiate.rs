@@ -20,8 +20,10 @@ const WINDOW_BYTES_MAX: u64 = 128 << 10;
 pub struct Limits {
     pub block_bytes_max: u16,
     pub window_blocks_max: u16,
-    /// The wait for an ACK, unless the client names another.
+    /// The wait for an ACK, unless the client names another, and as long as it was not heard yet.
     pub timeout: Duration,
+    /// The wait for an ACK of a client that answers quickly.
+    pub timeout_min: Duration,
     /// A longer `timeout` is not agreed: it would keep a dead transfer for hours.
     pub timeout_max: Duration,
     /// Waits in a row that bring nothing, before the transfer is given up.
@@ -36,6 +38,8 @@ pub struct Agreed {
     pub block_bytes: u16,
     pub window_blocks: u16,
     pub timeout: Duration,
+    /// The client names no `timeout`, so that the wait follows the speed of its answers.
+    pub adapts: bool,
     /// What the OACK says, in the order and spelling of the request; empty: no OACK.
     pub answer: Vec<Opt>,
 }
@@ -47,6 +51,7 @@ impl Agreed {
             block_bytes: PLAIN_BLOCK_BYTES,
             window_blocks: 1,
             timeout: limits.timeout,
+            adapts: true,
             answer: Vec::new(),
         }
     }
@@ -87,6 +92,7 @@ impl Agreed {
             // RFC 2349: the answer is the same value or none.
             "timeout" if (1..=255).contains(&asked) && asked <= limits.timeout_max.as_secs() => {
                 self.timeout = Duration::from_secs(asked);
+                self.adapts = false;
                 Some(asked)
             }
             "tsize" => Some(wire_bytes),
@@ -112,6 +118,7 @@ mod tests {
             block_bytes_max: 1428,
             window_blocks_max: 16,
             timeout: Duration::from_secs(2),
+            timeout_min: Duration::from_millis(50),
             timeout_max: Duration::from_secs(10),
             retries_max: 5,
             total_max: Duration::from_secs(600),

@@ -27,6 +27,8 @@ pub(super) fn limits() -> Limits {
         block_bytes_max: 65464,
         window_blocks_max: 64,
         timeout: Duration::from_secs(2),
+        // The wait stays the same, so that the tables can be read.
+        timeout_min: Duration::from_secs(2),
         timeout_max: Duration::from_secs(10),
         retries_max: 4,
         total_max: Duration::from_secs(3600),

@@ -5,12 +5,13 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Output;
 use super::content::{Content, Cursor};
 use super::negotiate::{Agreed, Limits};
 use super::packet::{ErrorCode, Packet, Request, encode_data_head, shown};
+use super::patience::Patience;
 
 /// After so many OACKs without an ACK, a request that comes again is of a reader that does not know
 /// OACK (RFC 2347 lets it ignore one) and would ask for ever.
@@ -31,10 +32,22 @@ pub struct Transfer {
     /// The newest block that was sent.
     sent: u64,
     repeats: u32,
-    /// Waits in a row that brought nothing.
+    /// Waits of the agreed length in a row that brought nothing; shorter ones do not count, so that
+    /// a quick reader is not given up earlier than a slow one.
     retries: u32,
+    patience: Patience,
+    /// When the newest packets left, how long their answer is awaited, and whether they were there
+    /// before: then nobody knows which of them an answer is for.
+    flight: Flight,
     give_up_at: Instant,
     phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Flight {
+    left_at: Instant,
+    wait: Duration,
+    repeated: bool,
 }
 
 #[derive(Debug)]
@@ -133,6 +146,8 @@ impl Transfer {
             sent: 0,
             repeats: 0,
             retries: 0,
+            patience: Patience::default(),
+            flight: Flight { left_at: now, wait: limits.timeout, repeated: false },
             give_up_at: now + limits.total_max,
             phase: Phase::Offered { deadline: now, oacks: 0 },
         };
@@ -204,12 +219,14 @@ impl Transfer {
         if now < deadline {
             return;
         }
+        let waited_fully = self.flight.wait >= self.agreed.timeout;
         if now >= self.give_up_at {
             self.give_up(End::TooLong, out);
-        } else if self.retries >= self.limits.retries_max {
+        } else if waited_fully && self.retries >= self.limits.retries_max {
             self.give_up(End::Silent { waits: self.retries + 1 }, out);
         } else {
-            self.retries += 1;
+            self.retries += u32::from(waited_fully);
+            self.patience.waited();
             match self.phase {
                 Phase::Offered { .. } => {
                     self.count_repeats(1);
@@ -258,6 +275,12 @@ impl Transfer {
         }
     }
 
+    /// The reader went on so short a time ago that it cannot have begun anew since: a request of
+    /// it is a late copy.
+    pub fn went_on_since(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.flight.left_at) < self.agreed.timeout
+    }
+
     /// Grows whenever the reader acknowledges something new.
     pub fn progress(&self) -> u64 {
         self.acknowledged + u64::from(self.has_progress())
@@ -266,7 +289,7 @@ impl Transfer {
     fn on_ack(&mut self, block: u16, now: Instant, out: &mut Output) {
         let gap = match self.phase {
             Phase::Offered { .. } if block == 0 => {
-                self.retries = 0;
+                self.went_on(now);
                 return self.fly(Gap::MayBeFilled, now, out);
             }
             Phase::Offered { .. } | Phase::Ended(_) => return,
@@ -282,6 +305,7 @@ impl Transfer {
             }
         } else if ahead <= in_flight {
             self.acknowledge(ahead);
+            self.went_on(now);
             if self.acknowledged == self.last_block() {
                 return self.end(End::Complete);
             }
@@ -297,7 +321,23 @@ impl Transfer {
             self.cursor = self.content.skip(self.cursor, self.agreed.block_bytes.into());
         }
         self.acknowledged += blocks;
+    }
+
+    fn went_on(&mut self, now: Instant) {
         self.retries = 0;
+        self.patience.heard();
+        if !self.flight.repeated {
+            self.patience.measured(now.saturating_duration_since(self.flight.left_at));
+        }
+    }
+
+    /// Packets leave now; returns when their answer is due.
+    fn leave(&mut self, repeated: bool, now: Instant) -> Instant {
+        let longest = self.agreed.timeout;
+        let shortest = if self.agreed.adapts { self.limits.timeout_min } else { longest };
+        let wait = self.patience.wait(shortest.min(longest), longest);
+        self.flight = Flight { left_at: now, wait, repeated };
+        now + wait
     }
 
     /// The first block that is not full ends the file; a full last block is followed by an empty
@@ -313,7 +353,8 @@ impl Transfer {
             Phase::Offered { oacks, .. } => oacks.saturating_add(1),
             Phase::Sending { .. } | Phase::Ended(_) => 1,
         };
-        self.phase = Phase::Offered { deadline: now + self.agreed.timeout, oacks };
+        let deadline = self.leave(oacks > 1, now);
+        self.phase = Phase::Offered { deadline, oacks };
     }
 
     /// Sends the window behind the acknowledged blocks.
@@ -326,8 +367,10 @@ impl Transfer {
                 self.content.write(cursor, self.agreed.block_bytes.into(), bytes)
             });
         }
+        let repeated = self.sent > self.acknowledged;
         self.sent = end;
-        self.phase = Phase::Sending { deadline: now + self.agreed.timeout, gap };
+        let deadline = self.leave(repeated, now);
+        self.phase = Phase::Sending { deadline, gap };
     }
 
     fn fly_again(&mut self, gap: Gap, now: Instant, out: &mut Output) {
@@ -366,4 +409,50 @@ pub fn tell_stranger(to: SocketAddr, out: &mut Output) {
 
 fn low_16(number: u64) -> u16 {
     (number & 0xFFFF) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::proto::tftp::download::Wish;
+
+    /// The pauses before each repetition, and before the end, of a reader that acknowledged one
+    /// block after 80 ms and then fell silent.
+    fn pauses(timeout_seconds: Option<u8>) -> Vec<u128> {
+        let limits = Limits {
+            block_bytes_max: 1428,
+            window_blocks_max: 16,
+            timeout: Duration::from_secs(2),
+            timeout_min: Duration::from_millis(50),
+            timeout_max: Duration::from_secs(10),
+            retries_max: 2,
+            total_max: Duration::from_secs(600),
+        };
+        let peer = SocketAddr::from(([10, 77, 0, 9], 9));
+        let request = Wish { timeout_seconds, ..Wish::plain("f") }.request();
+        let mut now = Clock::System.instant();
+        let mut out = Output::default();
+        let content = Arc::from([7; 2000]);
+        let mut transfer = Transfer::start((peer, &request), content, &limits, now, &mut out);
+        now += Duration::from_millis(80);
+        let first = if timeout_seconds.is_some() { 0 } else { 1 };
+        transfer.on_packet(&[0, 4, 0, first], peer, now, &mut out);
+        let mut pauses = Vec::new();
+        while let Some(deadline) = transfer.deadline() {
+            pauses.push(deadline.duration_since(now).as_millis());
+            now = deadline;
+            transfer.on_time(now, &mut out);
+        }
+        pauses
+    }
+
+    #[test]
+    fn a_quick_reader_hears_a_lost_block_soon_and_is_not_given_up_sooner() {
+        assert_eq!(pauses(None), [240, 480, 960, 1920, 2000, 2000, 2000]);
+        // A reader that names its own wait gets it.
+        assert_eq!(pauses(Some(1)), [1000, 1000, 1000]);
+    }
 }

@@ -1,35 +1,43 @@
-//! The TFTP driver: sockets, time and tasks around the table of transfers.
+//! The TFTP driver: sockets, time and tasks around the tables of transfers.
 //!
-//! One loop holds all transfers. Each listening socket has a few transfer ports beside it that all
-//! its transfers share: a thousand devices cost no thousand sockets. Only questions to the service
-//! and reports run as tasks of their own, so that a slow answer holds up nobody else.
+//! Each core has a worker with sockets and a table of its own; the kernel gives every peer to one
+//! of them. Beside a listening socket stand a few transfer ports that all transfers of the worker
+//! share: a thousand devices cost no thousand sockets. Packets come and go in batches, and only
+//! questions to the service and reports run as tasks, so that a slow answer holds up nobody else.
 
+mod post;
 mod table;
+mod worker;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use self::table::{ARTIFACT_PATIENCE, Arrival, Bounds, Origin, Table, Todo};
+use self::table::Bounds;
+use self::worker::Worker;
 use crate::clock::Clock;
 use crate::config::meant;
 use crate::error::{Code, Error};
 use crate::proto::tftp::negotiate::Limits;
-use crate::proto::tftp::packet::REQUEST_BYTES_MAX;
 use crate::servers::files::Files;
-use crate::servers::socket::tftp::{Port, Received};
-use crate::service::serving::{Artifact, Refusal};
+use crate::servers::socket::tftp::Port;
 
 /// Transfer ports beside each listening socket. More than one, so that a peer that asks anew from
-/// its old port meets another one of ours.
-const TRANSFER_PORTS: usize = 8;
+/// its old port meets another one of ours; few, because packets of one port share a batch.
+const TRANSFER_PORTS: usize = 4;
 
-/// Datagrams taken from one socket before the others have their turn.
-const BATCH: usize = 64;
+/// Workers at most: one of them fills a 10 Gbit/s line, and each holds its own sockets.
+const WORKERS_MAX: usize = 16;
+
+/// A block is never repeated earlier. Switches pause for longer while they write to flash; each
+/// vain repetition doubles the wait, so that a pause costs them a few packets at most.
+const TIMEOUT_MIN: Duration = Duration::from_millis(50);
 
 /// A client's `timeout` above this is not agreed; RFC 2349 allows 255 s.
 const TIMEOUT_MAX: Duration = Duration::from_secs(30);
@@ -37,15 +45,15 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(30);
 /// For one transfer: an image of 1 GB at 300 kB/s.
 const TOTAL_MAX: Duration = Duration::from_secs(3600);
 
-/// For reports that are still under way when the server ends.
-const FAREWELL: Duration = Duration::from_secs(5);
-
-/// One more byte than a request may have, so that a longer one is recognised.
-const BUFFER_BYTES: usize = REQUEST_BYTES_MAX + 1;
-
 /// The sockets of the server, bound.
 #[derive(Debug)]
 pub struct Sockets {
+    workers: Vec<Ports>,
+}
+
+/// The sockets of one worker.
+#[derive(Debug)]
+struct Ports {
     /// The listening ones first.
     ports: Vec<Port>,
     listening: usize,
@@ -54,9 +62,12 @@ pub struct Sockets {
 impl Sockets {
     /// The addresses at which requests are taken, in the order of the configuration.
     pub fn listening(&self) -> Vec<SocketAddr> {
-        self.ports[..self.listening].iter().map(Port::local).collect()
+        let Some(Ports { ports, listening }) = self.workers.first() else { return Vec::new() };
+        ports[..*listening].iter().map(Port::local).collect()
     }
+}
 
+impl Ports {
     /// A port with a datagram, once there is one. The search begins behind `last`, so that no busy
     /// port holds up the others.
     async fn readable(&self, last: usize) -> usize {
@@ -70,20 +81,31 @@ impl Sockets {
     }
 }
 
-/// Binds every listening address and its transfer ports. Must be called within a tokio runtime.
+/// Binds every listening address once for each core that this process may use, and the transfer
+/// ports beside. Must be called within a tokio runtime.
 pub fn bind(config: &meant::Tftp) -> Result<Sockets, Error> {
-    let mut ports = Vec::new();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    bind_for(config, cores.min(WORKERS_MAX))
+}
+
+fn bind_for(config: &meant::Tftp, workers: usize) -> Result<Sockets, Error> {
+    let listening = config.listen.len();
+    let mut all: Vec<Ports> =
+        (0..workers).map(|_| Ports { ports: Vec::new(), listening }).collect();
     for listen in &config.listen {
-        ports.push(Port::bind(listen).map_err(|error| cannot_listen(listen, &error))?);
+        let bound = Port::bind_listening(listen, workers);
+        let bound = bound.map_err(|error| cannot_listen(listen, &error))?;
+        all.iter_mut().zip(bound).for_each(|(worker, port)| worker.ports.push(port));
     }
-    let listening = ports.len();
-    for (index, listen) in config.listen.iter().enumerate() {
-        for _ in 0..TRANSFER_PORTS {
-            let port = ports[index].bind_beside().map_err(|error| cannot_listen(listen, &error))?;
-            ports.push(port);
+    for worker in &mut all {
+        for (index, listen) in config.listen.iter().enumerate() {
+            for _ in 0..TRANSFER_PORTS {
+                let port = worker.ports[index].bind_beside();
+                worker.ports.push(port.map_err(|error| cannot_listen(listen, &error))?);
+            }
         }
     }
-    Ok(Sockets { ports, listening })
+    Ok(Sockets { workers: all })
 }
 
 fn cannot_listen(listen: &meant::Listen, error: &io::Error) -> Error {
@@ -107,165 +129,33 @@ pub async fn serve(
     config: meant::Tftp,
     files: impl Into<Files>,
     clock: Clock,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: watch::Receiver<bool>,
 ) {
     let limits = Limits {
         block_bytes_max: config.block_bytes_max,
         window_blocks_max: config.window_blocks_max,
         timeout: config.timeout,
+        timeout_min: TIMEOUT_MIN.min(config.timeout),
         timeout_max: TIMEOUT_MAX.max(config.timeout),
         retries_max: config.retries_max,
         total_max: TOTAL_MAX,
     };
-    let tasks_max = config.transfers_max.saturating_mul(2).max(16);
-    let table = Table::new(Bounds { transfers_max: config.transfers_max, limits });
-    let mut server = Server {
-        sockets,
-        table,
-        files: files.into(),
-        clock,
-        tasks: JoinSet::new(),
-        tasks_max,
-        todo: Todo::default(),
+    let bounds = Bounds {
+        transfers_max: config.transfers_max,
+        held: Arc::new(AtomicUsize::new(0)),
+        workers: sockets.workers.len().max(1),
+        single_port: config.single_port,
+        limits,
     };
-    let mut last = 0;
-    loop {
-        let now = server.clock.instant();
-        let wait = server.table.deadline().map(|at| at.saturating_duration_since(now));
-        tokio::select! {
-            _ = shutdown.wait_for(|end| *end) => break,
-            port = server.sockets.readable(last) => {
-                last = port;
-                server.drain(port);
-            }
-            Some(done) = server.tasks.join_next(), if !server.tasks.is_empty() => {
-                server.on_done(done);
-            }
-            () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {
-                server.on_time();
-            }
-        }
+    let files = files.into();
+    let mut workers = JoinSet::new();
+    for (index, ports) in sockets.workers.into_iter().enumerate() {
+        let worker = Worker::new((index, ports), bounds.clone(), files.clone(), clock.clone());
+        workers.spawn(worker.serve(shutdown.clone()));
     }
-    server.stop().await;
-}
-
-/// What a task brings back.
-#[derive(Debug)]
-enum Done {
-    Answered(u64, Result<Artifact, Refusal>),
-    Reported,
-}
-
-struct Server {
-    sockets: Sockets,
-    table: Table,
-    files: Files,
-    clock: Clock,
-    tasks: JoinSet<Done>,
-    /// Questions and reports under way at once.
-    tasks_max: usize,
-    todo: Todo,
-}
-
-impl Server {
-    /// Takes what waits at this port, up to a batch.
-    fn drain(&mut self, port: usize) {
-        let mut buffer = [0; BUFFER_BYTES];
-        for _ in 0..BATCH {
-            match self.sockets.ports[port].receive(&mut buffer) {
-                Ok(received) => self.on_datagram(port, received, &buffer[..received.length]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // An error of one datagram is no reason to stop listening.
-                Err(error) => {
-                    tracing::debug!(%error, "tftp receive");
-                    return;
-                }
-            }
-        }
-    }
-
-    fn on_datagram(&mut self, port: usize, received: Received, bytes: &[u8]) {
-        let arrival = Arrival { port, from: received.from, asked: received.asked };
-        let now = self.clock.instant();
-        let listening = self.sockets.listening;
-        let origin = if port < listening {
-            let first = listening + port * TRANSFER_PORTS;
-            let place = (arrival, first..first + TRANSFER_PORTS);
-            self.table.on_request(bytes, place, now, &mut self.todo)
-        } else {
-            self.table.on_packet(bytes, arrival, now, &mut self.todo)
-        };
-        self.perform(origin);
-    }
-
-    fn on_time(&mut self) {
-        let now = self.clock.instant();
-        while let Some(origin) = self.table.on_time(now, &mut self.todo) {
-            self.perform(origin);
-        }
-        self.perform_todo();
-    }
-
-    fn on_done(&mut self, done: Result<Done, tokio::task::JoinError>) {
-        match done {
-            Ok(Done::Answered(id, answer)) => {
-                let now = self.clock.instant();
-                if let Some(origin) = self.table.on_answer(id, answer, now, &mut self.todo) {
-                    self.perform(origin);
-                }
-            }
-            Ok(Done::Reported) => {}
-            // The transfer's own deadline answers its reader.
-            Err(error) => tracing::error!(%error, "a task of the TFTP server broke"),
-        }
-    }
-
-    fn perform(&mut self, origin: Origin) {
-        let port = &self.sockets.ports[origin.port];
-        for (to, bytes) in self.todo.out.datagrams() {
-            if let Err(error) = port.send(bytes, to, origin.source) {
-                tracing::debug!(%to, %error, "tftp send");
-            }
-        }
-        self.todo.out.clear();
-        self.perform_todo();
-    }
-
-    fn perform_todo(&mut self) {
-        for (id, ask) in std::mem::take(&mut self.todo.asks) {
-            if self.tasks.len() >= self.tasks_max {
-                let why = "busy, ask again".to_owned();
-                self.tasks
-                    .spawn(async move { Done::Answered(id, Err(Refusal::Unavailable { why })) });
-                continue;
-            }
-            let question = self.files.artifact(ask);
-            self.tasks.spawn(async move {
-                let answer = tokio::time::timeout(ARTIFACT_PATIENCE, question).await;
-                let late =
-                    || Refusal::Unavailable { why: "no answer in time, ask again".to_owned() };
-                Done::Answered(id, answer.unwrap_or_else(|_| Err(late())))
-            });
-        }
-        for report in std::mem::take(&mut self.todo.reports) {
-            let report = self.files.transferred(report);
-            self.tasks.spawn(async move {
-                report.await;
-                Done::Reported
-            });
-        }
-    }
-
-    /// Tells every reader, reports every transfer, and waits for the reports within bounds.
-    async fn stop(mut self) {
-        while let Some(origin) = self.table.stop_one(&mut self.todo) {
-            self.perform(origin);
-        }
-        let farewell = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
-            tracing::warn!(
-                "transfers ended with the TFTP server and could not be reported in time"
-            );
+    while let Some(ended) = workers.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a worker of the TFTP server broke");
         }
     }
 }
@@ -273,7 +163,7 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use std::process::Output as Ended;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use tokio::net::UdpSocket;
     use tokio::process::Command;
@@ -284,7 +174,7 @@ mod tests {
     use crate::proto::tftp::Output;
     use crate::proto::tftp::download::{Download, Outcome, Stop, Wish};
     use crate::proto::tftp::packet::{ErrorCode, Packet};
-    use crate::service::serving::{Ask, Transferred};
+    use crate::service::serving::{Artifact, Ask, Refusal, Transferred};
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -304,6 +194,7 @@ mod tests {
             window_blocks_max: 16,
             timeout: Duration::from_millis(500),
             retries_max: 5,
+            single_port: false,
         }
     }
 
@@ -313,8 +204,12 @@ mod tests {
 
     /// `network-confg` is there, `slow` after a while, `down` never, and nothing else.
     fn room_at(listen: &str) -> Room {
-        let config = config(listen);
-        let sockets = bind(&config).unwrap();
+        room_with(config(listen))
+    }
+
+    fn room_with(config: meant::Tftp) -> Room {
+        // More than one worker, also on a machine with one core.
+        let sockets = bind_for(&config, 3).unwrap();
         let server = sockets.listening()[0];
         let asks = Arc::new(Mutex::new(Vec::new()));
         let (told, reports) = watch::channel(Vec::new());
@@ -546,6 +441,49 @@ mod tests {
             ("127.0.0.1".into(), "127.0.0.1".into())
         );
         assert_eq!(room.reported(1).await[0].peer, ask.peer);
+    }
+
+    #[tokio::test]
+    async fn in_single_port_mode_every_answer_leaves_from_the_port_that_was_asked() {
+        let mut room = room_with(meant::Tftp { single_port: true, ..config("127.0.0.1:0") });
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        // From now on the kernel drops what comes from any other port.
+        socket.connect(room.server).await.unwrap();
+        let wish = Wish { window_blocks: Some(4), ..Wish::plain("network-confg") };
+        let mut out = Output::default();
+        let now = || Clock::System.instant();
+        let mut download = Download::start(room.server, wish, now(), &mut out);
+        let mut buffer = vec![0; 2000];
+        while download.outcome().is_none() {
+            for (_, bytes) in out.datagrams() {
+                socket.send(bytes).await.unwrap();
+            }
+            out.clear();
+            let heard = tokio::time::timeout(PATIENCE, socket.recv(&mut buffer)).await;
+            let length = heard.expect("heard in time").unwrap();
+            download.on_packet(&buffer[..length], room.server, now(), &mut out);
+        }
+        for (_, bytes) in out.datagrams() {
+            socket.send(bytes).await.unwrap();
+        }
+        assert!(download.into_bytes() == *content());
+        assert!(room.reported(1).await[0].complete);
+    }
+
+    #[tokio::test]
+    async fn a_broadcast_is_answered_by_one_worker() {
+        let room = room_at("0.0.0.0:0");
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.set_broadcast(true).unwrap();
+        let mut request = Vec::new();
+        Packet::Read(Wish::plain("no").request()).encode(&mut request);
+        let everybody = SocketAddr::from(([127, 255, 255, 255], room.server.port()));
+        socket.send_to(&request, everybody).await.unwrap();
+        let mut buffer = [0; 600];
+        socket.recv_from(&mut buffer).await.unwrap();
+        let second =
+            tokio::time::timeout(Duration::from_millis(200), socket.recv_from(&mut buffer));
+        assert!(second.await.is_err(), "a second worker answered");
     }
 
     #[tokio::test]

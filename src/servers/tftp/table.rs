@@ -2,8 +2,11 @@
 //! here.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::proto::tftp::Output;
@@ -24,7 +27,13 @@ const HOST_TRANSFERS_MIN: usize = 16;
 /// What the table may grow to.
 #[derive(Debug, Clone)]
 pub struct Bounds {
+    /// Of all workers together.
     pub transfers_max: usize,
+    /// Transfers that all workers hold now.
+    pub held: Arc<AtomicUsize>,
+    pub workers: usize,
+    /// Transfers stay on the listening port, so that a peer has one at most.
+    pub single_port: bool,
     pub limits: Limits,
 }
 
@@ -46,7 +55,7 @@ pub struct Origin {
 /// What calls leave to be done.
 #[derive(Debug, Default)]
 pub struct Todo {
-    /// To be sent from the origin that the call returns, and cleared before the next call.
+    /// What a call adds is to be sent from the origin that it returns.
     pub out: Output,
     /// To be asked of the service; the answer goes to [`Table::on_answer`] with this id.
     pub asks: Vec<(u64, Ask)>,
@@ -65,9 +74,14 @@ pub struct Table {
     /// every ACK.
     wakes: BTreeSet<(Instant, u64)>,
     next_id: u64,
-    /// Counts requests, to give out transfer ports in turn.
-    turn: usize,
+    /// The ports of ended transfers, by a hash of their peer: another one of the same peer gets
+    /// another port, so that late packets of the first cannot be taken for the second's.
+    left: Vec<Option<(SocketAddr, usize)>>,
+    hasher: RandomState,
 }
+
+/// Ended transfers that are remembered: about a second of them under full load. 40 bytes each.
+const LEFT: usize = 1024;
 
 #[derive(Debug)]
 struct Slot {
@@ -112,7 +126,8 @@ impl Table {
             by_host: HashMap::new(),
             wakes: BTreeSet::new(),
             next_id: 0,
-            turn: 0,
+            left: vec![None; LEFT],
+            hasher: RandomState::new(),
         }
     }
 
@@ -246,6 +261,7 @@ impl Table {
 
     /// Lets one transfer that is due go on. `None` once none is due any more.
     pub fn on_time(&mut self, now: Instant, todo: &mut Todo) -> Option<Origin> {
+        let before = todo.out.len();
         loop {
             let (at, id) = *self.wakes.first()?;
             if at > now {
@@ -273,7 +289,7 @@ impl Table {
                 self.wakes.insert((wake, id));
             }
             self.settle(id, todo);
-            if !todo.out.is_empty() {
+            if todo.out.len() > before {
                 return Some(origin);
             }
         }
@@ -299,12 +315,19 @@ impl Table {
         Some(origin)
     }
 
-    /// The next port, in turn, that has no transfer of this peer: what leaves from it cannot be
-    /// taken for a part of one.
-    fn free_port(&mut self, ports: Range<usize>, peer: SocketAddr) -> Option<usize> {
-        self.turn = self.turn.wrapping_add(1);
-        let mut order = (0..ports.len()).map(|step| ports.start + (self.turn + step) % ports.len());
+    /// The first port that has no transfer of this peer and had none a moment ago: what leaves from
+    /// it cannot be taken for a part of one. The first and not the next in turn, because packets of
+    /// one port come and go in one batch.
+    fn free_port(&self, ports: Range<usize>, peer: SocketAddr) -> Option<usize> {
+        let left = self.left[self.place(peer)].filter(|(other, _)| *other == peer);
+        let start = left.map_or(0, |(_, port)| port.saturating_sub(ports.start) + 1);
+        let mut order = (0..ports.len()).map(|step| ports.start + (start + step) % ports.len());
         order.find(|port| !self.by_transfer.contains_key(&(*port, peer)))
+    }
+
+    fn place(&self, peer: SocketAddr) -> usize {
+        // The remainder is below LEFT.
+        (self.hasher.hash_one(peer) % LEFT as u64) as usize
     }
 
     /// Joins or begins. The port from which the answer leaves, or why there is no place.
@@ -333,8 +356,13 @@ impl Table {
                     transfer.on_repeat(now, &mut todo.out);
                     return Ok(slot.port);
                 }
-                State::Running { transfer, .. } if equal && transfer.has_progress() => {
+                State::Running { .. } if equal && !self.bounds.single_port => {
                     beginning.rival = Some(id);
+                }
+                // Two transfers cannot share a port and a peer: one of them is decided for.
+                State::Running { transfer, .. } if equal && transfer.went_on_since(now) => {
+                    transfer.count_repeats(1);
+                    return Ok(slot.port);
                 }
                 // A third request takes the place of the second; the first is still the rival.
                 State::Pending { .. } | State::Running { .. } => {
@@ -355,11 +383,14 @@ impl Table {
         let Beginning { request, arrival, port, rival, plain } = beginning;
         let Arrival { from, asked, .. } = arrival;
         let held = self.by_host.get(&from.ip()).copied().unwrap_or(0);
-        let host_max = (self.bounds.transfers_max / HOST_SHARE).max(HOST_TRANSFERS_MIN);
-        let full = self.slots.len() >= self.bounds.transfers_max || held >= host_max;
-        if full || port == arrival.port {
+        let Bounds { transfers_max, held: places, workers, .. } = &self.bounds;
+        let host_max = (transfers_max / HOST_SHARE / workers).max(HOST_TRANSFERS_MIN);
+        let full = places.load(Ordering::Relaxed) >= *transfers_max || held >= host_max;
+        let no_port = port == arrival.port && !self.bounds.single_port;
+        if full || no_port || self.by_transfer.contains_key(&(port, from)) {
             return Err("busy, ask again");
         }
+        places.fetch_add(1, Ordering::Relaxed);
         self.by_host.insert(from.ip(), held + 1);
         self.next_id += 1;
         let id = self.next_id;
@@ -430,6 +461,9 @@ impl Table {
 
     fn remove(&mut self, id: u64) {
         let Some(slot) = self.slots.remove(&id) else { return };
+        self.bounds.held.fetch_sub(1, Ordering::Relaxed);
+        let place = self.place(slot.peer);
+        self.left[place] = Some((slot.peer, slot.port));
         self.wakes.remove(&(slot.wake, id));
         self.by_transfer.remove(&(slot.port, slot.peer));
         if self.by_request.get(&(slot.peer, slot.asked)) == Some(&id) {
@@ -492,11 +526,19 @@ mod tests {
                 block_bytes_max: 1428,
                 window_blocks_max: 16,
                 timeout: Duration::from_secs(2),
+                timeout_min: Duration::from_secs(2),
                 timeout_max: Duration::from_secs(10),
                 retries_max: 3,
                 total_max: Duration::from_secs(600),
             };
-            let table = Table::new(Bounds { transfers_max, limits });
+            let bounds = Bounds {
+                transfers_max,
+                held: Arc::default(),
+                workers: 1,
+                single_port: false,
+                limits,
+            };
+            let table = Table::new(bounds);
             let now = Clock::System.instant();
             Room { table, now, reports: Vec::new(), asks: Vec::new() }
         }
@@ -837,6 +879,7 @@ mod tests {
                 let table = &room.table;
                 let count = table.slots.len();
                 prop_assert!(count <= 7);
+                prop_assert_eq!(table.bounds.held.load(Ordering::Relaxed), count);
                 prop_assert_eq!(table.by_transfer.len(), count);
                 prop_assert_eq!(table.wakes.len(), count);
                 prop_assert_eq!(table.by_host.values().sum::<usize>(), count);

@@ -1,0 +1,245 @@
+//! One worker: its sockets, its table, its questions to the service.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+
+use super::post::Post;
+use super::table::{ARTIFACT_PATIENCE, Arrival, Bounds, Origin, Table, Todo};
+use super::{Ports, TRANSFER_PORTS};
+use crate::clock::Clock;
+use crate::proto::tftp::packet::REQUEST_BYTES_MAX;
+use crate::servers::files::Files;
+use crate::servers::socket::tftp::batch::{Inbox, Received};
+use crate::service::serving::{Artifact, Refusal};
+
+/// For reports that are still under way when the server ends.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// One more byte than a request may have, so that a longer one is recognised.
+const BUFFER_BYTES: usize = REQUEST_BYTES_MAX + 1;
+
+/// Bytes that wait to be sent, before they are: eight of the largest windows.
+const WAITING_BYTES_MAX: usize = 1 << 20;
+
+/// What a task brings back.
+#[derive(Debug)]
+enum Done {
+    Answered(u64, Result<Artifact, Refusal>),
+    Reported,
+}
+
+pub struct Worker {
+    /// Its number among `workers`.
+    index: usize,
+    workers: usize,
+    single_port: bool,
+    ports: Ports,
+    table: Table,
+    files: Files,
+    clock: Clock,
+    tasks: JoinSet<Done>,
+    /// Questions and reports under way at once.
+    tasks_max: usize,
+    inbox: Inbox,
+    todo: Todo,
+    post: Post,
+}
+
+impl Worker {
+    pub(super) fn new(
+        (index, ports): (usize, Ports),
+        bounds: Bounds,
+        files: Files,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            index,
+            workers: bounds.workers,
+            single_port: bounds.single_port,
+            ports,
+            tasks_max: bounds.transfers_max.saturating_mul(2).max(16),
+            table: Table::new(bounds),
+            files,
+            clock,
+            tasks: JoinSet::new(),
+            inbox: Inbox::new(BUFFER_BYTES),
+            todo: Todo::default(),
+            post: Post::default(),
+        }
+    }
+
+    /// Serves until `shutdown` turns true (or its sender is gone), then tells every reader and
+    /// reports every transfer.
+    pub async fn serve(mut self, mut shutdown: watch::Receiver<bool>) {
+        let end = async { drop(shutdown.wait_for(|end| *end).await) };
+        tokio::pin!(end);
+        let alarm = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(alarm);
+        // When the alarm rings; it may ring too early, and is set anew then.
+        let mut rings: Option<Instant> = None;
+        let mut last = 0;
+        loop {
+            if let Some(at) = self.table.deadline()
+                && rings.is_none_or(|rings| at < rings)
+            {
+                rings = Some(at);
+                alarm.as_mut().reset(at.into());
+            }
+            tokio::select! {
+                () = &mut end => break,
+                port = self.ports.readable(last) => {
+                    last = port;
+                    self.drain(port);
+                }
+                Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => {
+                    self.on_done(done);
+                }
+                () = &mut alarm, if rings.is_some() => {
+                    rings = None;
+                    self.on_time().await;
+                }
+            }
+            while let Some(done) = self.tasks.try_join_next() {
+                self.on_done(done);
+                self.flush_if_much().await;
+            }
+            self.flush().await;
+        }
+        self.stop().await;
+    }
+
+    /// Takes what waits at this port, up to a batch.
+    fn drain(&mut self, port: usize) {
+        let count = match self.ports.ports[port].receive(&mut self.inbox) {
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+            // An error of one datagram is no reason to stop listening.
+            Err(error) => {
+                tracing::debug!(%error, "tftp receive");
+                return;
+            }
+        };
+        let now = self.clock.instant();
+        for index in 0..count {
+            self.on_datagram(port, index, now);
+        }
+        self.start_tasks();
+    }
+
+    fn on_datagram(&mut self, port: usize, index: usize, now: Instant) {
+        let Some((received, bytes)) = self.inbox.datagram(index) else { return };
+        let Received { from, asked, broadcast } = received;
+        let listening = self.ports.listening;
+        let before = self.todo.out.len();
+        let arrival = Arrival { port, from, asked };
+        let requests = port < listening && (!self.single_port || is_request(bytes));
+        let origin = if requests {
+            if broadcast && owner(from, self.workers) != self.index {
+                return;
+            }
+            let first = listening + port * TRANSFER_PORTS;
+            let ports =
+                if self.single_port { port..port + 1 } else { first..first + TRANSFER_PORTS };
+            self.table.on_request(bytes, (arrival, ports), now, &mut self.todo)
+        } else {
+            self.table.on_packet(bytes, arrival, now, &mut self.todo)
+        };
+        self.post.take(&self.todo.out, before, origin);
+    }
+
+    async fn on_time(&mut self) {
+        let now = self.clock.instant();
+        loop {
+            let before = self.todo.out.len();
+            let Some(origin) = self.table.on_time(now, &mut self.todo) else { break };
+            self.post.take(&self.todo.out, before, origin);
+            self.flush_if_much().await;
+        }
+        self.start_tasks();
+    }
+
+    fn on_done(&mut self, done: Result<Done, JoinError>) {
+        match done {
+            Ok(Done::Answered(id, answer)) => {
+                let now = self.clock.instant();
+                let before = self.todo.out.len();
+                if let Some(origin) = self.table.on_answer(id, answer, now, &mut self.todo) {
+                    self.posted(before, origin);
+                }
+            }
+            Ok(Done::Reported) => {}
+            // The transfer's own deadline answers its reader.
+            Err(error) => tracing::error!(%error, "a task of the TFTP server broke"),
+        }
+    }
+
+    fn posted(&mut self, before: usize, origin: Origin) {
+        self.post.take(&self.todo.out, before, origin);
+        self.start_tasks();
+    }
+
+    async fn flush_if_much(&mut self) {
+        if self.todo.out.bytes().len() >= WAITING_BYTES_MAX {
+            self.flush().await;
+        }
+    }
+
+    async fn flush(&mut self) {
+        self.post.send(self.todo.out.bytes(), &self.ports.ports).await;
+        self.todo.out.clear();
+    }
+
+    fn start_tasks(&mut self) {
+        for (id, ask) in self.todo.asks.drain(..) {
+            if self.tasks.len() >= self.tasks_max {
+                let why = "busy, ask again".to_owned();
+                self.tasks
+                    .spawn(async move { Done::Answered(id, Err(Refusal::Unavailable { why })) });
+                continue;
+            }
+            let question = self.files.artifact(ask);
+            self.tasks.spawn(async move {
+                let answer = tokio::time::timeout(ARTIFACT_PATIENCE, question).await;
+                let late =
+                    || Refusal::Unavailable { why: "no answer in time, ask again".to_owned() };
+                Done::Answered(id, answer.unwrap_or_else(|_| Err(late())))
+            });
+        }
+        for report in self.todo.reports.drain(..) {
+            let report = self.files.transferred(report);
+            self.tasks.spawn(async move {
+                report.await;
+                Done::Reported
+            });
+        }
+    }
+
+    /// Tells every reader, reports every transfer, and waits for the reports within bounds.
+    async fn stop(mut self) {
+        loop {
+            let before = self.todo.out.len();
+            let Some(origin) = self.table.stop_one(&mut self.todo) else { break };
+            self.posted(before, origin);
+        }
+        self.flush().await;
+        let farewell = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+            tracing::warn!(
+                "transfers ended with the TFTP server and could not be reported in time"
+            );
+        }
+    }
+}
+
+/// RRQ or WRQ (RFC 1350 section 5).
+fn is_request(bytes: &[u8]) -> bool {
+    matches!(bytes, [0, 1 | 2, ..])
+}
+
+/// The worker that answers a broadcast of this peer: each of them has a copy.
+fn owner(from: SocketAddr, workers: usize) -> usize {
+    usize::from(from.port()) % workers
+}
