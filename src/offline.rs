@@ -11,7 +11,13 @@ use crate::files;
 /// `greenlight check`.
 pub fn check(config: &Path, check: &Check) -> ExitCode {
     let (complaints, remarks) = match files::load(config) {
-        Ok(loaded) => (Vec::new(), loaded.remarks),
+        Ok(mut loaded) => {
+            let remarks = std::mem::take(&mut loaded.remarks);
+            // The process ends here: freeing a plan of 100,000 devices first takes a tenth of the
+            // time.
+            std::mem::forget(loaded);
+            (Vec::new(), remarks)
+        }
         Err(complaints) => (complaints, Vec::new()),
     };
     match check.format {

@@ -14,7 +14,8 @@ pub mod schema;
 #[derive(Debug, Clone, PartialEq, Parser)]
 #[command(name = "greenlight", version, disable_help_subcommand = true)]
 pub struct Arguments {
-    /// The configuration [default: configs/greenlight.yaml, else /etc/greenlight/greenlight.yaml].
+    /// The configuration [default: configs/greenlight.yaml, else
+    /// /etc/greenlight/configs/greenlight.yaml].
     #[arg(long, global = true, value_name = "FILE", env = "GREENLIGHT_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -141,8 +142,9 @@ impl Arguments {
         match &self.config {
             Some(path) => path.clone(),
             None => {
+                // Where `greenlight init .` and `greenlight init /etc/greenlight` write it.
                 let here = PathBuf::from("configs/greenlight.yaml");
-                let system = PathBuf::from("/etc/greenlight/greenlight.yaml");
+                let system = PathBuf::from("/etc/greenlight/configs/greenlight.yaml");
                 if exists(&here) { here } else { system }
             }
         }
@@ -185,6 +187,7 @@ mod tests {
     fn the_configuration_here_comes_before_that_of_the_system() {
         let arguments = Arguments { config: None, command: Command::Serve };
         assert_eq!(arguments.config(|_| true), Path::new("configs/greenlight.yaml"));
-        assert_eq!(arguments.config(|_| false), Path::new("/etc/greenlight/greenlight.yaml"));
+        let system = Path::new("/etc/greenlight/configs/greenlight.yaml");
+        assert_eq!(arguments.config(|_| false), system);
     }
 }
