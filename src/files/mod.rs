@@ -227,6 +227,23 @@ devices:
         }
     }
 
+    #[cfg(feature = "tera")]
+    #[test]
+    fn a_tera_template_that_does_not_end_is_a_complaint_and_holds_nobody_up() {
+        let loops = "{% for a in range(end=99999) %}{% for b in range(end=99999) %}\
+             {%- if b < 0 %}x{% endif -%}{% endfor %}{% endfor %}";
+        let directory = written(&[
+            ("greenlight.yaml", "tftp: {}\n"),
+            ("inventory.yaml", &INVENTORY.replace("a.j2", "a.tera")),
+            ("templates/a.tera", loops),
+        ]);
+        let told = told(&directory);
+        assert!(
+            told.contains("a.tera: the template does not end (tried for device `a-1`"),
+            "{told}"
+        );
+    }
+
     #[test]
     fn what_cannot_be_read_is_told_by_its_name() {
         let directory = written(&[]);
