@@ -3,7 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
-use std::path::Path;
 use std::time::Duration;
 
 use greenlight::entropy::Entropy;
@@ -57,6 +56,16 @@ impl Site {
         let mut buffer = [0; 2048];
         let (length, _) = socket.recv_from(&mut buffer).unwrap();
         buffer[..length].to_vec()
+    }
+
+    /// Runs a command against this server, with its files.
+    fn ask(&self, command: &[&str]) -> std::process::Output {
+        std::process::Command::new(env!("CARGO_BIN_EXE_greenlight"))
+            .args(command)
+            .arg("--config")
+            .arg(self.folder.path().join("greenlight.yaml"))
+            .output()
+            .unwrap()
     }
 
     fn get(&self, from: u8, request: &str) -> String {
@@ -142,14 +151,8 @@ fn no_secret_reaches_the_store_the_log_or_the_answers_about_a_run() {
     let site = site();
     assert!(String::from_utf8_lossy(&site.read(101, "network-confg")).contains("correct horse"));
     std::thread::sleep(Duration::from_millis(500));
-    let config = site.folder.path().join("greenlight.yaml");
     let ask = |command: &[&str]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_greenlight"))
-            .args(command)
-            .arg("--config")
-            .arg(&config)
-            .output()
-            .unwrap();
+        let output = site.ask(command);
         assert!(output.status.success(), "{output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
@@ -177,13 +180,59 @@ fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
 #[test]
 fn a_second_server_on_the_same_files_is_refused_and_the_first_goes_on() {
     let site = site();
-    let second = std::process::Command::new(env!("CARGO_BIN_EXE_greenlight"))
-        .args(["serve", "--config"])
-        .arg(Path::new(site.folder.path()).join("greenlight.yaml"))
-        .output()
-        .unwrap();
+    let second = site.ask(&["serve"]);
     assert!(!second.status.success());
     let told = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(told.contains("another server answers"), "{told}");
     assert_eq!(site.read(101, "network-confg")[..4], DATA_1);
+}
+
+#[test]
+fn a_person_watches_ends_and_begins_runs_and_is_told_what_cannot_be() {
+    use std::io::BufRead;
+    let site = site();
+    let mut watching = std::process::Command::new(env!("CARGO_BIN_EXE_greenlight"))
+        .args(["watch", "--json", "--config"])
+        .arg(site.folder.path().join("greenlight.yaml"))
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (lines, heard) = std::sync::mpsc::channel();
+    let output = std::io::BufReader::new(watching.stdout.take().unwrap());
+    std::thread::spawn(move || {
+        for line in output.lines().map_while(Result::ok) {
+            let _ = lines.send(line);
+        }
+    });
+    let phase = || {
+        let status = site.ask(&["status", "--json"]).stdout;
+        let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
+        let devices = status["devices"].as_array().unwrap().clone();
+        let own = devices.into_iter().find(|device| device["device"] == "acc-1").unwrap();
+        own["phase"].as_str().unwrap().to_owned()
+    };
+    // The watcher may connect a moment later than it starts: what it hears is a request of ours.
+    let mut line = None;
+    for _ in 0..50 {
+        assert_eq!(site.read(101, "network-confg")[..4], DATA_1);
+        line = heard.recv_timeout(Duration::from_millis(200)).ok();
+        if line.is_some() {
+            break;
+        }
+    }
+    let event: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+    assert_eq!(event["device"], "acc-1");
+    let told = |output: std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(site.ask(&["cancel", "acc-1"]).status.success());
+    assert_eq!(phase(), "cancelled");
+    let again = site.ask(&["cancel", "acc-1"]);
+    assert!(!again.status.success());
+    assert!(told(again).contains("has no open run"));
+    assert!(site.ask(&["rerun", "acc-1"]).status.success());
+    assert_eq!(phase(), "connecting");
+    let unknown = site.ask(&["rerun", "nobody"]);
+    assert!(!unknown.status.success());
+    assert!(told(unknown).contains("no device is called nobody"));
+    watching.kill().unwrap();
+    watching.wait().unwrap();
 }
