@@ -1,7 +1,7 @@
 //! The whole: the only place that knows every part. It puts them together, starts them and ends
 //! them; it decides nothing.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -218,9 +218,14 @@ impl Sockets {
 }
 
 async fn kept(memory: &Memory) -> Result<Kept, Refused> {
+    let resting = memory.ask(Query::Quarantined).await?;
+    let version_4 = |(address, until)| match address {
+        IpAddr::V4(address) => Some((address, until)),
+        IpAddr::V6(_) => None,
+    };
     Ok(Kept {
         leases: memory.ask(Query::Leases).await?,
-        quarantined: memory.ask(Query::Quarantined).await?,
+        quarantined: resting.into_iter().filter_map(version_4).collect(),
     })
 }
 

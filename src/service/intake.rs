@@ -1,7 +1,7 @@
 //! Where a packet becomes a device: the clues of one asker are joined to the plan, and what was
 //! heard becomes an event of the device's run.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub struct Clues {
     pub mac: Option<Mac>,
     pub position: Option<Position>,
     /// The address it asks from.
-    pub address: Option<Ipv4Addr>,
+    pub address: Option<IpAddr>,
     /// The platform that its request looks like, by id.
     pub platform: Option<String>,
 }
@@ -88,7 +88,7 @@ pub struct Intake {
     clock: Clock,
     report: Report,
     /// Which device holds which address. A hint that is rebuilt from the leases at every start.
-    addresses: Arc<DashMap<Ipv4Addr, Holding>>,
+    addresses: Arc<DashMap<IpAddr, Holding>>,
     strangers: Cache<String, ()>,
 }
 
@@ -98,7 +98,7 @@ impl Intake {
         let addresses = DashMap::new();
         for lease in leases {
             if let Some(holding) = Holding::of(lease) {
-                addresses.insert(lease.address, holding);
+                addresses.insert(IpAddr::V4(lease.address), holding);
             }
         }
         let strangers =
@@ -144,13 +144,16 @@ impl Intake {
     }
 
     /// The device that holds this address: by lease, or by reservation while nobody leases it.
-    pub fn holder(&self, address: Ipv4Addr) -> Option<Arc<Device>> {
+    pub fn holder(&self, address: IpAddr) -> Option<Arc<Device>> {
         let plan = self.plan.get();
         let now = self.clock.now();
         let leased = self.addresses.get(&address).map(|holding| holding.clone());
         match leased.filter(|holding| holding.until > now) {
             Some(holding) => plan.inventory.device(&holding.device).cloned(),
-            None => plan.inventory.with_address(address).cloned(),
+            None => match address {
+                IpAddr::V4(address) => plan.inventory.with_address(address).cloned(),
+                IpAddr::V6(_) => None,
+            },
         }
     }
 
@@ -165,7 +168,7 @@ impl Intake {
     /// Stores a lease, and with it, in the same commit, the step of the device's run.
     /// The receipt releases the reply.
     pub async fn lease_bound(&self, lease: Lease) -> Result<Committed, Refused> {
-        let address = lease.address;
+        let address = IpAddr::V4(lease.address);
         let device = lease.device.clone();
         let holding = Holding::of(&lease);
         let plan = self.plan.get();
@@ -193,7 +196,7 @@ impl Intake {
     /// RELEASE, or DECLINE with the time until which the address must rest.
     pub async fn lease_ended(
         &self,
-        address: Ipv4Addr,
+        address: IpAddr,
         quarantined_until: Option<Timestamp>,
     ) -> Result<Committed, Refused> {
         let input = Input::changes(vec![Change::LeaseEnded { address, quarantined_until }]);

@@ -2,7 +2,8 @@
 //! `store/` holds the other end of the channel.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -19,21 +20,22 @@ pub enum Change {
     /// A run that begins. Refused as [`Refused::AlreadyOpen`] if the device has an open run, or one
     /// that last heard of it less than `window` ago (unless `forced` by a person).
     RunOpened {
-        run: Box<Run>,
+        run: Arc<Run>,
         window_micros: i64,
         forced: bool,
     },
     /// A run that moved from revision `from_rev`. Refused as [`Refused::Stale`] otherwise.
     RunMoved {
-        run: Box<Run>,
+        run: Arc<Run>,
         from_rev: u64,
     },
     Journal(JournalLine),
     Lease(Lease),
+    Lease6(Lease6),
     /// The address is free again (RELEASE, expiry) or must not be used until the time given
     /// (DECLINE).
     LeaseEnded {
-        address: Ipv4Addr,
+        address: IpAddr,
         quarantined_until: Option<Timestamp>,
     },
     /// Replaces the timer of this run and name; `None` removes it.
@@ -105,6 +107,23 @@ pub struct Lease {
     pub expires: Timestamp,
 }
 
+/// One DHCPv6 binding of a non-temporary address (RFC 8415 section 4.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease6 {
+    pub address: Ipv6Addr,
+    /// The client's DUID (RFC 8415 section 11), as lower-case hex.
+    pub duid: String,
+    /// The client's number for its interface (RFC 8415 section 12).
+    pub iaid: u32,
+    /// Where the client or a relay told it: link-layer DUIDs, option 79 (RFC 6939).
+    pub mac: Option<Mac>,
+    /// The device it belongs to, once known.
+    pub device: Option<String>,
+    pub granted: Timestamp,
+    /// End of the valid lifetime.
+    pub expires: Timestamp,
+}
+
 #[derive(Debug, Clone)]
 pub struct NewDelivery {
     /// `slack`, `slack-webhook`, `hook:NAME`.
@@ -172,7 +191,7 @@ pub struct Stranger {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
     /// The device's run that stands in the way.
-    AlreadyOpen { run: Box<Run> },
+    AlreadyOpen { run: Arc<Run> },
     /// Somebody else moved the run first.
     Stale { run: String },
     /// The disk or the database would not take it.
@@ -212,7 +231,8 @@ pub enum Query {
         reply: Reply<Vec<(i64, JournalLine)>>,
     },
     Leases(Reply<Vec<Lease>>),
-    Quarantined(Reply<BTreeMap<Ipv4Addr, Timestamp>>),
+    Leases6(Reply<Vec<Lease6>>),
+    Quarantined(Reply<BTreeMap<IpAddr, Timestamp>>),
     Timers(Reply<Vec<(String, String, Timestamp)>>),
     /// The oldest rows that may go now: the lowest open row of each subject, due at `now`.
     OutboxDue {

@@ -27,7 +27,7 @@ pub struct DeviceStatus {
     pub phase: String,
     /// The open fault's code, such as `G12`.
     pub fault: Option<String>,
-    pub address: Option<std::net::Ipv4Addr>,
+    pub address: Option<std::net::IpAddr>,
     pub repeats: u32,
     /// Checks proven, and checks planned.
     pub proven: usize,
@@ -88,7 +88,7 @@ impl Operations {
                     platform: device.platform.clone(),
                     phase: "planned".into(),
                     fault: None,
-                    address: device.address,
+                    address: device.address.map(std::net::IpAddr::V4),
                     repeats: 0,
                     proven: 0,
                     planned: 0,

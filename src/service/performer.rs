@@ -1,6 +1,6 @@
 //! Performs what a step asked for, after it is stored, and brings back what came of it as an event.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -23,7 +23,7 @@ pub struct VisitOrder {
     pub run: String,
     pub device: String,
     pub attempt: u64,
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     pub save: bool,
     pub pinned_host_key: Option<String>,
     pub first_visit: Option<Timestamp>,
@@ -74,7 +74,7 @@ impl Performer {
         }
         let purpose = if visit.save { Purpose::SaveAndObserve } else { Purpose::Observe };
         Ok(Order {
-            target: SocketAddr::new(IpAddr::V4(visit.address), device.ssh_port),
+            target: SocketAddr::new(visit.address, device.ssh_port),
             platform: Arc::clone(platform),
             credentials,
             pinned_host_key: visit.pinned_host_key.clone(),

@@ -1,6 +1,6 @@
 //! Which bytes an asker of TFTP or HTTP gets: its own, whatever generic name it asked.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use moka::sync::Cache;
@@ -131,13 +131,10 @@ impl Serving {
                 return Err(unavailable("the configuration is not ready"));
             }
         };
-        let IpAddr::V4(address) = ask.peer.ip() else {
-            return Err(not_found("devices are served over IPv4"));
-        };
         let event = Event::FileAsked {
             transport: ask.transport.to_owned(),
             name: ask.name.clone(),
-            address,
+            address: ask.peer.ip(),
         };
         let input = Input::event(&device.name, event, Opening::AfterWindow);
         match self.runs.stored(input).await {
@@ -153,7 +150,7 @@ impl Serving {
     /// that contradicts the address is a conflict.
     fn asker(&self, ask: &Ask) -> Result<Arc<Device>, Refusal> {
         let nobody = || not_found("no device is known at this address");
-        let IpAddr::V4(address) = ask.peer.ip() else { return Err(nobody()) };
+        let address = ask.peer.ip();
         let claim = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
         let claimed = match self.intake.identify(&claim) {
             Identity::Device(device) => Some(device),

@@ -69,6 +69,10 @@ async fn answer(connection: &mut SqliteConnection, query: Query) {
                 rows::lease,
             );
         }
+        Query::Leases6(reply) => {
+            let found = sqlx::query("SELECT * FROM leases6").fetch_all(connection).await;
+            send(reply, found, rows::lease6);
+        }
         Query::Quarantined(reply) => {
             let found = sqlx::query("SELECT * FROM quarantine").fetch_all(connection).await;
             send_as(reply, found, |row| {
@@ -132,6 +136,7 @@ async fn outward(connection: &mut SqliteConnection, query: Query) {
         | Query::Journal { .. }
         | Query::JournalAfter { .. }
         | Query::Leases(_)
+        | Query::Leases6(_)
         | Query::Quarantined(_)
         | Query::Timers(_) => unreachable!("answered above"),
     }

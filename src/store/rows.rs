@@ -5,7 +5,9 @@ use sqlx::{Error, Row};
 
 use crate::clock::Timestamp;
 use crate::domain::run::Run;
-use crate::service::memory::{Delivery, DeliveryState, JournalLine, Lease, ServedFile, Stranger};
+use crate::service::memory::{
+    Delivery, DeliveryState, JournalLine, Lease, Lease6, ServedFile, Stranger,
+};
 
 fn broken(column: &str, why: impl std::fmt::Display) -> Error {
     Error::Decode(format!("column {column}: {why}").into())
@@ -48,6 +50,19 @@ pub fn lease(row: &SqliteRow) -> Result<Lease, Error> {
         client_id: row.try_get("client_id")?,
         device: row.try_get("device")?,
         relay_information: row.try_get("relay_information")?,
+        granted: moment(row, "granted")?,
+        expires: moment(row, "expires")?,
+    })
+}
+
+pub fn lease6(row: &SqliteRow) -> Result<Lease6, Error> {
+    let mac = row.try_get::<Option<String>, _>("mac")?;
+    Ok(Lease6 {
+        address: parsed(row, "address")?,
+        duid: row.try_get("duid")?,
+        iaid: u32::try_from(count(row, "iaid")?).map_err(|why| broken("iaid", why))?,
+        mac: mac.map(|mac| mac.parse()).transpose().map_err(|why| broken("mac", why))?,
+        device: row.try_get("device")?,
         granted: moment(row, "granted")?,
         expires: moment(row, "expires")?,
     })

@@ -2,7 +2,13 @@
 
 use sqlx::{Connection, SqliteConnection};
 
-const STEPS: [&[&str]; 1] = [&[
+const STEPS: [&[&str]; 2] = [FIRST, LEASES_6];
+
+const LEASES_6: &[&str] = &["CREATE TABLE leases6 (
+        address TEXT PRIMARY KEY, duid TEXT NOT NULL, iaid BIGINT NOT NULL, mac TEXT, device TEXT,
+        granted BIGINT NOT NULL, expires BIGINT NOT NULL)"];
+
+const FIRST: &[&str] = &[
     // Runs. `body` is the run as JSON; the columns beside it are what constraints and questions
     // need.
     "CREATE TABLE runs (
@@ -40,7 +46,7 @@ const STEPS: [&[&str]; 1] = [&[
     "CREATE TABLE strangers (
         key TEXT PRIMARY KEY, description TEXT NOT NULL, first BIGINT NOT NULL,
         last BIGINT NOT NULL, count BIGINT NOT NULL)",
-]];
+];
 
 /// Brings the tables to the newest step, each step in one transaction.
 pub async fn make(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {

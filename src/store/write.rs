@@ -1,6 +1,9 @@
 //! The writer: what is waiting becomes one transaction, and each commit gets its receipt after the
 //! flush.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteQueryResult;
 use tokio::sync::mpsc;
@@ -8,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::domain::run::Run;
 use crate::receipt::Committed;
 use crate::service::memory::{
-    Change, Commit, JournalLine, Lease, NewDelivery, Refused, ServedFile,
+    Change, Commit, JournalLine, Lease, Lease6, NewDelivery, Refused, ServedFile,
 };
 use crate::store::forget::forget;
 use crate::store::{rows, unavailable};
@@ -87,12 +90,14 @@ async fn apply(connection: &mut SqliteConnection, change: &Change) -> Result<Out
         Change::RunMoved { run, from_rev } => return move_run(connection, run, *from_rev).await,
         Change::Journal(line) => journal(connection, line).await?,
         Change::Lease(lease) => grant(connection, lease).await?,
+        Change::Lease6(lease) => grant6(connection, lease).await?,
         Change::LeaseEnded { address, quarantined_until } => {
+            let delete = match address {
+                IpAddr::V4(_) => "DELETE FROM leases WHERE address = $1",
+                IpAddr::V6(_) => "DELETE FROM leases6 WHERE address = $1",
+            };
             let address = address.to_string();
-            sqlx::query("DELETE FROM leases WHERE address = $1")
-                .bind(&address)
-                .execute(&mut *connection)
-                .await?;
+            sqlx::query(delete).bind(&address).execute(&mut *connection).await?;
             let Some(until) = quarantined_until else { return Ok(Ok(())) };
             sqlx::query(
                 "INSERT INTO quarantine (address, until) VALUES ($1, $2)
@@ -179,6 +184,7 @@ async fn outward(connection: &mut SqliteConnection, change: &Change) -> Result<(
         | Change::RunMoved { .. }
         | Change::Journal(_)
         | Change::Lease(_)
+        | Change::Lease6(_)
         | Change::LeaseEnded { .. }
         | Change::Timer { .. }
         | Change::Served(_)
@@ -231,7 +237,7 @@ async fn open_run(
     .bind(&run.device)
     .fetch_one(&mut *connection)
     .await?;
-    Ok(Err(Refused::AlreadyOpen { run: Box::new(rows::run(&standing)?) }))
+    Ok(Err(Refused::AlreadyOpen { run: Arc::new(rows::run(&standing)?) }))
 }
 
 async fn move_run(
@@ -293,6 +299,27 @@ async fn grant(
     .bind(&lease.client_id)
     .bind(&lease.device)
     .bind(&lease.relay_information)
+    .bind(lease.granted.micros())
+    .bind(lease.expires.micros())
+    .execute(connection)
+    .await
+}
+
+async fn grant6(
+    connection: &mut SqliteConnection,
+    lease: &Lease6,
+) -> Result<SqliteQueryResult, sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO leases6 (address, duid, iaid, mac, device, granted, expires)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (address) DO UPDATE SET
+         duid = excluded.duid, iaid = excluded.iaid, mac = excluded.mac, device = excluded.device,
+         granted = excluded.granted, expires = excluded.expires",
+    )
+    .bind(lease.address.to_string())
+    .bind(&lease.duid)
+    .bind(i64::from(lease.iaid))
+    .bind(lease.mac.map(|mac| mac.to_string()))
+    .bind(&lease.device)
     .bind(lease.granted.micros())
     .bind(lease.expires.micros())
     .execute(connection)

@@ -164,7 +164,7 @@ pub fn asked(device: &str) -> Input {
     let event = Event::FileAsked {
         transport: "tftp".into(),
         name: "network-confg".into(),
-        address: Ipv4Addr::new(127, 7, 0, 1),
+        address: std::net::IpAddr::from([127, 7, 0, 1]),
     };
     Input::event(device, event, Opening::AfterWindow)
 }

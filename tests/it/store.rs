@@ -56,7 +56,11 @@ fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
 }
 
 fn opened(run: &Run) -> Change {
-    Change::RunOpened { run: Box::new(run.clone()), window_micros: 600_000_000, forced: false }
+    Change::RunOpened {
+        run: std::sync::Arc::new(run.clone()),
+        window_micros: 600_000_000,
+        forced: false,
+    }
 }
 
 async fn fresh() -> (tempfile::TempDir, Memory) {
@@ -72,12 +76,12 @@ async fn a_device_has_one_open_run_and_none_within_the_window() {
     memory.commit(vec![opened(&first)]).await.unwrap();
     let second = a_run("01B", "sw1", at(1001));
     let refused = memory.commit(vec![opened(&second)]).await.unwrap_err();
-    assert_eq!(refused, Refused::AlreadyOpen { run: Box::new(first.clone()) });
+    assert_eq!(refused, Refused::AlreadyOpen { run: std::sync::Arc::new(first.clone()) });
     // The other device is not held up.
     memory.commit(vec![opened(&a_run("01C", "sw2", at(1001)))]).await.unwrap();
     // Ended, and still within ten minutes.
     let ended = run::step(&first, &Event::Cancel { by: "unix:0".into() }, at(1100)).run;
-    let moved = Change::RunMoved { run: Box::new(ended), from_rev: first.rev };
+    let moved = Change::RunMoved { run: std::sync::Arc::new(ended), from_rev: first.rev };
     memory.commit(vec![moved]).await.unwrap();
     let third = a_run("01D", "sw1", at(1600));
     let refused = memory.commit(vec![opened(&third)]).await.unwrap_err();
@@ -102,7 +106,7 @@ async fn a_refused_commit_leaves_nothing_behind_and_holds_up_nobody() {
             text: "text".into(),
         })
     };
-    let stale = Change::RunMoved { run: Box::new(run.clone()), from_rev: 99 };
+    let stale = Change::RunMoved { run: std::sync::Arc::new(run.clone()), from_rev: 99 };
     let (bad, good) =
         tokio::join!(memory.commit(vec![line(1), stale]), memory.commit(vec![line(2)]),);
     assert_eq!(bad.unwrap_err(), Refused::Stale { run: "01A".into() });
@@ -244,7 +248,7 @@ async fn what_is_old_is_let_go_of_and_what_is_open_or_newest_stays() {
     memory
         .commit(vec![
             opened(&old),
-            Change::RunMoved { run: Box::new(ended), from_rev: old.rev },
+            Change::RunMoved { run: std::sync::Arc::new(ended), from_rev: old.rev },
             line("01A", "sw1", at(1000)),
             opened(&a_run("01B", "sw2", at(1000))),
             line("01B", "sw2", at(1000)),

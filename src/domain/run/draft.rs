@@ -1,7 +1,7 @@
 //! A step being made: the run as it will be, what to write down and what follows. The moves that
 //! several phases share live here; which phase makes which move stands in `phases`.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -115,12 +115,12 @@ impl Draft {
         self.run.phase = phase;
     }
 
-    pub fn address(&mut self, address: Ipv4Addr) {
+    pub fn address(&mut self, address: IpAddr) {
         self.heard();
         self.moved_to(address);
     }
 
-    pub fn moved_to(&mut self, address: Ipv4Addr) {
+    pub fn moved_to(&mut self, address: IpAddr) {
         if self.run.address != Some(address) {
             self.note("address", format!("has {address}"));
             self.run.address = Some(address);
@@ -128,7 +128,7 @@ impl Draft {
     }
 
     /// A lease while nothing later has begun.
-    pub fn addressed(&mut self, address: Ipv4Addr) {
+    pub fn addressed(&mut self, address: IpAddr) {
         self.begin();
         self.address(address);
         let fetch_by = self.now.plus(self.run.timing.file_patience);
@@ -140,7 +140,7 @@ impl Draft {
     }
 
     /// It reads its file, for the first time or anew.
-    pub fn fetching(&mut self, transport: &str, name: &str, address: Ipv4Addr) {
+    pub fn fetching(&mut self, transport: &str, name: &str, address: IpAddr) {
         self.begin();
         self.address(address);
         self.reach(Milestone::Addressed);

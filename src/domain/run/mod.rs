@@ -4,7 +4,7 @@
 //! and effects out. No socket, store or clock is here, and no words: those are `domain/notice`.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ pub struct Run {
     /// Who asked for this run, if a person did.
     pub actor: Option<String>,
     /// The address the device was last given or seen at.
-    pub address: Option<Ipv4Addr>,
+    pub address: Option<IpAddr>,
     /// Requests beyond the first of their kind, joined instead of opening a run of their own.
     pub repeats: u32,
     /// Completed transfers of its configuration, aborted ones.
@@ -149,11 +149,11 @@ pub enum Event {
     /// A DHCP exchange began (DISCOVER, or REQUEST without lease).
     Asked,
     /// A lease was granted or renewed.
-    LeaseBound { address: Ipv4Addr },
+    LeaseBound { address: IpAddr },
     /// Our DHCP side cannot serve it.
     LeaseImpossible { why: String },
     /// It asked for a file and is being served its configuration.
-    FileAsked { transport: String, name: String, address: Ipv4Addr },
+    FileAsked { transport: String, name: String, address: IpAddr },
     /// It asked for a file that its platform does not know.
     StrangeFileAsked { name: String },
     /// A transfer of its configuration ended.
@@ -211,7 +211,7 @@ pub enum Effect {
     /// Visit the device; the answer carries this attempt.
     Visit {
         attempt: u64,
-        address: Ipv4Addr,
+        address: IpAddr,
         save: bool,
     },
     /// Tell people. The words are made of the run and this.

@@ -1,13 +1,13 @@
 //! Moves that several phases make on the same event, and those that a person asks for.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
 use crate::domain::run::{Milestone, Phase, Timer};
 
-pub(super) fn again_addressed(d: &mut Draft, address: Ipv4Addr) {
+pub(super) fn again_addressed(d: &mut Draft, address: IpAddr) {
     if d.run.address == Some(address) {
         d.repeat("took its address");
     } else {

@@ -28,7 +28,7 @@ pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run 
         phase: Phase::Expected { ask_by: now.plus(timing.file_patience) },
         timing,
         actor: None,
-        address: device.address,
+        address: device.address.map(std::net::IpAddr::V4),
         repeats: 0,
         transfers: Transfers::default(),
         served_sha256: None,

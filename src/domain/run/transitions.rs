@@ -37,7 +37,7 @@ pub fn example(phase: Phase) -> Run {
             hooks_optional: Vec::new(),
         },
         actor: None,
-        address: Some(std::net::Ipv4Addr::new(10, 0, 0, 17)),
+        address: Some(std::net::IpAddr::from([10, 0, 0, 17])),
         repeats: 0,
         transfers: Transfers::default(),
         served_sha256: None,
@@ -95,7 +95,7 @@ pub fn phases() -> Vec<Phase> {
 
 /// One example of every event, with the words of the page.
 pub fn events() -> Vec<(&'static str, Event)> {
-    let address = std::net::Ipv4Addr::new(10, 0, 0, 17);
+    let address = std::net::IpAddr::from([10, 0, 0, 17]);
     let ended = |complete| Event::TransferEnded {
         complete,
         bytes: 382,

@@ -128,9 +128,9 @@ impl Driver {
             Outcome::End(ended) => {
                 let intake = self.parts.intake.clone();
                 self.acks.spawn(async move {
-                    let stored = intake.lease_ended(ended.address, ended.quarantined_until).await;
+                    let address = ended.address.into();
+                    let stored = intake.lease_ended(address, ended.quarantined_until).await;
                     if let Err(error) = stored {
-                        let address = ended.address;
                         tracing::warn!(%error, %address, "the end of a lease is not stored");
                     }
                     drop(seat);

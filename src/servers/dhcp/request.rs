@@ -1,7 +1,7 @@
 //! From one datagram to what has to be done about it, up to the point where somebody must wait.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use crate::address::Mac;
@@ -180,7 +180,7 @@ fn clues_of(request: &Request, recognised: Option<&Recognised>, kept: Option<&st
         mac: Some(request.mac),
         position: position.map(|(circuit_id, remote_id)| Position { circuit_id, remote_id }),
         // What a client believes about its address counts only where our lease says the same.
-        address: kept.and(held(request.ask)),
+        address: kept.and(held(request.ask)).map(IpAddr::V4),
         platform: recognised.map(|found| found.platform.id.clone()),
     }
 }
@@ -308,8 +308,11 @@ mod tests {
         let clues = |kept| clues_of(&understood(&renewing), None, kept);
         let position = Position { circuit_id: "Gi1".into(), remote_id: None };
         let placed = clues(Some("0103476931"));
-        assert_eq!((placed.position, placed.address), (Some(position), Some(held)));
-        assert_eq!((clues(Some("")).position, clues(Some("")).address), (None, Some(held)));
+        assert_eq!((placed.position, placed.address), (Some(position), Some(IpAddr::V4(held))));
+        assert_eq!(
+            (clues(Some("")).position, clues(Some("")).address),
+            (None, Some(IpAddr::V4(held)))
+        );
         assert_eq!((clues(None).position, clues(None).address), (None, None));
     }
 

@@ -124,6 +124,7 @@ impl Sheet {
                 | Change::RunMoved { .. }
                 | Change::Journal(_)
                 | Change::Lease(_)
+                | Change::Lease6(_)
                 | Change::LeaseEnded { .. }
                 | Change::Timer { .. }
                 | Change::Served(_)
@@ -193,6 +194,7 @@ impl Sheet {
             | Query::Journal { .. }
             | Query::JournalAfter { .. }
             | Query::Leases(_)
+            | Query::Leases6(_)
             | Query::Quarantined(_)
             | Query::Timers(_)
             | Query::Served { .. }

@@ -325,7 +325,7 @@ impl Runner {
                     }
                     return;
                 }
-                Err(Refused::AlreadyOpen { run }) => self.learn(*run),
+                Err(Refused::AlreadyOpen { run }) => self.learn(run.as_ref().clone()),
                 Err(Refused::Stale { run }) => self.reload(&run).await,
                 Err(Refused::Unavailable { why }) => {
                     self.put_off(group, &why);

@@ -171,9 +171,9 @@ impl Runner {
         }
         staged.changes.push(match before {
             Before::Opened { window, forced } => {
-                Change::RunOpened { run: Box::new(run.clone()), window_micros: window, forced }
+                Change::RunOpened { run: Arc::new(run.clone()), window_micros: window, forced }
             }
-            Before::Moved(from_rev) => Change::RunMoved { run: Box::new(run.clone()), from_rev },
+            Before::Moved(from_rev) => Change::RunMoved { run: Arc::new(run.clone()), from_rev },
         });
         let shared = Arc::new(run.clone());
         let mut notes = Some(notes);
