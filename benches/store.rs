@@ -74,8 +74,8 @@ async fn measure(what: &str, memory: &Memory, chains: Vec<Commits>, tasks: usize
         shares[at % tasks].push(chain);
     }
     let (began, cpu) = (Clock::System.instant(), cpu());
-    let working: Vec<_> = shares.into_iter().map(|share| tokio::spawn(work(memory.clone(), share)));
-    let working: Vec<_> = working.into_iter().collect();
+    let working = shares.into_iter().map(|share| tokio::spawn(work(memory.clone(), share)));
+    let working: Vec<_> = working.collect();
     for task in working {
         task.await.expect("a task ends").expect("the store takes everything");
     }
@@ -132,7 +132,7 @@ fn chains(count: usize) -> Vec<Commits> {
 fn transfer(number: usize) -> Commits {
     let name = format!("sw-{number:06}");
     let id = format!("01JXYZ{:020}", number * 7919 % 1_000_003);
-    let at = |second| Timestamp::from_seconds(1_700_000_000 + second);
+    let at = |second: i64| Timestamp::from_seconds(1_700_000_000 + second);
     let opened = run::open(id.clone(), &device(&name), timing(), at(0));
     let asked = run::step(&opened, &Event::Asked, at(0)).run;
     let cancelled = run::step(&asked, &Event::Cancel { by: "unix:0".into() }, at(2)).run;
@@ -147,8 +147,7 @@ fn transfer(number: usize) -> Commits {
             text: text.into(),
         })
     };
-    let timer =
-        |name: &str, at| Change::Timer { run: id.clone(), name: name.into(), at };
+    let timer = |name: &str, at| Change::Timer { run: id.clone(), name: name.into(), at };
     let served = ServedFile {
         run: Some(id.clone()),
         device: name.clone(),

@@ -18,7 +18,7 @@ use crate::store::keeper::{BACKLOG_BYTES, BACKLOG_BYTES_MAX, Keeper};
 use crate::store::write;
 
 /// Entries in one slice: some 5 ms.
-const SLICE: usize = 1000;
+pub const SLICE: usize = 1000;
 
 /// Pages of 4 KiB in the write-ahead log (8 MiB) from which on they are copied to their places:
 /// few enough that copying takes some milliseconds, many enough that a page which changes often is
@@ -71,9 +71,9 @@ impl Keeper {
         }
         self.questions.wait_for_snapshots();
         let stepped = self.flushing(false).and_then(|()| {
-            let Self { backlog, connection, applied, .. } = self;
+            let Self { backlog, connection, applied, slice_entries, .. } = self;
             let sweep = backlog.sweeps.front().expect("a sweep is under way");
-            step(connection, sweep, *applied)
+            step(connection, sweep, *applied, *slice_entries)
         });
         match stepped {
             Ok(Step::Written { written, applied }) => {
@@ -138,9 +138,14 @@ impl Keeper {
     }
 }
 
-fn step(connection: &mut Connection, sweep: &Sweep, applied: u64) -> rusqlite::Result<Step> {
+fn step(
+    connection: &mut Connection,
+    sweep: &Sweep,
+    applied: u64,
+    entries: usize,
+) -> rusqlite::Result<Step> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let end = sweep.writes.len().min(sweep.written + SLICE);
+    let end = sweep.writes.len().min(sweep.written + entries);
     let mut count = applied;
     for entry in &sweep.writes[sweep.written..end] {
         write::write(&transaction, entry)?;

@@ -149,10 +149,12 @@ impl Segment {
         let mut runs: Vec<RunRow> = self.runs.into_values().collect();
         runs.sort_unstable_by(|a, b| (a.open, &a.device).cmp(&(b.open, &b.device)));
         let mut writes: Vec<Entry> = runs.into_iter().map(Entry::Run).collect();
-        writes.extend(self.quarantine.into_iter().map(|(address, until)| Entry::LeaseEnded {
-            address,
-            quarantined_until: Some(until),
-        }));
+        writes.extend(
+            self.quarantine.into_iter().map(|(address, until)| Entry::LeaseEnded {
+                address,
+                quarantined_until: Some(until),
+            }),
+        );
         let mut leases: Vec<_> = self.leases.into_iter().collect();
         leases.sort_unstable_by_key(|(address, _)| *address);
         writes.extend(leases.into_iter().map(|(address, lease)| match lease {
@@ -167,9 +169,7 @@ impl Segment {
         }));
         let mut timers: Vec<_> = self.timers.into_iter().collect();
         timers.sort_unstable();
-        writes.extend(
-            timers.into_iter().map(|((run, name), at)| Entry::Timer { run, name, at }),
-        );
+        writes.extend(timers.into_iter().map(|((run, name), at)| Entry::Timer { run, name, at }));
         writes.extend(self.references.into_iter().map(|((outlet, subject), reference)| {
             Entry::OutletReference { outlet, subject, reference }
         }));

@@ -83,10 +83,8 @@ impl Questions {
         for (sweeps, _) in &mut self.waiting {
             *sweeps -= 1;
         }
-        let (ready, waiting) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|(sweeps, _)| *sweeps == 0);
-        self.waiting = waiting;
-        for (_, ticket) in Vec::<(usize, Ticket)>::from(ready) {
+        let ready: Vec<_> = self.waiting.extract_if(.., |(sweeps, _)| *sweeps == 0).collect();
+        for (_, ticket) in ready {
             self.let_pass(&ticket);
         }
     }

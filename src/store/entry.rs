@@ -25,15 +25,41 @@ pub enum Entry {
     Journal(JournalLine),
     Lease(Lease),
     Lease6(Lease6),
-    LeaseEnded { address: IpAddr, quarantined_until: Option<Timestamp> },
-    Timer { run: String, name: String, at: Option<Timestamp> },
+    LeaseEnded {
+        address: IpAddr,
+        quarantined_until: Option<Timestamp>,
+    },
+    Timer {
+        run: String,
+        name: String,
+        at: Option<Timestamp>,
+    },
     Outbox(Wanted),
-    OutboxSuperseded { outlet: String, subject: String, kinds: Vec<String> },
-    OutboxMoved { id: i64, state: DeliveryState, next_at: Timestamp, note: String },
-    OutletReference { outlet: String, subject: String, reference: String },
+    OutboxSuperseded {
+        outlet: String,
+        subject: String,
+        kinds: Vec<String>,
+    },
+    OutboxMoved {
+        id: i64,
+        state: DeliveryState,
+        next_at: Timestamp,
+        note: String,
+    },
+    OutletReference {
+        outlet: String,
+        subject: String,
+        reference: String,
+    },
     Served(ServedFile),
-    Forget { before: Timestamp },
-    Stranger { key: String, description: String, at: Timestamp },
+    Forget {
+        before: Timestamp,
+    },
+    Stranger {
+        key: String,
+        description: String,
+        at: Timestamp,
+    },
 }
 
 /// A run with its JSON, made once for the log and the table.

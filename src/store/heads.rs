@@ -49,8 +49,13 @@ struct Device {
 #[derive(Debug)]
 pub enum Denied {
     /// This run of the device stands in the way.
-    Standing { device: String, id: Box<str> },
-    Stale { run: String },
+    Standing {
+        device: String,
+        id: Box<str>,
+    },
+    Stale {
+        run: String,
+    },
     /// The tables could not be asked.
     Unread(rusqlite::Error),
 }

@@ -12,6 +12,7 @@ use crate::domain::run::Run;
 use crate::error::Error;
 use crate::receipt::Committed;
 use crate::service::memory::{Change, Commit, Refused};
+use crate::store::apply::SLICE;
 use crate::store::backlog::Backlog;
 use crate::store::desk::Questions;
 use crate::store::entry::{self, Entry};
@@ -44,6 +45,8 @@ pub struct Keeper {
     /// Pages in the write-ahead log, as SQLite says after each commit.
     pub wal_pages: Arc<AtomicI32>,
     pub checkpoint_at: i32,
+    /// Entries in one slice.
+    pub slice_entries: usize,
     /// A commit is flushed by itself (`synchronous=FULL`); a slice need not be.
     pub flushing: bool,
     /// Why the tables could not be written; it is tried again.
@@ -81,6 +84,7 @@ impl Keeper {
             questions: Questions::default(),
             wal_pages,
             checkpoint_at: 0,
+            slice_entries: SLICE,
             flushing: true,
             stuck: None,
             broken: None,
@@ -106,7 +110,10 @@ impl Keeper {
         match self.broken.take().or_else(|| self.stuck.take()) {
             Some(why) => Err(trouble("bringing up to date", path, why)),
             None => {
-                tracing::info!(through = self.batch, "what was in the store's log is in its tables");
+                tracing::info!(
+                    through = self.batch,
+                    "what was in the store's log is in its tables"
+                );
                 Ok(())
             }
         }
@@ -131,18 +138,17 @@ impl Keeper {
             let body = row.get_ref(2).map_err(in_sql)?;
             let body = body.as_blob().map_err(|why| why.to_string())?;
             let entries = entry::decode(format, body);
-            backlog.take(
-                self.batch,
-                entries.map_err(|why| format!("batch {}: {why}", self.batch))?,
-            );
+            backlog
+                .take(self.batch, entries.map_err(|why| format!("batch {}: {why}", self.batch))?);
         }
         self.backlog = backlog;
         Ok(())
     }
 
     fn learn(&mut self) -> rusqlite::Result<()> {
-        let mut statement =
-            self.connection.prepare("SELECT id, device, open, rev, opened, last_heard FROM runs")?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT id, device, open, rev, opened, last_heard FROM runs")?;
         let mut found = statement.query(())?;
         while let Some(row) = found.next()? {
             self.heads.learn(row.get_ref("device")?.as_str()?, rows::head(row)?);

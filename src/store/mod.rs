@@ -25,6 +25,8 @@ mod keeper;
 mod read;
 mod rows;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod write;
 mod writer;
 

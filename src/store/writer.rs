@@ -116,7 +116,7 @@ fn patience(keeper: &Keeper) -> Option<Duration> {
 }
 
 /// Slices between groups while commits keep coming.
-fn make_room(keeper: &mut Keeper) {
+pub fn make_room(keeper: &mut Keeper) {
     if keeper.has_much() && !keeper.sweeping() {
         keeper.backlog.seal();
     }
