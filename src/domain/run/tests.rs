@@ -306,6 +306,25 @@ proptest! {
 }
 
 #[test]
+fn a_backup_is_written_down_in_every_phase_and_moves_none() {
+    for phase in phases() {
+        let run = example(phase.clone());
+        let upload = Uploaded {
+            name: "sw1\u{1b}[2J-confg".into(),
+            bytes: 512,
+            sha256: "ab".into(),
+            complete: true,
+            why: String::new(),
+        };
+        let stepped = step(&run, &Event::Uploaded(upload), run.opened);
+        let text = "received sw1-confg, 512 bytes, SHA-256 ab".to_owned();
+        assert_eq!(stepped.notes, [("backup".to_owned(), text)], "{phase:?}");
+        assert_eq!((&stepped.run.phase, stepped.effects), (&phase, vec![]));
+        assert_eq!(stepped.run.last_heard, run.last_heard);
+    }
+}
+
+#[test]
 fn every_phase_meets_every_event_without_a_panic() {
     for phase in phases() {
         for (_, event) in events() {

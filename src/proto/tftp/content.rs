@@ -87,22 +87,41 @@ fn is_doubled(byte: u8) -> bool {
     byte == b'\n' || byte == b'\r'
 }
 
-/// The file that a netascii transfer means, for Unix: CR LF is LF, CR NUL is CR.
-pub fn from_netascii(wire: &[u8]) -> Vec<u8> {
-    let mut file = Vec::with_capacity(wire.len());
-    let mut bytes = wire.iter().copied().peekable();
-    while let Some(byte) = bytes.next() {
-        let follows = if byte == b'\r' { bytes.peek().copied() } else { None };
-        match follows {
-            Some(b'\n') => file.push(b'\n'),
-            Some(0) => file.push(b'\r'),
-            Some(_) | None => {
-                file.push(byte);
-                continue;
+/// Undoes netascii for Unix, piece by piece: CR LF is LF, CR NUL is CR.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FromNetascii {
+    /// A CR whose second byte has not come yet.
+    half: bool,
+}
+
+impl FromNetascii {
+    /// Adds what `wire` means to `file`.
+    pub fn take(&mut self, wire: &[u8], file: &mut Vec<u8>) {
+        for &byte in wire {
+            match (std::mem::take(&mut self.half), byte) {
+                (true, b'\n') => file.push(b'\n'),
+                (true, 0) => file.push(b'\r'),
+                (half, other) => {
+                    file.extend(half.then_some(b'\r'));
+                    self.half = other == b'\r';
+                    file.extend((!self.half).then_some(other));
+                }
             }
         }
-        bytes.next();
     }
+
+    /// The end: a CR that nothing followed is one.
+    pub fn finish(&mut self) -> Option<u8> {
+        std::mem::take(&mut self.half).then_some(b'\r')
+    }
+}
+
+/// The file that a whole netascii transfer means.
+pub fn from_netascii(wire: &[u8]) -> Vec<u8> {
+    let mut file = Vec::with_capacity(wire.len());
+    let mut undo = FromNetascii::default();
+    undo.take(wire, &mut file);
+    file.extend(undo.finish());
     file
 }
 
@@ -146,7 +165,19 @@ mod tests {
             block in 1usize..50,
         ) {
             let sent = wire(&file, &Mode::Netascii, block);
-            prop_assert_eq!(from_netascii(&sent), file);
+            prop_assert_eq!(&from_netascii(&sent), &file);
+            let (mut undo, mut pieced) = (FromNetascii::default(), Vec::new());
+            sent.chunks(block).for_each(|piece| undo.take(piece, &mut pieced));
+            prop_assert_eq!((pieced, undo.finish()), (file, None));
+        }
+
+        #[test]
+        fn a_cr_without_its_second_byte_is_kept(bytes in prop::collection::vec(
+            prop_oneof![Just(b'\r'), Just(b'\n'), Just(0), Just(b'a')], 0..20,
+        )) {
+            // Whatever comes, a CR before anything else than LF and NUL is a CR.
+            let text = from_netascii(&[&bytes[..], b"\rx"].concat());
+            prop_assert!(text.ends_with(b"\rx"));
         }
     }
 }

@@ -71,6 +71,7 @@ pub fn ask<B>(request: &Request<B>, peer: SocketAddr, local: SocketAddr) -> Ask 
 pub fn refusal(refusal: &Refusal) -> Response<Bytes> {
     match refusal {
         Refusal::NotFound { why } => text(StatusCode::NOT_FOUND, why),
+        Refusal::Forbidden { why } => text(StatusCode::FORBIDDEN, why),
         Refusal::Unavailable { why } => text(StatusCode::SERVICE_UNAVAILABLE, why),
     }
 }
