@@ -67,6 +67,8 @@ pub struct Transferred {
     pub peer: SocketAddr,
     pub name: String,
     pub complete: bool,
+    /// It was an image from the disk, and not the device's configuration.
+    pub image: bool,
     /// Where in the content it began: above 0 for the rest of a download that broke off before.
     pub first_byte: u64,
     /// Bytes of content acknowledged.
@@ -162,6 +164,25 @@ impl Serving {
                 Err(unavailable("try again in a moment"))
             }
         }
+    }
+
+    /// The device that may fetch an image by this name: whoever is known, and does not ask for its
+    /// configuration by it.
+    pub fn may_fetch_image(&self, ask: &Ask) -> Option<String> {
+        let claim = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
+        let claimed = match self.intake.identify(&claim) {
+            Identity::Device(device) => Some(device),
+            Identity::Conflict { .. } => return None,
+            Identity::Stranger { .. } | Identity::Nobody => None,
+        };
+        let device = match (self.intake.holder(ask.peer.ip()), claimed) {
+            (Some(holder), Some(claimed)) if holder.name != claimed.name => return None,
+            (Some(holder), _) => holder,
+            (None, claimed) => claimed.filter(|_| self.headers_suffice)?,
+        };
+        let configured = device.managed && device.template.is_some();
+        let own = configured && fits(&self.plan.get(), &device, &ask.name);
+        (!own).then(|| device.name.clone())
     }
 
     /// The device that may send us this file: the one that holds the address, whatever a request
@@ -263,6 +284,13 @@ impl Serving {
             complete: end.complete,
             at,
         });
+        if end.image {
+            // Images come before or after the configuration and say nothing of it.
+            if self.runs.stored(Input::changes(vec![served.clone()])).await.is_err() {
+                self.runs.send(Input::changes(vec![served])).await;
+            }
+            return;
+        }
         let event = Event::TransferEnded {
             complete: end.complete,
             bytes: end.bytes,

@@ -9,7 +9,7 @@ use crate::domain::check::{Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::transitions::{events, example, findings, page, phases};
-use crate::domain::run::{Effect, Event, Phase, Run, Timer, Visit, step};
+use crate::domain::run::{Effect, Event, Phase, Run, Timer, Uploaded, Visit, step};
 
 /// A run driven by a timetable. Time moves when told, and only forward.
 struct Story {
@@ -317,7 +317,7 @@ fn a_backup_is_written_down_in_every_phase_and_moves_none() {
             why: String::new(),
         };
         let stepped = step(&run, &Event::Uploaded(upload), run.opened);
-        let text = "received sw1-confg, 512 bytes, SHA-256 ab".to_owned();
+        let text = "received sw1 [2J-confg, 512 bytes, SHA-256 ab".to_owned();
         assert_eq!(stepped.notes, [("backup".to_owned(), text)], "{phase:?}");
         assert_eq!((&stepped.run.phase, stepped.effects), (&phase, vec![]));
         assert_eq!(stepped.run.last_heard, run.last_heard);

@@ -2,8 +2,8 @@
 //! goes.
 //!
 //! [`packet`] is the wire format, [`transfer`] the sending machine of a server, [`upload`] its taking
-//! machine, [`download`] the reading machine of a client. Machines are fed with packets and time; they fill an [`Output`] and
-//! name a deadline. No socket, clock or file is here.
+//! machine, [`download`] the reading machine of a client. Machines are fed with packets and time;
+//! they fill an [`Output`] and name a deadline. No socket, clock or file is here.
 
 pub mod content;
 pub mod download;

@@ -82,7 +82,7 @@ impl Writer {
         now: Instant,
         out: &mut Output,
     ) -> Self {
-        let content = Content::new(file.into(), &offer.mode);
+        let content = Content::new(std::sync::Arc::<[u8]>::from(file), &offer.mode);
         let writer = Self {
             deadline: now + offer.patience,
             offer,

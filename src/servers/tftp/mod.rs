@@ -186,8 +186,9 @@ mod tests {
     use crate::config::meant::Listen;
     use crate::proto::tftp::Output;
     use crate::proto::tftp::download::{Download, Outcome, Stop, Wish};
-    use crate::proto::tftp::packet::{ErrorCode, Packet};
+    use crate::proto::tftp::packet::{ErrorCode, Mode, Packet};
     use crate::proto::tftp::writer::{self, Offer, Writer};
+    use crate::servers::images::Images;
     use crate::service::serving::{Artifact, Ask, Refusal, Transferred, Uploaded};
 
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -218,6 +219,11 @@ mod tests {
 
     fn content() -> Arc<[u8]> {
         (0..100_000u32).map(|i| if i % 40 == 39 { b'\n' } else { b'a' + (i % 23) as u8 }).collect()
+    }
+
+    /// More than a few pieces, and no multiple of anything.
+    fn image() -> Vec<u8> {
+        (0..1_234_567u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
     }
 
     /// `network-confg` is there, `slow` after a while, `down` never, and nothing else.
@@ -267,6 +273,12 @@ mod tests {
                 std::future::ready(())
             },
         );
+        // Images: `img/big`, for all but 127.0.0.66.
+        std::fs::create_dir_all(area.path().join(".images/img")).unwrap();
+        std::fs::write(area.path().join(".images/img/big"), image()).unwrap();
+        let images = Images::new(area.path().join(".images"));
+        let known = |ask: &Ask| ask.peer.ip().to_string() != "127.0.0.66";
+        let files = files.with_images(images, move |ask| known(ask).then(|| "sw1".to_owned()));
         let (shutdown, end) = watch::channel(false);
         let task = tokio::spawn(serve(sockets, config, files, Clock::System, end));
         Room { server, asks, reports, uploads, area, shutdown, task }
@@ -410,6 +422,53 @@ mod tests {
         assert_eq!(ended.status.code(), Some(69), "{ended:?}");
     }
 
+    #[tokio::test]
+    async fn an_image_is_read_piece_by_piece_with_options_and_without() {
+        let mut room = room();
+        for line in [
+            "curl -s -o {to} tftp://127.0.0.1:{port}/img/big",
+            "curl -s -o {to} --tftp-no-options tftp://127.0.0.1:{port}/img/big",
+            "atftp --option blksize_1428 --option windowsize_16 --option tsize_0 \
+             --get -r img/big -l {to} 127.0.0.1 {port}",
+        ] {
+            let (ended, file) = room.client(line).await;
+            assert!(file.is_some_and(|file| file == image()), "{line}: {ended:?}");
+        }
+        let digest = <sha2::Sha256 as sha2::Digest>::digest(image());
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        for report in room.reported(3).await {
+            assert!(report.complete && report.image, "{report:?}");
+            assert_eq!((report.bytes, &report.sha256), (1_234_567, &digest));
+        }
+        let (outcome, ..) =
+            room.download(Wish { mode: Mode::Netascii, ..Wish::plain("img/big") }).await;
+        let text = "an image goes in mode octet only".to_owned();
+        assert_eq!(outcome, Outcome::Refused { code: ErrorCode::IllegalOperation, text });
+        let (outcome, ..) = room.download(Wish::plain("img/../img/big")).await;
+        assert!(matches!(outcome, Outcome::Refused { code: ErrorCode::NotFound, .. }));
+    }
+
+    #[tokio::test]
+    async fn a_hundred_readers_of_one_image_get_it_whole() {
+        let mut room = room();
+        let wish = Wish {
+            block_bytes: Some(1468),
+            window_blocks: Some(16),
+            tsize: true,
+            ..Wish::plain("img/big")
+        };
+        let mut readers = JoinSet::new();
+        for _ in 0..100 {
+            readers.spawn(download(room.server, wish.clone()));
+        }
+        let image = image();
+        for (outcome, bytes, tsize) in readers.join_all().await {
+            assert_eq!((outcome, tsize), (Outcome::Complete, Some(1_234_567)));
+            assert!(bytes == image);
+        }
+        assert!(room.reported(100).await.iter().all(|report| report.complete));
+    }
+
     fn taking() -> Room {
         let directory = "set by the room".into();
         let uploads = meant::Uploads { directory, bytes_max: 200_000, versions: 3, names_max: 9 };
@@ -496,7 +555,7 @@ mod tests {
         let outcome = put(&room, (Offer::plain("sw1-confg"), "127.0.0.66"), b"evil").await;
         let (code, text) = (ErrorCode::AccessViolation, "not known".to_owned());
         assert_eq!(outcome, writer::Outcome::Refused { code, text });
-        assert_eq!(std::fs::read_dir(room.area.path()).unwrap().count(), 0);
+        assert!(!room.area.path().join("sw1").exists());
     }
 
     #[tokio::test]

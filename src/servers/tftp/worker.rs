@@ -1,6 +1,7 @@
 //! One worker: its sockets, its table, its questions to the service.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -8,13 +9,13 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::area::{Area, Part, Refused, Written};
 use super::post::Post;
-use super::table::{ARTIFACT_PATIENCE, Arrival, Bounds, Job, Origin, Table, Todo};
+use super::table::{ARTIFACT_PATIENCE, Arrival, Bounds, Fetch, Job, Origin, Table, Todo};
 use super::{Ports, TRANSFER_PORTS};
 use crate::clock::Clock;
 use crate::proto::tftp::packet::REQUEST_BYTES_MAX;
-use crate::servers::files::Files;
+use crate::servers::files::{Files, Served};
 use crate::servers::socket::tftp::batch::{Inbox, Received};
-use crate::service::serving::{Artifact, Refusal};
+use crate::service::serving::Refusal;
 
 /// For reports that are still under way when the server ends.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -28,7 +29,9 @@ const WAITING_BYTES_MAX: usize = 1 << 20;
 /// What a task brings back.
 #[derive(Debug)]
 enum Done {
-    Answered(u64, Result<Artifact, Refusal>),
+    Answered(u64, Result<Served, Refusal>),
+    /// Of a transfer the piece of this number.
+    Fetched((u64, u64), Option<Arc<Vec<u8>>>),
     Granted(u64, Result<(String, Box<Part>), Refused>),
     Written(u64, Result<Written, Refused>),
     Reported,
@@ -176,6 +179,7 @@ impl Worker {
         let (table, todo) = (&mut self.table, &mut self.todo);
         let origin = match done {
             Ok(Done::Answered(id, answer)) => table.on_answer(id, answer, now, todo),
+            Ok(Done::Fetched(which, piece)) => table.on_fetched(which, piece, now, todo),
             Ok(Done::Granted(id, granted)) => table.on_granted(id, granted, now, todo),
             Ok(Done::Written(id, written)) => table.on_written(id, written, now, todo),
             Ok(Done::Reported) => None,
@@ -207,6 +211,7 @@ impl Worker {
     }
 
     fn start_tasks(&mut self) {
+        self.start_fetches();
         for (id, ask) in self.todo.asks.drain(..) {
             if self.tasks.len() >= self.tasks_max {
                 let why = "busy, ask again".to_owned();
@@ -248,6 +253,26 @@ impl Worker {
                 report.await;
                 Done::Reported
             });
+        }
+    }
+
+    /// Brings the pieces of images: those that another reader has at once, others from the disk.
+    fn start_fetches(&mut self) {
+        while let Some(Fetch { id, index, image }) = self.todo.fetches.pop() {
+            let Some(piece) = image.kept(index) else {
+                self.tasks.spawn_blocking(move || {
+                    let read = image.read(index);
+                    let told = |error: &_| tracing::warn!(%error, "an image cannot be read");
+                    Done::Fetched((id, index), read.inspect_err(told).ok())
+                });
+                continue;
+            };
+            let (now, before) = (self.clock.instant(), self.todo.out.len());
+            let fetched = ((id, index), Some(piece));
+            let origin = self.table.on_fetched(fetched.0, fetched.1, now, &mut self.todo);
+            if let Some(origin) = origin {
+                self.post.take(&self.todo.out, before, origin);
+            }
         }
     }
 

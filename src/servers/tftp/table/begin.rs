@@ -65,24 +65,24 @@ impl Table {
                     *repeats = repeats.saturating_add(1);
                     return Ok(slot.port);
                 }
-                State::Running { transfer, .. } if equal && transfer.options_ignored() => {
+                State::Running(running) if equal && running.transfer.options_ignored() => {
                     beginning.plain = true;
                     self.remove(id);
                 }
-                State::Running { transfer, .. } if equal && !transfer.has_progress() => {
-                    transfer.on_repeat(now, &mut todo.out);
+                State::Running(running) if equal && !running.transfer.has_progress() => {
+                    running.transfer.on_repeat(now, &mut todo.out);
                     return Ok(slot.port);
                 }
-                State::Running { .. } if equal && !self.bounds.single_port => {
+                State::Running(_) if equal && !self.bounds.single_port => {
                     beginning.rival = Some(id);
                 }
                 // Two transfers cannot share a port and a peer: one of them is decided for.
-                State::Running { transfer, .. } if equal && transfer.went_on_since(now) => {
-                    transfer.count_repeats(1);
+                State::Running(running) if equal && running.transfer.went_on_since(now) => {
+                    running.transfer.count_repeats(1);
                     return Ok(slot.port);
                 }
                 // A third request takes the place of the second; the first is still the rival.
-                State::Pending { .. } | State::Running { .. } | State::Taking(_) => {
+                State::Pending { .. } | State::Running(_) | State::Taking(_) => {
                     beginning.rival = slot.rival.take();
                     self.ask_anew(id, todo);
                 }

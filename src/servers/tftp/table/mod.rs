@@ -11,15 +11,17 @@ use std::time::{Duration, Instant};
 
 use crate::proto::tftp::Output;
 use crate::proto::tftp::negotiate::Limits;
-use crate::proto::tftp::packet::{ErrorCode, Packet, Request};
-use crate::proto::tftp::transfer::{Digest, End, Transfer, tell_stranger};
+use crate::proto::tftp::packet::{ErrorCode, Mode, Packet, Request};
+use crate::proto::tftp::transfer::{End, Transfer, tell_stranger};
 use crate::proto::tftp::upload::{self, Write};
-use crate::servers::files::canonical;
+use crate::servers::files::{Content, Report, Served};
+use crate::servers::images::{Image, Reading};
 use crate::servers::tftp::area::Part;
-use crate::service::serving::{Artifact, Ask, Refusal, Transferred, Uploaded};
+use crate::service::serving::{Ask, Refusal, Uploaded};
 use uploads::Taking;
 
 mod begin;
+mod images;
 mod uploads;
 
 /// For the answer of the service. Devices ask again after a few seconds, for a minute or two.
@@ -67,12 +69,22 @@ pub struct Todo {
     pub out: Output,
     /// To be asked of the service; the answer goes to [`Table::on_answer`] with this id.
     pub asks: Vec<(u64, Ask)>,
-    pub reports: Vec<Transferred>,
+    pub reports: Vec<Report>,
+    /// Pieces of images to be read; the answer goes to [`Table::on_fetched`].
+    pub fetches: Vec<Fetch>,
     /// Uploads to be asked about; the answer goes to [`Table::on_granted`] with this id.
     pub offers: Vec<(u64, Ask)>,
     /// For the disk; the answer goes to [`Table::on_written`].
     pub jobs: Vec<Job>,
     pub uploads: Vec<Uploaded>,
+}
+
+/// A piece of an image to be read.
+#[derive(Debug)]
+pub struct Fetch {
+    pub id: u64,
+    pub index: u64,
+    pub image: Arc<Image>,
 }
 
 /// A piece of an upload for the disk.
@@ -132,6 +144,15 @@ struct Slot {
     state: State,
 }
 
+/// One transfer, and what is sent in it.
+#[derive(Debug)]
+struct Running {
+    transfer: Transfer,
+    device: String,
+    sha256: String,
+    reading: Option<Arc<Reading>>,
+}
+
 /// A transfer about to begin.
 struct Beginning {
     way: Way,
@@ -145,7 +166,7 @@ struct Beginning {
 #[derive(Debug)]
 enum State {
     Pending { repeats: u32, deadline: Instant },
-    Running { transfer: Box<Transfer>, device: String, sha256: String },
+    Running(Box<Running>),
     Taking(Box<Taking>),
 }
 
@@ -227,7 +248,7 @@ impl Table {
                 self.settle(id, todo);
                 return Origin { port, source };
             }
-            State::Running { transfer, .. } => transfer,
+            State::Running(running) => &mut running.transfer,
         };
         let before = transfer.progress();
         transfer.on_packet(bytes, from, now, &mut todo.out);
@@ -251,7 +272,7 @@ impl Table {
     pub fn on_answer(
         &mut self,
         id: u64,
-        answer: Result<Artifact, Refusal>,
+        answer: Result<Served, Refusal>,
         now: Instant,
         todo: &mut Todo,
     ) -> Option<Origin> {
@@ -259,7 +280,13 @@ impl Table {
         let State::Pending { repeats, .. } = slot.state else { return None };
         let origin = Origin { port: slot.port, source: slot.asked.ip() };
         match answer {
-            Ok(Artifact { device, content, sha256 }) => {
+            Ok(Served { content: Content::Image(_), .. })
+                if slot.request.mode == Mode::Netascii =>
+            {
+                let why = "an image goes in mode octet only";
+                self.refuse(id, (ErrorCode::IllegalOperation, why), todo);
+            }
+            Ok(served) => {
                 let plain;
                 let request = if slot.plain {
                     plain = slot.request.without_options();
@@ -268,12 +295,12 @@ impl Table {
                     &slot.request
                 };
                 let (asked, limits) = ((slot.peer, request), &self.bounds.limits);
-                let mut transfer = Transfer::start(asked, content, limits, now, &mut todo.out);
-                transfer.count_repeats(repeats);
-                let transfer = Box::new(transfer);
-                let wake = transfer.deadline().unwrap_or(now);
-                slot.state = State::Running { transfer, device, sha256 };
+                let mut running = Running::start(asked, served, limits, now, &mut todo.out);
+                running.transfer.count_repeats(repeats);
+                let wake = running.transfer.deadline().unwrap_or(now);
+                slot.state = State::Running(Box::new(running));
                 self.wake_at(id, wake);
+                self.settle(id, todo);
             }
             Err(refusal) => {
                 let (code, why) = code_and_text(refusal);
@@ -320,9 +347,9 @@ impl Table {
                     return Some(origin);
                 }
                 State::Pending { deadline, .. } => Some(*deadline),
-                State::Running { transfer, .. } => {
-                    transfer.on_time(now, &mut todo.out);
-                    transfer.deadline()
+                State::Running(running) => {
+                    running.transfer.on_time(now, &mut todo.out);
+                    running.transfer.deadline()
                 }
                 State::Taking(taking) => {
                     taking.upload.on_time(now, &mut todo.out);
@@ -354,8 +381,8 @@ impl Table {
                 taking.upload.stop(upload::End::Stopped, &mut todo.out);
                 self.settle(id, todo);
             }
-            State::Running { transfer, .. } => {
-                transfer.stop(End::Stopped, &mut todo.out);
+            State::Running(running) => {
+                running.transfer.stop(End::Stopped, &mut todo.out);
                 self.settle(id, todo);
             }
         }
@@ -367,7 +394,7 @@ impl Table {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         match &mut slot.state {
             State::Pending { .. } => return self.remove(id),
-            State::Running { transfer, .. } => transfer.forget(End::AskedAnew),
+            State::Running(running) => running.transfer.forget(End::AskedAnew),
             State::Taking(taking) => taking.upload.forget(),
         }
         self.settle(id, todo);
@@ -380,8 +407,8 @@ impl Table {
         let request = (slot.peer, slot.asked);
         let began = match &slot.state {
             State::Pending { .. } | State::Taking(_) => false,
-            State::Running { transfer, .. } => {
-                transfer.digest().is_none() && transfer.has_progress()
+            State::Running(running) => {
+                running.transfer.digest().is_none() && running.transfer.has_progress()
             }
         };
         if began {
@@ -391,10 +418,8 @@ impl Table {
         // It was a late copy of the winner's request.
         self.remove(rival);
         self.by_request.insert(request, winner);
-        if let Some(Slot { state: State::Running { transfer, .. }, .. }) =
-            self.slots.get_mut(&winner)
-        {
-            transfer.count_repeats(1);
+        if let Some(Slot { state: State::Running(running), .. }) = self.slots.get_mut(&winner) {
+            running.transfer.count_repeats(1);
         }
     }
 
@@ -403,10 +428,10 @@ impl Table {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         match &mut slot.state {
             State::Pending { .. } => {}
-            State::Running { transfer, device, sha256 } => {
-                let Some(digest) = transfer.digest() else { return };
-                let report = report((slot.peer, &slot.request), digest, device, sha256);
-                todo.reports.push(report);
+            State::Running(running) => {
+                todo.fetches.extend(running.next_fetch(id));
+                let Some(digest) = running.transfer.digest() else { return };
+                todo.reports.push(running.report((slot.peer, &slot.request), digest));
                 self.remove(id);
             }
             State::Taking(taking) => {
@@ -446,27 +471,6 @@ fn code_and_text(refusal: Refusal) -> (ErrorCode, String) {
     }
 }
 
-fn report(
-    (peer, request): (SocketAddr, &Request),
-    digest: &Digest,
-    device: &str,
-    sha256: &str,
-) -> Transferred {
-    let complete = digest.end == End::Complete;
-    Transferred {
-        device: device.to_owned(),
-        transport: "tftp",
-        peer: canonical(peer),
-        name: String::from_utf8_lossy(&request.name).into_owned(),
-        complete,
-        bytes: digest.bytes,
-        sha256: sha256.to_owned(),
-        first_byte: 0,
-        repeats: digest.repeats,
-        why: if complete { String::new() } else { digest.end.to_string() },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -474,6 +478,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::proto::tftp::download::Wish;
+    use crate::service::serving::{Artifact, Transferred};
 
     const PORTS: usize = 8;
 
@@ -518,7 +523,7 @@ mod tests {
 
         fn take(&mut self, todo: Todo) -> Vec<String> {
             self.asks.extend(todo.asks.iter().map(|(id, _)| *id));
-            self.reports.extend(todo.reports.iter().cloned());
+            self.reports.extend(todo.reports.iter().map(|report| report.end.clone()));
             let told = |(to, bytes): (SocketAddr, &[u8])| match Packet::decode(bytes).unwrap() {
                 Packet::Data { block, .. } => format!("{} DATA {block}", to.port()),
                 Packet::Error { code, .. } => format!("{} ERROR {}", to.port(), code.number()),
@@ -561,7 +566,7 @@ mod tests {
                 let mut todo = Todo::default();
                 let content = vec![7; 1000].into();
                 let artifact = Artifact { device: "sw1".into(), content, sha256: "ab".into() };
-                self.table.on_answer(id, Ok(artifact), self.now, &mut todo);
+                self.table.on_answer(id, Ok(artifact.into()), self.now, &mut todo);
                 told.extend(self.take(todo));
             }
             told

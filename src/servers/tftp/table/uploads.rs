@@ -84,7 +84,7 @@ impl Table {
                     taking.upload.count_repeats(1);
                     return Ok(slot.port);
                 }
-                State::Pending { .. } | State::Running { .. } | State::Taking(_) => {
+                State::Pending { .. } | State::Running(_) | State::Taking(_) => {
                     self.ask_anew(id, todo);
                 }
             }
