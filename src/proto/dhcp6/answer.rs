@@ -574,6 +574,11 @@ mod tests {
         let expected = "stored, Reply: ia 1 4294967295/4294967295 \
                         [2001:db8::50 4294967295/4294967295]";
         check(MessageType::Request, &[], bound(for_ever), expected);
+        let until = |seconds| NOW.plus(Duration::from_secs(seconds));
+        let (preferred_until, expires) = (until(900), until(300));
+        let beyond_its_end = Outcome::Given(Given { address: MINE, preferred_until, expires });
+        let expected = "stored, Reply: ia 1 150/240 [2001:db8::50 300/300]";
+        check(MessageType::Request, &[], bound(beyond_its_end), expected);
         check(
             MessageType::Request,
             &[],
