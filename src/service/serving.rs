@@ -109,20 +109,49 @@ impl Serving {
         Self { plan, intake, runs, clock, kept, reached, headers_suffice }
     }
 
-    /// Resolves the asker to a device and renders its file. The request is an event of the device's
-    /// run; the answer waits until that event is stored.
-    pub async fn artifact(&self, ask: Ask) -> Result<Artifact, Refusal> {
+    /// Resolves each asker to its device and renders its file. A request is an event of the
+    /// device's run; the answers wait until these events are stored, all together.
+    pub async fn artifacts(&self, asks: Vec<Ask>) -> Vec<Result<Artifact, Refusal>> {
         let plan = self.plan.get();
+        let mut inputs = Vec::with_capacity(asks.len());
+        let mut answers: Vec<Result<Artifact, Refusal>> = asks
+            .into_iter()
+            .map(|ask| {
+                let (artifact, input) = self.answered(&plan, ask)?;
+                inputs.push(input);
+                Ok(artifact)
+            })
+            .collect();
+        if inputs.is_empty() {
+            return answers;
+        }
+        if let Err(refused) = self.runs.all_stored(inputs).await {
+            for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
+                *answer = Err(unavailable("try again in a moment"));
+            }
+            tracing::error!(%refused, "requests could not be stored");
+        }
+        answers
+    }
+
+    /// [`Serving::artifacts`] for one.
+    pub async fn artifact(&self, ask: Ask) -> Result<Artifact, Refusal> {
+        let answer = self.artifacts(vec![ask]).await.pop();
+        answer.unwrap_or_else(|| Err(unavailable("try again in a moment")))
+    }
+
+    /// What one asker gets, and the event that must be stored before.
+    fn answered(&self, plan: &Plan, ask: Ask) -> Result<(Artifact, Input), Refusal> {
         let device = self.asker(&ask)?;
         if !device.managed || device.template.is_none() {
             return Err(not_found("no file is planned for this device"));
         }
-        if !fits(&plan, &device, &ask.name) {
-            let event = Event::StrangeFileAsked { name: ask.name.clone() };
+        if !fits(plan, &device, &ask.name) {
+            let event = Event::StrangeFileAsked { name: ask.name };
             self.runs.try_send(Input::event(&device.name, event, Opening::AfterWindow));
             return Err(not_found("this platform has no such file"));
         }
-        let artifact = match self.rendered(&plan, &device) {
+        let artifact = match self.rendered(plan, &device) {
             Ok(artifact) => artifact,
             Err(why) => {
                 tracing::error!(device = device.name, why, "its configuration does not render");
@@ -133,17 +162,10 @@ impl Serving {
         };
         let event = Event::FileAsked {
             transport: ask.transport.to_owned(),
-            name: ask.name.clone(),
+            name: ask.name,
             address: ask.peer.ip(),
         };
-        let input = Input::event(&device.name, event, Opening::AfterWindow);
-        match self.runs.stored(input).await {
-            Ok(_) => Ok(artifact),
-            Err(refused) => {
-                tracing::error!(device = device.name, %refused, "a request could not be stored");
-                Err(unavailable("try again in a moment"))
-            }
-        }
+        Ok((artifact, Input::event(&device.name, event, Opening::AfterWindow)))
     }
 
     /// The device behind an asker. The address decides, because a header is only a claim; a header
@@ -180,8 +202,11 @@ impl Serving {
         }
     }
 
-    /// A part counts as the whole once the bytes before it were fetched too.
+    /// A part counts as the whole once the bytes before it were fetched too. TFTP knows no parts.
     fn join_parts(&self, end: &mut Transferred) {
+        if end.transport == "tftp" {
+            return;
+        }
         let key = (end.device.clone(), end.sha256.clone());
         let reached = self.reached.get(&key).unwrap_or(0);
         if end.first_byte > reached {
@@ -199,22 +224,36 @@ impl Serving {
         }
         let text = (plan.render)(device, &plan.inventory)?;
         let digest = Sha256::digest(text.as_bytes());
-        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex(&digest);
         let content = Arc::from(text.into_bytes());
         let artifact = Artifact { device: device.name.clone(), content, sha256 };
         self.kept.insert(key, artifact.clone());
         Ok(artifact)
     }
 
-    /// Reports the end of a transfer. Durable before this returns, unless the store is down: then
-    /// it is kept and stored when the store is back.
-    pub async fn transferred(&self, mut end: Transferred) {
+    /// Reports the ends of transfers. Durable before this returns, unless the store is down: then
+    /// they are kept and stored when the store is back.
+    pub async fn all_transferred(&self, ends: Vec<Transferred>) {
+        let inputs: Vec<Input> = ends.into_iter().map(|end| self.ended(end)).collect();
+        if self.runs.all_stored(inputs.clone()).await.is_err() {
+            for input in inputs {
+                self.runs.send(input).await;
+            }
+        }
+    }
+
+    /// [`Serving::all_transferred`] for one.
+    pub async fn transferred(&self, end: Transferred) {
+        self.all_transferred(vec![end]).await;
+    }
+
+    fn ended(&self, mut end: Transferred) -> Input {
         let at = self.clock.now();
         self.join_parts(&mut end);
         let served = Change::Served(ServedFile {
             run: None,
             device: end.device.clone(),
-            name_asked: end.name.chars().take(200).collect(),
+            name_asked: shortened(end.name),
             transport: end.transport.to_owned(),
             bytes: end.bytes,
             sha256: end.sha256.clone(),
@@ -228,15 +267,24 @@ impl Serving {
             repeats: end.repeats,
             why: end.why,
         };
-        let input = || {
-            let mut input = Input::event(&end.device, event.clone(), Opening::Never);
-            input.changes.push(served.clone());
-            input
-        };
-        if self.runs.stored(input()).await.is_err() {
-            self.runs.send(input()).await;
-        }
+        let mut input = Input::event(&end.device, event, Opening::Never);
+        input.changes.push(served);
+        input
     }
+}
+
+/// A name as it is written down: no longer than any platform's.
+fn shortened(name: String) -> String {
+    match name.char_indices().nth(200) {
+        Some((end, _)) => name[..end].to_owned(),
+        None => name,
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Whether this device may ask for its configuration by this name: the one it was told, or one that
