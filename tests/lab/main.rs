@@ -6,6 +6,7 @@
 mod device;
 mod itself;
 mod net;
+mod server;
 mod site;
 mod slack;
 mod stories;
