@@ -6,10 +6,12 @@
 mod device;
 mod itself;
 mod net;
+mod room;
 mod server;
 mod site;
 mod slack;
 mod stories;
+mod tftp_clients;
 
 use std::time::Duration;
 
