@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::complaint::{Complaint, Complaints, did_you_mean};
+use crate::config::dhcp6::resolve::meant_dhcp6;
 use crate::config::meant::{
     Config, Dhcp, Hook, HookTarget, Http, Listen, Pool, Runs, Slack, SlackAccess, Ssh, Tftp,
     Unknown,
@@ -40,6 +41,7 @@ fn resolve(written: WrittenConfig, directory: &Path, complaints: &mut Complaints
         },
         data,
         dhcp: written.dhcp.map(|dhcp| meant_dhcp(dhcp, complaints)),
+        dhcp6: written.dhcp6.map(|dhcp6| meant_dhcp6(dhcp6, complaints)),
         tftp: written.tftp.map(|tftp| meant_tftp(tftp, complaints)),
         http: written.http.map(|http| Http {
             listen: meant_listen(http.listen, 80),
@@ -60,21 +62,6 @@ fn meant_dhcp(written: WrittenDhcp, complaints: &mut Complaints) -> Dhcp {
         }
         lease.value
     });
-    let unknown = match written.unknown {
-        None => Unknown::Refuse,
-        Some(text) => match text.value.as_str() {
-            "refuse" => Unknown::Refuse,
-            "quarantine" => Unknown::Quarantine,
-            other => {
-                let hint = did_you_mean(other, ["refuse", "quarantine"], || {
-                    "write `refuse` or `quarantine`".to_owned()
-                });
-                let message = format!("`unknown` cannot be `{}`", shown(other));
-                complaints.at(text.place, message, hint);
-                Unknown::Refuse
-            }
-        },
-    };
     if written.server_address.value.is_unspecified() {
         let message = "devices cannot reach us at 0.0.0.0";
         complaints.at(written.server_address.place, message, "write the address they reach us at");
@@ -98,12 +85,28 @@ fn meant_dhcp(written: WrittenDhcp, complaints: &mut Complaints) -> Dhcp {
         reply_to_port: count(written.reply_to_port, 68, "reply_to_port", complaints),
         pools,
         lease,
-        unknown,
+        unknown: unknown(written.unknown, complaints),
+    }
+}
+
+pub(super) fn unknown(written: Option<At<String>>, complaints: &mut Complaints) -> Unknown {
+    let Some(text) = written else { return Unknown::Refuse };
+    match text.value.as_str() {
+        "refuse" => Unknown::Refuse,
+        "quarantine" => Unknown::Quarantine,
+        other => {
+            let hint = did_you_mean(other, ["refuse", "quarantine"], || {
+                "write `refuse` or `quarantine`".to_owned()
+            });
+            let message = format!("`unknown` cannot be `{}`", shown(other));
+            complaints.at(text.place, message, hint);
+            Unknown::Refuse
+        }
     }
 }
 
 /// Below this a device of any vendor would spend its boot renewing.
-const LEASE_SECONDS_MIN: u64 = 60;
+pub(super) const LEASE_SECONDS_MIN: u64 = 60;
 
 fn meant_pool(written: WrittenPool, complaints: &mut Complaints) -> Pool {
     let subnet = written.subnet.value.trunc();
@@ -146,9 +149,12 @@ fn range(text: &str) -> Option<(Ipv4Addr, Ipv4Addr)> {
 }
 
 fn meant_listen(written: Vec<WrittenListen>, port: u16) -> Vec<Listen> {
+    listen_or(written, SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
+}
+
+pub(super) fn listen_or(written: Vec<WrittenListen>, default: SocketAddr) -> Vec<Listen> {
     if written.is_empty() {
-        let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-        return vec![Listen { address, interface: None }];
+        return vec![Listen { address: default, interface: None }];
     }
     let meant = |listen: WrittenListen| Listen {
         address: listen.address.value,
@@ -307,7 +313,7 @@ fn count<T: Default + PartialEq>(
     number.value
 }
 
-fn hours(hours: u64) -> Duration {
+pub(super) fn hours(hours: u64) -> Duration {
     Duration::from_secs(hours * 3600)
 }
 
