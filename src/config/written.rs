@@ -127,7 +127,7 @@ pub struct WrittenPool {
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(rename = "Tftp", deny_unknown_fields)]
 pub struct WrittenTftp {
-    /// Where to listen, as for `dhcp`. Default `0.0.0.0:69`.
+    /// Where to listen, as for `dhcp`. Default `0.0.0.0:69`; with `dhcp6` `[::]:69`, both families.
     #[schemars(with = "Option<Vec<ListenSpelling>>")]
     pub listen: Vec<WrittenListen>,
     /// Transfers at the same time; more are refused with an error. Default 4096.
@@ -155,7 +155,7 @@ pub struct WrittenTftp {
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(rename = "Http", deny_unknown_fields)]
 pub struct WrittenHttp {
-    /// Where to listen, as for `dhcp`. Default `0.0.0.0:80`.
+    /// Where to listen, as for `dhcp`. Default `0.0.0.0:80`; with `dhcp6` `[::]:80`, both families.
     #[schemars(with = "Option<Vec<ListenSpelling>>")]
     pub listen: Vec<WrittenListen>,
     /// Connections at the same time; more wait. Default 1024.

@@ -158,6 +158,10 @@ mod tests {
         assert_eq!(server_address, "2001:db8::2".parse::<Ipv6Addr>().unwrap());
         assert_eq!((preferred, valid), (hours(12), hours(12)));
         assert_eq!((unknown, rapid_commit), (Unknown::Refuse, false));
+        let both = configure("g.yaml", &format!("{text}tftp:\nhttp:\n"), Path::new("/etc")).0;
+        let heard = |listen: &[Listen]| listen[0].address.to_string();
+        assert_eq!(heard(&both.tftp.unwrap().listen), "[::]:69");
+        assert_eq!(heard(&both.http.unwrap().listen), "[::]:80");
         assert_eq!((pools[0].range, pools[0].dns.len(), pools[0].search.len()), (None, 0, 0));
     }
 
@@ -186,57 +190,57 @@ mod tests {
     const COMPLAINTS: &[(&str, &str)] = &[
         (
             "pools: [], valid_lifetime: 5s",
-            "2:20: a lease this short ends before a device has asked for its file (write at least \
+            "2:19: a lease this short ends before a device has asked for its file (write at least \
              60s)",
         ),
         (
             "pools: [], valid_lifetime: 1h, preferred_lifetime: 2h",
-            "3:24: an address cannot be preferred for longer than it is valid (write a time of \
+            "3:23: an address cannot be preferred for longer than it is valid (write a time of \
              `valid_lifetime` at most)",
         ),
         (
             "pools: [], preferred_lifetime: 0s",
-            "2:24: `preferred_lifetime` cannot be nothing (devices would not use the address)",
+            "2:23: `preferred_lifetime` cannot be nothing (devices would not use the address)",
         ),
         (
             "pools: [], listen: ['0.0.0.0:547']",
-            "2:13: DHCPv6 cannot be heard at 0.0.0.0:547 (write an address such as [::]:547)",
+            "2:12: DHCPv6 cannot be heard at 0.0.0.0:547 (write an address such as [::]:547)",
         ),
         (
             "pools: [], unknown: quarantin",
-            "2:13: `unknown` cannot be `quarantin` (did you mean `quarantine`?)",
+            "2:12: `unknown` cannot be `quarantin` (did you mean `quarantine`?)",
         ),
         (
             "pools: [], rapid_commit: 'perhaps'",
-            "2:18: `rapid_commit` expects true or false, found `perhaps` (write `true` or `false`)",
+            "2:17: `rapid_commit` expects true or false, found `perhaps` (write `true` or `false`)",
         ),
         (
             "pools: [{ subnet: 'fd00::1/64' }]",
-            "1:58: `fd00::1/64` has bits behind its prefix (write fd00::/64)",
+            "1:55: `fd00::1/64` has bits behind its prefix (write fd00::/64)",
         ),
         (
             "pools: [{ subnet: 192.0.2.0/24 }]",
-            "1:58: `subnet` expects a subnet such as 2001:db8:0:1::/64, found `192.0.2.0/24` \
+            "1:55: `subnet` expects a subnet such as 2001:db8:0:1::/64, found `192.0.2.0/24` \
              (write a subnet such as 2001:db8:0:1::/64)",
         ),
         (
             "pools: [{ subnet: 'fd00::/64' }, { subnet: 'fd00::/32' }]",
-            "1:83: this subnet overlaps with fd00::/64 (give each pool a subnet of its own)",
+            "1:80: this subnet overlaps with fd00::/64 (give each pool a subnet of its own)",
         ),
         (
             "pools: [{ subnet: 'fd00::/64', range: 'fd00:1::/112' }]",
-            "1:78: `fd00:1::/112` is no range of addresses of fd00::/64 (write the first and the \
+            "1:75: `fd00:1::/112` is no range of addresses of fd00::/64 (write the first and the \
              last address, as in 2001:db8::1000 - 2001:db8::1fff, or a prefix, as in \
              2001:db8::8000/113)",
         ),
         (
             "pools: [{ subnet: 'fd00::/64', search: ['a..b'] }]",
-            "1:80: `a..b` is no domain name (write a name such as mgmt.example.net: labels of at \
+            "1:77: `a..b` is no domain name (write a name such as mgmt.example.net: labels of at \
              most 63 characters)",
         ),
         (
             "pools: [{ subnet: 'fd00::/64', dns: [192.0.2.53] }]",
-            "1:77: `dns` expects an IPv6 address, found `192.0.2.53` (write an IPv6 address)",
+            "1:74: `dns` expects an IPv6 address, found `192.0.2.53` (write an IPv6 address)",
         ),
     ];
 

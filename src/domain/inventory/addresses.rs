@@ -26,7 +26,10 @@ fn shown_whole(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-pub(super) fn address(written: Option<&At<String>>, complaints: &mut Complaints) -> Option<Ipv4Addr> {
+pub(super) fn address(
+    written: Option<&At<String>>,
+    complaints: &mut Complaints,
+) -> Option<Ipv4Addr> {
     let text = written?;
     let parsed: Option<Ipv4Addr> = text.value.parse().ok();
     let usable = parsed.filter(|address| {
@@ -42,11 +45,14 @@ pub(super) fn address(written: Option<&At<String>>, complaints: &mut Complaints)
 
 /// An address that a DHCPv6 server can assign and that routes: neither of one link alone nor of many
 /// hosts nor a spelling of IPv4 (RFC 4291 sections 2.5 to 2.7).
-pub(super) fn address6(written: Option<&At<String>>, complaints: &mut Complaints) -> Option<Ipv6Addr> {
+pub(super) fn address6(
+    written: Option<&At<String>>,
+    complaints: &mut Complaints,
+) -> Option<Ipv6Addr> {
     let text = written?;
     let parsed: Option<Ipv6Addr> = text.value.parse().ok();
     let usable = parsed.filter(|address| {
-        let special = address.is_unspecified() || address.is_loopback() || address.is_multicast();
+        let special = address.is_unspecified() || address.is_multicast();
         !special && !address.is_unicast_link_local() && address.to_ipv4_mapped().is_none()
     });
     if usable.is_none() {

@@ -96,9 +96,7 @@ impl Book {
         for association in &wish.associations {
             let mut any = false;
             for address in &association.addresses {
-                let its = |holding: &Holding| {
-                    holding.state.is_held(now) && is_same(holding, asker)
-                };
+                let its = |holding: &Holding| holding.state.is_held(now) && is_same(holding, asker);
                 if !self.holding(*address).is_some_and(its) {
                     continue;
                 }
@@ -122,9 +120,7 @@ impl Book {
         let mut link: Vec<usize> = match asker.link.relay {
             Some(relay) => self.shelf_of(relay).into_iter().collect(),
             // Without a routed address of ours the link says nothing; then our own address does.
-            None if asker.link.local.is_empty() => {
-                self.shelf_of(self.server).into_iter().collect()
-            }
+            None if asker.link.local.is_empty() => self.shelf_of(self.server).into_iter().collect(),
             None => asker.link.local.iter().filter_map(|local| self.shelf_of(*local)).collect(),
         };
         let planned = asker.device.as_ref().and_then(|device| self.shelf_of(device.address6?));
@@ -198,9 +194,8 @@ impl Book {
     }
 
     fn off_link(&self, round: &Round<'_>, association: &Association) -> Option<String> {
-        let elsewhere = |address: &&Ipv6Addr| {
-            !address.is_unspecified() && !self.is_on(&round.link, **address)
-        };
+        let elsewhere =
+            |address: &&Ipv6Addr| !address.is_unspecified() && !self.is_on(&round.link, **address);
         let address = association.addresses.iter().find(elsewhere)?;
         let subnet = self.shelves[round.shelf()].pool.subnet;
         Some(format!("{address} is not in the subnet {subnet}"))
@@ -223,11 +218,7 @@ impl Book {
     }
 
     /// The planned address; the one it had; one that it wants; the next.
-    fn find(
-        &mut self,
-        round: &Round<'_>,
-        association: &Association,
-    ) -> Result<Ipv6Addr, String> {
+    fn find(&mut self, round: &Round<'_>, association: &Association) -> Result<Ipv6Addr, String> {
         if let Some(planned) = round.planned() {
             return self.may_have(round, planned).map(|()| planned);
         }
