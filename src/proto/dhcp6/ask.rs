@@ -233,3 +233,114 @@ fn associations(
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+    use crate::proto::dhcp6::association::{Address, lasting, temporary};
+    use crate::proto::dhcp6::options::Options;
+    use crate::proto::dhcp6::relay::Relay;
+
+    const US: [u8; 4] = [0, 3, 0, 1];
+    const OTHER: [u8; 4] = [0, 3, 0, 2];
+
+    fn us() -> Duid {
+        Duid::new(&US).unwrap()
+    }
+
+    fn from(kind: MessageType, options: &[(u16, &[u8])]) -> Datagram {
+        let message = Message::new(kind, 7);
+        let add = |message: Message, (code, value): &(u16, &[u8])| message.with(*code, *value);
+        Datagram::bare(options.iter().fold(message, add))
+    }
+
+    fn told(datagram: &Datagram, to_us_alone: bool) -> String {
+        match Ask::of(datagram, &us(), to_us_alone) {
+            Ok(ask) => format!("{ask:?}").chars().take_while(char::is_ascii_alphabetic).collect(),
+            Err(why) => why.to_string(),
+        }
+    }
+
+    #[test]
+    fn identifiers_stand_where_section_16_wants_them_and_nowhere_else() {
+        use MessageType as M;
+        let option = |code: u16, value: &'static [u8]| (code, value);
+        let (client, ours, other) = (option(1, &[0, 3, 0, 9]), option(2, &US), option(2, &OTHER));
+        for kind in [M::Solicit, M::Confirm, M::Rebind] {
+            assert_eq!(told(&from(kind, &[client]), false), format!("{kind:?}"));
+            assert_eq!(told(&from(kind, &[]), false), format!("{kind:?} lacks ClientId(1)"));
+            let forbidden = format!("{kind:?} must not carry ServerId(2)");
+            assert_eq!(told(&from(kind, &[client, ours]), false), forbidden);
+            assert_eq!(told(&from(kind, &[client, (2, &[])]), false), forbidden);
+            let unicast = format!("{kind:?} must not be sent by unicast");
+            assert_eq!(told(&from(kind, &[client]), true), unicast);
+        }
+        for kind in [M::Request, M::Renew, M::Release, M::Decline] {
+            assert_eq!(told(&from(kind, &[client, ours]), false), format!("{kind:?}"));
+            assert_eq!(told(&from(kind, &[ours]), false), format!("{kind:?} lacks ClientId(1)"));
+            assert_eq!(told(&from(kind, &[client]), false), format!("{kind:?} lacks ServerId(2)"));
+            let elsewhere = "the client chose server 00030002";
+            assert_eq!(told(&from(kind, &[client, other]), false), elsewhere);
+            assert_eq!(told(&from(kind, &[client, ours]), true), "ByUnicast");
+            assert_eq!(told(&from(kind, &[client, other]), true), elsewhere);
+        }
+        let kind = M::InformationRequest;
+        for options in [&[][..], &[client], &[client, ours], &[(1, &[9])]] {
+            assert_eq!(told(&from(kind, options), false), "Information", "{options:?}");
+        }
+        let refused = [
+            (&[other][..], "the client chose server 00030002"),
+            (&[(2, &[][..])], "InformationRequest lacks ServerId(2)"),
+            (&[(3, &[])], "InformationRequest must not carry IANA(3)"),
+            (&[(4, &[])], "InformationRequest must not carry IATA(4)"),
+            (&[(25, &[])], "InformationRequest must not carry IAPD(25)"),
+        ];
+        for (options, why) in refused {
+            assert_eq!(told(&from(kind, options), false), why);
+        }
+    }
+
+    #[test]
+    fn what_servers_and_relays_say_asks_nothing() {
+        use MessageType as M;
+        for kind in [M::Advertise, M::Reply, M::Reconfigure, M::RelayReply, M::Other(20)] {
+            let message = from(kind, &[(1, &[0, 3, 0, 9]), (2, &US)]);
+            assert_eq!(told(&message, false), format!("{kind:?} is not for servers"));
+        }
+        let turned = Datagram { towards_client: true, ..from(M::Solicit, &[(1, &[0, 3, 0, 9])]) };
+        assert_eq!(told(&turned, false), "RelayReply is not for servers");
+    }
+
+    #[test]
+    fn a_relay_may_speak_to_us_alone() {
+        let none = Ipv6Addr::UNSPECIFIED;
+        let relay = Relay { hop_count: 0, link: none, peer: none, options: Options::default() };
+        let bare = from(MessageType::Solicit, &[(1, &[0, 3, 0, 9])]);
+        assert_eq!(told(&Datagram { relays: vec![relay], ..bare }, true), "Solicit");
+    }
+
+    #[test]
+    fn associations_of_each_kind_are_read_once_and_eight_at_most() {
+        let address = Address { address: HELD, preferred_seconds: 0, valid_seconds: 0 };
+        let inside = Options::default().with(code::IA_ADDRESS, address.write());
+        let mut message = Message::new(MessageType::Rebind, 7).with(1, [0, 3, 0, 9]);
+        for iaid in [1, 1, 2, 3, 4, 5, 6, 7, 8, 9] {
+            message = message.with(code::IA_NA, lasting(iaid, [0, 0], &inside));
+        }
+        let message = message
+            .with(code::IA_NA, [0; 11])
+            .with(code::IA_TA, temporary(1, &inside))
+            .with(code::IA_PD, lasting(1, [0, 0], &Options::default()));
+        let ask = Ask::of(&Datagram::bare(message), &us(), false).unwrap();
+        let wish = ask.wish().unwrap();
+        let iaids: Vec<u32> = wish.associations.iter().map(|found| found.iaid).collect();
+        assert_eq!(iaids, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(wish.temporary, [Association { iaid: 1, addresses: vec![HELD] }]);
+        assert_eq!(wish.prefixes, [Association { iaid: 1, addresses: vec![] }]);
+        assert!(wish.holds_addresses());
+    }
+
+    const HELD: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7);
+}

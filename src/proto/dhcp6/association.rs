@@ -78,14 +78,14 @@ impl Association {
 }
 
 /// Writes the inside of an IA_NA or IA_PD.
-pub(super) fn lasting(iaid: u32, [t1, t2]: [u32; 2], options: &Options) -> Vec<u8> {
+pub fn lasting(iaid: u32, [t1, t2]: [u32; 2], options: &Options) -> Vec<u8> {
     let mut bytes: Vec<u8> = [iaid, t1, t2].iter().flat_map(|field| field.to_be_bytes()).collect();
     options.write_to(&mut bytes);
     bytes
 }
 
 /// Writes the inside of an IA_TA.
-pub(super) fn temporary(iaid: u32, options: &Options) -> Vec<u8> {
+pub fn temporary(iaid: u32, options: &Options) -> Vec<u8> {
     let mut bytes = iaid.to_be_bytes().to_vec();
     options.write_to(&mut bytes);
     bytes
@@ -161,6 +161,89 @@ impl StatusCode {
             Self::UseMulticast => 5,
             Self::NoPrefixAvailable => 6,
             Self::Other(number) => number,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dhcproto::v6::{DhcpOption, IAAddr, IANA, StatusCode as Theirs};
+    use dhcproto::{Decodable, Decoder, Encodable};
+
+    use super::*;
+
+    fn held(last: u16) -> Ipv6Addr {
+        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last)
+    }
+
+    fn told(addresses: &[Ipv6Addr]) -> Options {
+        addresses.iter().fold(Options::default(), |options, address| {
+            let address = Address { address: *address, preferred_seconds: 7, valid_seconds: 9 };
+            options.with(code::IA_ADDRESS, address.write())
+        })
+    }
+
+    #[test]
+    fn an_association_holds_each_address_once_and_eight_of_them() {
+        let many: Vec<Ipv6Addr> = (0..20).map(|last| held(last / 2)).collect();
+        let read = Association::of_lasting(&lasting(5, [1, 2], &told(&many))).unwrap();
+        assert_eq!((read.iaid, read.addresses.len()), (5, 8));
+        assert_eq!(read.addresses[..3], [held(0), held(1), held(2)]);
+        let unspecified = [Ipv6Addr::UNSPECIFIED, held(3)];
+        let read = Association::of_temporary(&temporary(6, &told(&unspecified))).unwrap();
+        assert_eq!((read.iaid, read.wanted()), (6, Some(held(3))));
+    }
+
+    #[test]
+    fn a_misshapen_address_leaves_the_others() {
+        let options = Options::default().with(code::IA_ADDRESS, [0; 23]).with(99, *b"?");
+        let options = options.with(code::IA_ADDRESS, told(&[held(4)]).get(5).unwrap());
+        let whole = lasting(5, [1, 2], &options);
+        assert_eq!(Association::of_lasting(&whole).unwrap().addresses, [held(4)]);
+        for end in 0..whole.len() {
+            let read = Association::of_lasting(&whole[..end]);
+            assert_eq!(read.is_some(), end >= 12, "{end}");
+            assert!(read.is_none_or(|read| read.addresses.is_empty()), "{end}");
+        }
+    }
+
+    #[test]
+    fn an_independent_decoder_reads_our_associations() {
+        let mut options = told(&[held(1)]);
+        options.push(code::STATUS_CODE, Status::new(StatusCode::NoBinding, "no").write());
+        let bytes = Options::default().with(3, lasting(5, [1, 2], &options)).write();
+        let theirs = DhcpOption::decode(&mut Decoder::new(&bytes)).unwrap();
+        let DhcpOption::IANA(IANA { id: 5, t1: 1, t2: 2, opts }) = theirs else {
+            panic!("{theirs:?}")
+        };
+        let Some(DhcpOption::IAAddr(IAAddr { addr, preferred_life: 7, valid_life: 9, .. })) =
+            opts.get(dhcproto::v6::OptionCode::IAAddr)
+        else {
+            panic!("{opts:?}")
+        };
+        assert_eq!(*addr, held(1));
+        let Some(DhcpOption::StatusCode(status)) = opts.get(dhcproto::v6::OptionCode::StatusCode)
+        else {
+            panic!("{opts:?}")
+        };
+        assert_eq!((status.status, status.msg.as_str()), (dhcproto::v6::Status::NoBinding, "no"));
+        let back = Theirs { status: dhcproto::v6::Status::NotOnLink, msg: "no".into() };
+        let back = Options::read(&DhcpOption::StatusCode(back).to_vec().unwrap());
+        let expected = Status { code: StatusCode::NotOnLink, text: "no".into() };
+        assert_eq!(Status::of(&back), Some(expected));
+    }
+
+    #[test]
+    fn status_text_is_one_short_line_either_way() {
+        let long = "x\u{1b}[2J\n".repeat(100);
+        let status = Status::new(StatusCode::Other(900), &long);
+        assert_eq!((status.text.len(), &status.text[..5]), (120, "x[2Jx"));
+        let wire = [&[3, 132][..], b"a\xff\nb"].concat();
+        let read = Status::of(&Options::default().with(code::STATUS_CODE, wire)).unwrap();
+        assert_eq!((read.code, read.text.as_str()), (StatusCode::Other(900), "ab"));
+        assert_eq!(Status::of(&Options::default().with(code::STATUS_CODE, [0])), None);
+        for number in 0..9 {
+            assert_eq!(StatusCode::from_number(number).number(), number);
         }
     }
 }

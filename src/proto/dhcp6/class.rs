@@ -55,3 +55,40 @@ fn counted(mut rest: &[u8]) -> Vec<&[u8]> {
     }
     pieces
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::dhcp6::message::MessageType;
+
+    #[test]
+    fn every_class_that_is_whole_is_read() {
+        let arista = *b"\x00\x00\x75\x71\x00\x06Arista\x00\x03DCS";
+        let message = Message::new(MessageType::Solicit, 1)
+            .with(code::VENDOR_CLASS, arista)
+            .with(code::VENDOR_CLASS, *b"\x00\x00\x09")
+            .with(code::VENDOR_CLASS, *b"\x00\x00\x00\x09\x00\x01c\x00\x09cut")
+            .with(code::USER_CLASS, *b"\x00\x04iPXE\x00\x00\x00")
+            .with(code::VENDOR_SPECIFIC, *b"\x00\x00\x00\x09\x00\x01\x00\x02hi\x00\x02\x00\x05");
+        assert_eq!(user_classes(&message), [&b"iPXE"[..], b""]);
+        let expected = [
+            VendorClass { enterprise: 30065, classes: vec![b"Arista", b"DCS"] },
+            VendorClass { enterprise: 9, classes: vec![b"c"] },
+        ];
+        assert_eq!(vendor_classes(&message), expected);
+        let specific =
+            VendorSpecific { enterprise: 9, options: Options::default().with(1, *b"hi") };
+        assert_eq!(vendor_specifics(&message), [specific]);
+    }
+
+    #[test]
+    fn an_independent_decoder_reads_the_same_classes() {
+        use dhcproto::v6::{DhcpOption, VendorClass};
+        use dhcproto::{Decodable, Decoder};
+        let value = *b"\x00\x00\x75\x71\x00\x06Arista\x00\x03DCS";
+        let bytes = Options::default().with(code::VENDOR_CLASS, value).write();
+        let data = vec![b"Arista".to_vec(), b"DCS".to_vec()];
+        let theirs = DhcpOption::decode(&mut Decoder::new(&bytes)).unwrap();
+        assert_eq!(theirs, DhcpOption::VendorClass(VendorClass { num: 30065, data }));
+    }
+}

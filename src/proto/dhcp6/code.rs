@@ -46,17 +46,17 @@ pub const DOMAIN_LIST: u16 = 24;
 pub const IA_PD: u16 = 25;
 /// Section 21.23, in seconds: when parameters are asked for anew.
 pub const INFORMATION_REFRESH_TIME: u16 = 32;
-/// RFC 4649 section 3: who the relay says the client is.
+/// RFC 4649: who the relay says the client is.
 pub const REMOTE_ID: u16 = 37;
-/// RFC 4580 section 2: whom the relay says the client belongs to.
+/// RFC 4580: whom the relay says the client belongs to.
 pub const SUBSCRIBER_ID: u16 = 38;
-/// RFC 4994 section 3: the codes that a relay wants to find in its answer.
+/// RFC 4994: the codes that a relay wants to find in its answer.
 pub const ECHO_REQUEST: u16 = 43;
 /// RFC 5970 section 3.1.
 pub const BOOT_FILE_URL: u16 = 59;
 /// RFC 5970 section 3.2.
 pub const BOOT_FILE_PARAMETERS: u16 = 60;
-/// RFC 6939 section 4: the client's hardware address, as the first relay saw it.
+/// RFC 6939: the client's hardware address, as the first relay saw it.
 pub const CLIENT_LINK_LAYER_ADDRESS: u16 = 79;
 /// Section 21.24, in seconds: the longest wait between two Solicits.
 pub const SOL_MAX_RT: u16 = 82;

@@ -129,4 +129,42 @@ impl Message {
     pub fn status(&self) -> Option<Status> {
         Status::of(&self.options)
     }
+
+    /// Option 19 of a Reconfigure: the message that a server wants to get from the client. We send
+    /// none, as they need a key that both know (RFC 8415 section 20.4).
+    pub fn reconfigures(&self) -> Option<MessageType> {
+        match self.option(code::RECONFIGURE_MESSAGE) {
+            Some([number]) => Some(MessageType::from_number(*number)),
+            Some(_) | None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absent_or_misshapen_option_is_none_and_hides_nothing() {
+        let message = Message::new(MessageType::Reconfigure, 0xff00_0001)
+            .with(code::CLIENT_ID, [0, 3])
+            .with(code::ELAPSED_TIME, [1])
+            .with(code::OPTION_REQUEST, [0, 59, 0, 60, 1])
+            .with(code::OPTION_REQUEST, [0, 23])
+            .with(code::RECONFIGURE_MESSAGE, [5]);
+        assert_eq!((message.transaction, message.client_id()), (1, None));
+        assert_eq!((message.elapsed_hundredths(), message.status()), (None, None));
+        assert_eq!(message.wanted().collect::<Vec<_>>(), [59, 60, 23]);
+        assert!(message.wants(23) && !message.wants(1) && !message.rapid_commit());
+        assert_eq!(message.reconfigures(), Some(MessageType::Renew));
+        let trying = Message::new(MessageType::Solicit, 1).with(code::ELAPSED_TIME, [1, 0]);
+        assert_eq!((trying.elapsed_hundredths(), trying.reconfigures()), (Some(256), None));
+    }
+
+    #[test]
+    fn each_number_is_a_message_and_comes_back() {
+        for number in 0..=255 {
+            assert_eq!(MessageType::from_number(number).number(), number);
+        }
+    }
 }

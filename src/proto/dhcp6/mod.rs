@@ -21,7 +21,7 @@ pub mod value;
 
 pub use answer::answer;
 pub use ask::Ask;
-pub use datagram::{Datagram, MESSAGE_BYTES_MAX};
+pub use datagram::{Datagram, MESSAGE_BYTES_MAX, mac_within};
 pub use duid::Duid;
 pub use message::{Message, MessageType};
 pub use options::Options;

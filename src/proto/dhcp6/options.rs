@@ -8,7 +8,7 @@ pub struct Options {
 }
 
 /// Code and length.
-const HEADER_BYTES: usize = 4;
+pub(super) const HEADER_BYTES: usize = 4;
 
 /// An option that goes beyond its field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +52,6 @@ impl Options {
 
     pub fn push(&mut self, code: u16, value: impl Into<Vec<u8>>) {
         self.entries.push((code, value.into()));
-    }
-
-    /// Takes the last option away again.
-    pub fn pop(&mut self) -> Option<(u16, Vec<u8>)> {
-        self.entries.pop()
     }
 
     /// The same options and one more behind them.

@@ -25,7 +25,7 @@ pub struct Relay {
     pub options: Options,
 }
 
-/// The hardware type of Ethernet (RFC 6939 section 4 takes IANA's numbers).
+/// The hardware type of Ethernet (RFC 6939 takes IANA's numbers).
 const ETHERNET: [u8; 2] = [0, 1];
 
 impl Relay {
@@ -80,5 +80,62 @@ impl Relay {
 
     fn filled(&self, code: u16) -> Option<&[u8]> {
         self.options.get(code).filter(|value| !value.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relay(options: Options) -> Relay {
+        let none = Ipv6Addr::UNSPECIFIED;
+        Relay { hop_count: 0, link: none, peer: none, options }
+    }
+
+    #[test]
+    fn a_relay_tells_port_switch_subscriber_hardware_and_its_own_port() {
+        let told = relay(
+            Options::default()
+                .with(code::INTERFACE_ID, *b"Gi1/0/7")
+                .with(code::REMOTE_ID, *b"\x00\x00\x00\x09sw-1")
+                .with(code::SUBSCRIBER_ID, *b"rack 4")
+                .with(code::CLIENT_LINK_LAYER_ADDRESS, [0, 1, 2, 0, 0, 0, 0, 9])
+                .with(code::RELAY_SOURCE_PORT, [0x1f, 0x90]),
+        );
+        assert_eq!(told.position(), Some(("Gi1/0/7".into(), Some("sw-1".into()))));
+        assert_eq!(told.remote_id(), Some((9, &b"sw-1"[..])));
+        assert_eq!(told.subscriber_id(), Some(&b"rack 4"[..]));
+        assert_eq!(told.client_mac(), Some(Mac::new([2, 0, 0, 0, 0, 9])));
+        assert_eq!(told.source_port(), Some(8080));
+    }
+
+    #[test]
+    fn a_misshapen_word_of_a_relay_is_none() {
+        let told = relay(
+            Options::default()
+                .with(code::INTERFACE_ID, [])
+                .with(code::REMOTE_ID, [0, 0, 0, 9])
+                .with(code::SUBSCRIBER_ID, [])
+                .with(code::CLIENT_LINK_LAYER_ADDRESS, [0, 1, 2, 0, 0, 0, 0])
+                .with(code::RELAY_SOURCE_PORT, [9]),
+        );
+        assert_eq!((told.position(), told.remote_id(), told.subscriber_id()), (None, None, None));
+        assert_eq!((told.client_mac(), told.source_port()), (None, None));
+        let infiniband = [0, 32, 2, 0, 0, 0, 0, 9];
+        let told = Options::default().with(code::CLIENT_LINK_LAYER_ADDRESS, infiniband);
+        assert_eq!(relay(told).client_mac(), None);
+    }
+
+    #[test]
+    fn a_relay_gets_back_its_port_and_what_it_asks_for() {
+        let told = Options::default()
+            .with(code::INTERFACE_ID, *b"p")
+            .with(code::REMOTE_ID, *b"\x00\x00\x00\x09r")
+            .with(code::RELAY_SOURCE_PORT, [0, 0]);
+        let plain = Options::default().with(18, *b"p").with(135, [0, 0]);
+        assert_eq!(relay(told.clone()).echoed(), plain);
+        let asking = told.with(code::ECHO_REQUEST, [0, 37, 0]);
+        let named = [18, 37, 135];
+        assert_eq!(relay(asking).echoed().iter().map(|option| option.0).collect::<Vec<_>>(), named);
     }
 }

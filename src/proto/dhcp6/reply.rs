@@ -8,6 +8,7 @@ use crate::proto::dhcp6::code;
 use crate::proto::dhcp6::datagram::Datagram;
 use crate::proto::dhcp6::lines::Lines;
 use crate::proto::dhcp6::message::{Message, MessageType};
+use crate::proto::dhcp6::options;
 use crate::proto::dhcp6::relay::Relay;
 use crate::proto::dhcp6::value;
 
@@ -40,6 +41,8 @@ pub(super) struct Draft<'a> {
     facts: &'a Facts,
     relays: Vec<Relay>,
     message: Message,
+    /// Of the whole datagram.
+    bytes: usize,
     left_out: Vec<u16>,
 }
 
@@ -47,37 +50,43 @@ impl<'a> Draft<'a> {
     /// What every reply has in common (RFC 8415 section 18.3): the transaction, both identifiers,
     /// and the relays' wrappings turned around (section 19.3).
     pub fn new(kind: MessageType, request: &'a Datagram, facts: &'a Facts) -> Self {
-        let mut message = Message::new(kind, request.message.transaction);
-        // Of an Information-request also one that is no DUID.
-        if let Some(client) = request.message.option(code::CLIENT_ID) {
-            message = message.with(code::CLIENT_ID, client);
-        }
-        let message = message.with(code::SERVER_ID, facts.server.bytes());
         let relays = request.relays.iter();
-        let relays = relays.map(|relay| Relay { options: relay.echoed(), ..relay.clone() });
-        Self { request, facts, relays: relays.collect(), message, left_out: Vec::new() }
+        let relays = relays.map(|relay| {
+            let Relay { hop_count, link, peer, .. } = *relay;
+            Relay { hop_count, link, peer, options: relay.echoed() }
+        });
+        let message = Message::new(kind, request.message.transaction);
+        let relays = relays.collect();
+        let mut draft = Self { request, facts, relays, message, bytes: 0, left_out: Vec::new() };
+        draft.bytes = draft.written().len();
+        // In an Information-request it may be anything: it is the client that compares.
+        if let Some(client) = request.message.option(code::CLIENT_ID) {
+            draft.push(code::CLIENT_ID, client);
+        }
+        draft.push(code::SERVER_ID, facts.server.bytes());
+        draft
     }
 
     pub fn status(mut self, code: StatusCode, text: &str) -> Self {
-        self.message.options.push(code::STATUS_CODE, Status::new(code, text).write());
+        self.push(code::STATUS_CODE, &Status::new(code, text).write());
         self
     }
 
     pub fn rapid(mut self) -> Self {
-        self.message.options.push(code::RAPID_COMMIT, []);
+        self.push(code::RAPID_COMMIT, &[]);
         self
     }
 
     pub fn preference(mut self) -> Self {
         if let Some(preference) = self.facts.preference {
-            self.message.options.push(code::PREFERENCE, [preference]);
+            self.push(code::PREFERENCE, &[preference]);
         }
         self
     }
 
     pub fn lines(mut self, lines: &Lines) -> Self {
         for (code, value) in lines.options.iter() {
-            self.message.options.push(code, value);
+            self.push(code, value);
         }
         self
     }
@@ -105,7 +114,7 @@ impl<'a> Draft<'a> {
         wished.retain(|(code, value)| !value.is_empty() && !forced(*code));
         let allowed = parameters.forced.iter().filter(|(code, _)| !OURS.contains(code));
         for (code, value) in allowed.cloned().chain(wished) {
-            self.add(code, value);
+            self.offer(code, &value);
         }
         self
     }
@@ -115,17 +124,23 @@ impl<'a> Draft<'a> {
         let code = code::INFORMATION_REFRESH_TIME;
         let asked = self.facts.parameters.refresh_seconds;
         if let Some(seconds) = asked.filter(|_| self.request.message.wants(code)) {
-            self.add(code, seconds.to_be_bytes().to_vec());
+            self.offer(code, &seconds.to_be_bytes());
         }
         self
     }
 
-    fn add(&mut self, code: u16, value: Vec<u8>) {
-        self.message.options.push(code, value);
-        if self.written().len() > REPLY_BYTES_MAX {
-            self.message.options.pop();
+    /// Writes a parameter if there is room for it.
+    fn offer(&mut self, code: u16, value: &[u8]) {
+        if self.bytes + options::HEADER_BYTES + value.len() > REPLY_BYTES_MAX {
             self.left_out.push(code);
+        } else {
+            self.push(code, value);
         }
+    }
+
+    fn push(&mut self, code: u16, value: &[u8]) {
+        self.bytes += options::HEADER_BYTES + value.len();
+        self.message.options.push(code, value);
     }
 
     fn written(&self) -> Vec<u8> {

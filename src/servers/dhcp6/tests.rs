@@ -116,8 +116,11 @@ fn message(kind: MessageType, transaction: u32) -> Message {
 async fn what_cannot_be_stored_is_not_said() {
     let (server, _stop) = without_a_store();
     let client = UdpSocket::bind("[::1]:0").await.unwrap();
-    let request = message(MessageType::Request, 1).with(code::SERVER_ID, *b"\0\x04\x07\x07\x07\
-        \x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07");
+    let request = message(MessageType::Request, 1).with(
+        code::SERVER_ID,
+        *b"\0\x04\x07\x07\x07\
+        \x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07",
+    );
     let solicit = message(MessageType::Solicit, 2);
     for message in [request, solicit] {
         let bytes = Datagram::bare(message).encode();
@@ -130,7 +133,8 @@ async fn what_cannot_be_stored_is_not_said() {
     assert_eq!((first.kind, first.transaction), (MessageType::Advertise, 2));
     // And nothing of the Request comes later: what is sent now is the next to be answered.
     let confirm = message(MessageType::Confirm, 3);
-    let here = [&1u32.to_be_bytes()[..], &[0; 8], &[0, 5, 0, 24], &[0; 15], &[16], &[0; 8]].concat();
+    let here =
+        [&1u32.to_be_bytes()[..], &[0; 8], &[0, 5, 0, 24], &[0; 15], &[16], &[0; 8]].concat();
     let confirm = Message { options: Default::default(), ..confirm }
         .with(code::CLIENT_ID, Duid::link_layer(MAC).bytes())
         .with(code::IA_NA, here);
