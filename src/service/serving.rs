@@ -1,6 +1,6 @@
 //! Which bytes an asker of TFTP or HTTP gets: its own, whatever generic name it asked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use moka::sync::Cache;
@@ -113,7 +113,7 @@ impl Serving {
     /// run; the answer waits until that event is stored.
     pub async fn artifact(&self, ask: Ask) -> Result<Artifact, Refusal> {
         let plan = self.plan.get();
-        let device = self.asker(&ask)?;
+        let (device, address) = self.asker(&ask)?;
         if !device.managed || device.template.is_none() {
             return Err(not_found("no file is planned for this device"));
         }
@@ -134,7 +134,7 @@ impl Serving {
         let event = Event::FileAsked {
             transport: ask.transport.to_owned(),
             name: ask.name.clone(),
-            address: ask.peer.ip(),
+            address,
         };
         let input = Input::event(&device.name, event, Opening::AfterWindow);
         match self.runs.stored(input).await {
@@ -146,9 +146,9 @@ impl Serving {
         }
     }
 
-    /// The device behind an asker. The address decides, because a header is only a claim; a header
+    /// The device behind an asker, and the address by which it is reached. The address decides, because a header is only a claim; a header
     /// that contradicts the address is a conflict.
-    fn asker(&self, ask: &Ask) -> Result<Arc<Device>, Refusal> {
+    fn asker(&self, ask: &Ask) -> Result<(Arc<Device>, IpAddr), Refusal> {
         let nobody = || not_found("no device is known at this address");
         let address = ask.peer.ip();
         let claim = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
@@ -160,8 +160,8 @@ impl Serving {
             }
             Identity::Stranger { .. } | Identity::Nobody => None,
         };
-        match (self.intake.holder(address), claimed) {
-            (Some(holder), Some(claimed)) if holder.name != claimed.name => {
+        match (self.intake.heard_at(ask.peer), claimed) {
+            (Some((holder, _)), Some(claimed)) if holder.name != claimed.name => {
                 let detail =
                     format!("the address is {}'s, its headers say {}", holder.name, claimed.name);
                 self.intake.stranger(&format!("http {address}"), &detail);
@@ -170,7 +170,7 @@ impl Serving {
                 Err(nobody())
             }
             (Some(holder), _) => Ok(holder),
-            (None, Some(claimed)) if self.headers_suffice => Ok(claimed),
+            (None, Some(claimed)) if self.headers_suffice => Ok((claimed, address)),
             (None, _) => {
                 let name: String = ask.name.chars().filter(|c| !c.is_control()).take(80).collect();
                 let detail = format!("asked for {name} by {} from {address}", ask.transport);
