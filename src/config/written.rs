@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 
 use super::tftp_written::{WrittenTftp, tftp};
 use crate::complaint::{Complaints, Place};
+use crate::config::dhcp6::written::{WrittenDhcp6, dhcp6};
 use crate::domain::inventory::written::{WrittenSecret, secret};
 use crate::written::fields::{self, Fields};
 use crate::written::{At, Node, Value, parse, shown};
@@ -34,6 +35,8 @@ pub struct WrittenConfig {
     pub socket: Option<At<String>>,
     /// Addresses for devices. Default: no DHCP from this server.
     pub dhcp: Option<WrittenDhcp>,
+    /// IPv6 addresses for devices. Default: no DHCPv6 from this server.
+    pub dhcp6: Option<WrittenDhcp6>,
     /// Configurations by TFTP. Default: no TFTP from this server.
     pub tftp: Option<WrittenTftp>,
     /// Configurations by HTTP. Default: no HTTP from this server.
@@ -79,7 +82,7 @@ pub struct WrittenDhcp {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase", inline)]
 #[expect(dead_code, reason = "describes a spelling to editors")]
-enum UnknownSpelling {
+pub(super) enum UnknownSpelling {
     Refuse,
     Quarantine,
 }
@@ -128,7 +131,7 @@ pub struct WrittenPool {
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(rename = "Http", deny_unknown_fields)]
 pub struct WrittenHttp {
-    /// Where to listen, as for `dhcp`. Default `0.0.0.0:80`.
+    /// Where to listen, as for `dhcp`. Default `0.0.0.0:80`; with `dhcp6` `[::]:80`, both families.
     #[schemars(with = "Option<Vec<ListenSpelling>>")]
     pub listen: Vec<WrittenListen>,
     /// Connections at the same time; more wait. Default 1024.
@@ -261,6 +264,7 @@ pub fn read(text: &str, complaints: &mut Complaints) -> WrittenConfig {
     config.data = top.text("data", complaints);
     config.socket = top.text("socket", complaints);
     config.dhcp = top.get("dhcp").and_then(|node| dhcp(node, complaints));
+    config.dhcp6 = top.get("dhcp6").and_then(|node| dhcp6(node, complaints));
     config.tftp = top.get("tftp").and_then(|node| tftp(node, complaints));
     config.http = top.get("http").and_then(|node| http(node, complaints));
     config.runs = top.get("runs").and_then(|node| runs(node, complaints));
@@ -460,6 +464,7 @@ mod tests {
     /// Every kind of map with a key that nobody knows, so that each complaint lists what is known.
     const STRANGE: &str = "\
 dhcp: { server_address: 192.0.2.1, pools: [{ subnet: 192.0.2.0/24, zzzzzzzzzzzzzzzz: 1 }] }
+dhcp6: { server_address: '2001:db8::1', pools: [{ subnet: '2001:db8::/64', zzzzzzzzzzzzzzzz: 1 }] }
 tftp: { zzzzzzzzzzzzzzzz: 1, uploads: { directory: a, zzzzzzzzzzzzzzzz: 1 } }
 http: { zzzzzzzzzzzzzzzz: 1 }
 runs: { zzzzzzzzzzzzzzzz: 1 }
