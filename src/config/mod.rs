@@ -1,6 +1,7 @@
 //! What the operator asked of us: `greenlight.yaml` as written and as meant. No file is opened
 //! here.
 
+pub mod limits;
 pub mod meant;
 pub mod resolve;
 pub mod written;

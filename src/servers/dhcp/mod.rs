@@ -1,9 +1,11 @@
 //! How do DHCP requests come in and answers go out? Receives, asks the service who it is and which
 //! address it gets, and sends what `proto/dhcp4` decided. No decision is made here.
 //!
-//! Nothing waits for the disk but the ACK itself: each is a task of its own, so that the store can
-//! put many of them into one flush while the loop goes on receiving.
+//! One wake-up handles all that waits, up to some batches. Offers leave at once; the leases of a
+//! wake-up go to the store together, and their ACKs leave together against its receipt, while the
+//! loop goes on receiving. [`gate`] keeps strangers within their budgets.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +16,21 @@ use crate::clock::Clock;
 use crate::config::meant::Dhcp;
 use crate::error::Error;
 use crate::platform::Platforms;
-use crate::proto::dhcp4::MESSAGE_BYTES_MAX;
-use crate::proto::dhcp4::answer::Reply;
-use crate::servers::socket::dhcp::{Port, Received};
+use crate::proto::dhcp4::answer::{Promise, Reply};
+use crate::proto::dhcp4::{Ask, Glance, MESSAGE_BYTES_MAX};
+use crate::servers::socket::dhcp::{Lost, Port, Posted, Received};
+use crate::servers::socket::tftp::batch::{BATCH, Inbox};
 use crate::service::intake::Intake;
-use crate::service::leases::Leases;
+use crate::service::leases::{Ended, Leases};
+use crate::service::memory::{Lease, Refused};
 
+mod buckets;
 mod flight;
+mod gate;
 mod request;
 
 use flight::{Flight, Seat};
+use gate::Gate;
 use request::{Outcome, Promised};
 
 /// What the server works with. Clones share everything.
@@ -47,13 +54,7 @@ pub async fn serve(ports: Vec<Port>, parts: Parts, clock: Clock, shutdown: watch
     let flight = Flight::default();
     let mut loops = JoinSet::new();
     for port in ports {
-        let driver = Driver {
-            port: Arc::new(port),
-            parts: parts.clone(),
-            clock: clock.clone(),
-            flight: flight.clone(),
-            acks: JoinSet::new(),
-        };
+        let driver = Driver::new(port, parts.clone(), clock.clone(), flight.clone());
         loops.spawn(driver.run(shutdown.clone()));
     }
     while let Some(ended) = loops.join_next().await {
@@ -67,6 +68,9 @@ pub async fn serve(ports: Vec<Port>, parts: Parts, clock: Clock, shutdown: watch
 const LAST_ACKS_WAIT: Duration = Duration::from_secs(5);
 /// A pause after a socket error: an interface that is gone must not burn a processor.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
+/// Batches read before the leases that they bring go to the store: many share a flush, and the
+/// first does not wait for long.
+const BATCHES: usize = 8;
 
 /// One socket and its loop.
 struct Driver {
@@ -74,34 +78,108 @@ struct Driver {
     parts: Parts,
     clock: Clock,
     flight: Flight,
-    acks: JoinSet<()>,
+    gate: Gate,
+    /// What may leave now.
+    replies: Vec<Posted>,
+    /// What the store must have first.
+    group: Group,
+    groups: JoinSet<()>,
+}
+
+/// Leases and ends of leases that go to the store together.
+#[derive(Default)]
+struct Group {
+    leases: Vec<Lease>,
+    /// What waits for each of them.
+    promises: Vec<(Promise, Received, Seat)>,
+    ended: Vec<(Ended, Seat)>,
 }
 
 impl Driver {
+    fn new(port: Port, parts: Parts, clock: Clock, flight: Flight) -> Self {
+        let gate = Gate::new(&parts.settings.limits, clock.instant());
+        Self {
+            port: Arc::new(port),
+            parts,
+            clock,
+            flight,
+            gate,
+            replies: Vec::new(),
+            group: Group::default(),
+            groups: JoinSet::new(),
+        }
+    }
+
     async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
-        let mut buffer = vec![0; MESSAGE_BYTES_MAX + 1];
+        let mut inbox = Inbox::new(MESSAGE_BYTES_MAX + 1);
         let port = Arc::clone(&self.port);
         tracing::info!(at = %port.local(), interface = ?port.interface(), "listening for DHCP");
         loop {
             tokio::select! {
-                _ = shutdown.wait_for(|end| *end) => break,
-                heard = hear(&port, &mut buffer) => {
-                    self.on_datagram(&buffer[..heard.length], heard);
+                () = ended(&mut shutdown) => break,
+                ready = port.readable() => {
+                    let drained = ready.and_then(|()| self.drain(&mut inbox));
+                    if let Err(error) = drained {
+                        tracing::warn!(%error, at = %port.local(), "cannot receive DHCP");
+                        tokio::time::sleep(AFTER_AN_ERROR).await;
+                    }
                 }
-                Some(done) = self.acks.join_next(), if !self.acks.is_empty() => {
+                Some(done) = self.groups.join_next(), if !self.groups.is_empty() => {
                     if let Err(error) = done {
-                        tracing::error!(%error, "a DHCP answer was lost");
+                        tracing::error!(%error, "DHCP answers were lost");
                     }
                 }
             }
         }
-        let rest = async { while self.acks.join_next().await.is_some() {} };
+        tracing::info!(at = %port.local(), dropped = ?self.gate.dropped(), "DHCP ends");
+        let rest = async { while self.groups.join_next().await.is_some() {} };
         if tokio::time::timeout(LAST_ACKS_WAIT, rest).await.is_err() {
             tracing::warn!("the store did not take the last leases in time; they are not answered");
         }
     }
 
+    /// Takes what waits, up to some batches; replies leave after each of them, and leases go to the
+    /// store at the end.
+    fn drain(&mut self, inbox: &mut Inbox) -> io::Result<()> {
+        self.gate.at(self.clock.instant());
+        let mut received = Ok(());
+        for _ in 0..BATCHES {
+            let count = match self.port.receive(inbox) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    received = Err(error);
+                    break;
+                }
+            };
+            for index in 0..count {
+                if let Some((heard, bytes)) = self.port.datagram(inbox, index) {
+                    self.on_datagram(bytes, heard);
+                }
+            }
+            send(&self.port, &self.replies);
+            self.replies.clear();
+            if count < BATCH {
+                break;
+            }
+        }
+        if !self.group.is_empty() {
+            let group = std::mem::take(&mut self.group);
+            self.groups.spawn(group.store(Arc::clone(&self.port), self.parts.intake.clone()));
+        }
+        if let Some(dropped) = self.gate.news() {
+            tracing::warn!(at = %self.port.local(), ?dropped, "DHCP messages beyond the limits");
+        }
+        received
+    }
+
     fn on_datagram(&mut self, bytes: &[u8], heard: Received) {
+        // Without a glance it is no request; reading it says why, within the same budgets.
+        let glance = Glance::of(bytes).unwrap_or(Glance::NOBODY);
+        let planned = self.parts.intake.plans(glance.mac);
+        if !self.gate.may_be_read(&glance, heard.interface, planned) {
+            return;
+        }
         let request = match request::understand(bytes, &heard) {
             Ok(request) => request,
             Err(why) => {
@@ -109,74 +187,87 @@ impl Driver {
                 return;
             }
         };
-        let Some(seat) = self.flight.take(request.key()) else {
-            tracing::debug!(mac = %request.mac, "this DHCP request is under way");
-            return;
+        // Whoever must not wait for the store cannot be under way.
+        let seat = match request.ask {
+            Ask::Discover { .. } | Ask::Inform { .. } => None,
+            Ask::Selecting { .. }
+            | Ask::InitReboot { .. }
+            | Ask::Renewing { .. }
+            | Ask::Rebinding { .. }
+            | Ask::Decline { .. }
+            | Ask::Release { .. } => match self.flight.take(request.key(), planned) {
+                Some(seat) => Some(seat),
+                None => {
+                    tracing::debug!(mac = %request.mac, "this DHCP request is under way");
+                    return;
+                }
+            },
         };
-        let outcome = request::handle(&request, &heard, &self.parts, self.clock.now());
-        self.carry_out(outcome, heard, seat);
-    }
-
-    fn carry_out(&mut self, outcome: Outcome, heard: Received, seat: Seat) {
-        match outcome {
-            Outcome::Say(reply) => send(&self.port, &reply, &heard),
-            Outcome::Silent => {}
-            Outcome::Store(promised) => {
-                let (port, intake) = (Arc::clone(&self.port), self.parts.intake.clone());
-                self.acks.spawn(acknowledge(port, intake, *promised, heard, seat));
+        let now = self.clock.now();
+        let outcome = request::handle(&request, &heard, &self.parts, &mut self.gate, now);
+        match (outcome, seat) {
+            (Outcome::Say(reply), _) => self.replies.push(posted(reply, heard)),
+            (Outcome::Store(promised), Some(seat)) => {
+                let Promised { promise, lease } = *promised;
+                self.group.leases.push(lease);
+                self.group.promises.push((promise, heard, seat));
             }
-            Outcome::End(ended) => {
-                let intake = self.parts.intake.clone();
-                self.acks.spawn(async move {
-                    let address = ended.address.into();
-                    let stored = intake.lease_ended(address, ended.quarantined_until).await;
-                    if let Err(error) = stored {
-                        tracing::warn!(%error, %address, "the end of a lease is not stored");
-                    }
-                    drop(seat);
-                });
-            }
+            (Outcome::End(ended), Some(seat)) => self.group.ended.push((ended, seat)),
+            // Neither a DISCOVER nor an INFORM binds or ends anything.
+            (Outcome::Store(_) | Outcome::End(_), None) | (Outcome::Silent, _) => {}
         }
     }
 }
 
-/// Waits for a datagram through whatever errors the socket has.
-async fn hear(port: &Port, buffer: &mut [u8]) -> Received {
-    loop {
-        match port.receive(buffer).await {
-            Ok(heard) => return heard,
-            Err(error) => {
-                tracing::warn!(%error, at = %port.local(), "cannot receive DHCP");
-                tokio::time::sleep(AFTER_AN_ERROR).await;
+impl Group {
+    fn is_empty(&self) -> bool {
+        self.promises.is_empty() && self.ended.is_empty()
+    }
+
+    /// RFC 2131 section 3.1: the bindings are stored before the clients hear of them.
+    async fn store(self, port: Arc<Port>, intake: Intake) {
+        let Self { leases, promises, ended } = self;
+        let receipts = intake.leases_bound(leases).await;
+        let mut replies = Vec::with_capacity(promises.len());
+        let mut refused: Option<(Refused, usize)> = None;
+        for ((promise, heard, _seat), receipt) in promises.into_iter().zip(receipts) {
+            match receipt {
+                Ok(receipt) => replies.push(posted(promise.release(receipt), heard)),
+                Err(error) => {
+                    let before = refused.map_or(0, |(_, count)| count);
+                    refused = Some((error, before + 1));
+                }
             }
         }
-    }
-}
-
-/// RFC 2131 section 3.1: the binding is stored before the client hears of it.
-async fn acknowledge(
-    port: Arc<Port>,
-    intake: Intake,
-    promised: Promised,
-    heard: Received,
-    seat: Seat,
-) {
-    let Promised { promise, lease } = promised;
-    let (mac, address) = (lease.mac, lease.address);
-    match intake.lease_bound(lease).await {
-        Ok(receipt) => send(&port, &promise.release(receipt), &heard),
-        Err(error) => {
-            tracing::warn!(%error, %mac, %address, "no ACK, because the lease is not stored");
+        send(&port, &replies);
+        if let Some((error, count)) = refused {
+            tracing::warn!(%error, count, "no ACK, because the lease is not stored");
+        }
+        for (Ended { address, quarantined_until }, seat) in ended {
+            let stored = intake.lease_ended(address.into(), quarantined_until).await;
+            if let Err(error) = stored {
+                tracing::warn!(%error, %address, "the end of a lease is not stored");
+            }
+            drop(seat);
         }
     }
-    drop(seat);
 }
 
-fn send(port: &Port, reply: &Reply, heard: &Received) {
-    if !reply.left_out.is_empty() {
-        tracing::warn!(to = %reply.to, codes = ?reply.left_out, "no room for these DHCP options");
+/// Returns once `shutdown` is true or its sender is gone.
+async fn ended(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|end| *end).await;
+}
+
+fn posted(reply: Reply, asked: Received) -> Posted {
+    let Reply { bytes, to, left_out } = reply;
+    if !left_out.is_empty() {
+        tracing::warn!(%to, codes = ?left_out, "no room for these DHCP options");
     }
-    if let Err(error) = port.send(&reply.bytes, reply.to, heard) {
-        tracing::warn!(%error, to = %reply.to, "cannot send a DHCP reply");
+    Posted { bytes, to, asked }
+}
+
+fn send(port: &Port, replies: &[Posted]) {
+    if let Err(Lost { count, error }) = port.send(replies) {
+        tracing::warn!(%error, count, "cannot send DHCP replies");
     }
 }
