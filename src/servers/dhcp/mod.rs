@@ -271,3 +271,249 @@ fn send(port: &Port, replies: &[Posted]) {
         tracing::warn!(%error, count, "cannot send DHCP replies");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{HashMap, HashSet};
+    use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::address::Mac;
+    use crate::config::meant::{DhcpLimits, Listen, Pool, Unknown};
+    use crate::domain::inventory::meant::{Device, Inventory, Place, Variables};
+    use crate::proto::dhcp4::{Message, MessageType, code};
+    use crate::receipt::Committed;
+    use crate::service::plan::{InForce, Plan, Rules};
+    use crate::service::runner::{self, Input};
+
+    const SERVER: Ipv4Addr = Ipv4Addr::new(127, 9, 0, 1);
+    const DEVICES: usize = 200;
+
+    fn settings() -> Dhcp {
+        let range = Some((Ipv4Addr::new(127, 9, 1, 0), Ipv4Addr::new(127, 9, 1, 249)));
+        let subnet = "127.9.0.0/16".parse().unwrap();
+        Dhcp {
+            listen: vec![Listen { address: (SERVER, 0).into(), interface: None }],
+            server_address: SERVER,
+            reply_to_port: 68,
+            pools: vec![Pool { subnet, range, router: None, dns: vec![], domain: None }],
+            lease: Duration::from_secs(3600),
+            unknown: Unknown::Quarantine,
+            limits: DhcpLimits::default(),
+        }
+    }
+
+    /// Every second one has a reservation, every fourth is known by its serial alone.
+    fn device(number: usize) -> Device {
+        let [_, _, high, low] = (number as u32).to_be_bytes();
+        Device {
+            name: format!("sw{number}"),
+            site: "oslo".into(),
+            platform: "cisco_ios".into(),
+            serial: Some(format!("FOC1234{number:04}")),
+            macs: if number % 4 == 3 { vec![] } else { vec![mac(number)] },
+            position: None,
+            address: (number % 2 == 0).then_some(Ipv4Addr::new(127, 9, 2 + high, low)),
+            ssh_port: 22,
+            managed: true,
+            template: None,
+            variables: Variables::default(),
+            software: None,
+            neighbours: vec![],
+            credentials: vec![],
+            location: String::new(),
+            place: Place::default(),
+        }
+    }
+
+    fn mac(number: usize) -> Mac {
+        let [_, _, high, low] = (number as u32).to_be_bytes();
+        Mac::new([2, 0, 0, 0, high, low])
+    }
+
+    fn plan() -> Plan {
+        let mut inventory = Inventory::default();
+        for (index, device) in (0..DEVICES).map(device).enumerate() {
+            inventory.by_name.insert(device.name.clone(), index);
+            inventory.by_serial.insert(device.serial.clone().unwrap(), index);
+            inventory.by_mac.extend(device.macs.iter().map(|mac| (*mac, index)));
+            inventory.by_address.extend(device.address.map(|address| (address, index)));
+            inventory.devices.push(Arc::new(device));
+        }
+        let none = Duration::ZERO;
+        Plan {
+            inventory: Arc::new(inventory),
+            platforms: Arc::new(Platforms::built_in()),
+            render: Arc::new(|_, _| Ok(String::new())),
+            rules: Rules {
+                window: none,
+                file_patience: none,
+                settle: None,
+                back_deadline: None,
+                recheck: none,
+                neighbour_patience: none,
+                login_patience: none,
+                still_waiting: none,
+                visit_timeout: none,
+                hooks_required: vec![],
+                hooks_optional: vec![],
+            },
+            generation: 1,
+        }
+    }
+
+    /// A store that needs 5 ms for whatever came meanwhile, and tells how much there was of it.
+    async fn flushes(mut waiting: mpsc::Receiver<Input>, stored: Arc<AtomicUsize>) {
+        let mut group = Vec::new();
+        let mut batch = 0;
+        while waiting.recv_many(&mut group, 512).await > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            batch += 1;
+            for input in group.drain(..) {
+                stored.fetch_add(input.changes.len(), Ordering::SeqCst);
+                if let Some(receipt) = input.receipt {
+                    let _ = receipt.send(Ok(Committed::by_the_store(batch)));
+                }
+            }
+        }
+    }
+
+    struct House {
+        at: SocketAddr,
+        stored: Arc<AtomicUsize>,
+        _stop: watch::Sender<bool>,
+    }
+
+    fn house() -> House {
+        let (settings, plan, clock) = (settings(), plan(), Clock::System);
+        let (runs, waiting) = runner::channel();
+        let stored = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(flushes(waiting, Arc::clone(&stored)));
+        let inventory = Arc::clone(&plan.inventory);
+        let leases = Leases::new(&settings, inventory, Default::default(), clock.now());
+        let platforms = Arc::clone(&plan.platforms);
+        let report = Arc::new(|_: &_, _| Vec::new());
+        let intake = Intake::new(InForce::new(plan), runs, clock.clone(), &[], report);
+        let ports = bind(&settings).unwrap();
+        let at = ports[0].local().into();
+        let settings = Arc::new(settings);
+        let parts = Parts { intake, leases, platforms, settings, http_port: None };
+        let (stop, shutdown) = watch::channel(false);
+        tokio::spawn(serve(ports, parts, clock, shutdown));
+        House { at, stored, _stop: stop }
+    }
+
+    fn discover(mac: Mac, xid: usize, serial: &str) -> Message {
+        let message = Message::from_client(MessageType::Discover, mac, xid as u32)
+            .with(code::VENDOR_CLASS, "ciscopnp");
+        match serial {
+            "" => message,
+            serial => message.with(code::CLIENT_ID, serial),
+        }
+    }
+
+    /// Sends DISCOVERs from invented hardware addresses, faster than they can be answered.
+    fn flood(at: SocketAddr, relay: Option<Ipv4Addr>, end: &AtomicBool) -> usize {
+        let socket = UdpSocket::bind((Ipv4Addr::new(127, 9, 0, 66), 0)).unwrap();
+        let kind = usize::from(relay.is_some());
+        let mut message = discover(Mac::new([6; 6]), 0, "");
+        message.giaddr = relay.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let mut bytes = message.encode();
+        let mut sent: usize = 0;
+        while !end.load(Ordering::SeqCst) {
+            for _ in 0..64 {
+                sent += 1;
+                bytes[30..34].copy_from_slice(&((sent * 2 + kind) as u32).to_be_bytes());
+                let _ = socket.send_to(&bytes, at);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        sent
+    }
+
+    /// Takes every device through DISCOVER, OFFER, REQUEST, ACK, and gives the addresses bound.
+    fn exchanges(at: SocketAddr) -> HashMap<usize, Ipv4Addr> {
+        let socket = UdpSocket::bind((Ipv4Addr::new(127, 9, 0, 2), 0)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let serial = |number| format!("FOC1234{number:04}");
+        let mut offers: HashMap<usize, Message> = HashMap::new();
+        let mut bound = HashMap::new();
+        let mut buffer = [0; 2048];
+        for _round in 0..40 {
+            for number in (0..DEVICES).filter(|number| !bound.contains_key(number)) {
+                let message = discover(mac(number), number, &serial(number));
+                let message = match offers.get(&number) {
+                    None => message,
+                    Some(offer) => message
+                        .with(code::MESSAGE_TYPE, [MessageType::Request.number()])
+                        .with_address(code::SERVER_ID, SERVER)
+                        .with_address(code::REQUESTED_ADDRESS, offer.yiaddr),
+                };
+                socket.send_to(&message.encode(), at).unwrap();
+            }
+            while let Ok(length) = socket.recv(&mut buffer) {
+                let answer = Message::decode(&buffer[..length]).unwrap();
+                let number = answer.xid as usize;
+                match answer.message_type() {
+                    Some(MessageType::Offer) => drop(offers.insert(number, answer)),
+                    Some(MessageType::Ack) => drop(bound.insert(number, answer.yiaddr)),
+                    other => panic!("{other:?} for {number}"),
+                }
+            }
+            if bound.len() == DEVICES {
+                break;
+            }
+        }
+        bound
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn while_strangers_flood_every_planned_device_gets_its_address() {
+        let house = house();
+        let (at, end) = (house.at, Arc::new(AtomicBool::new(false)));
+        let floods = [None, Some(Ipv4Addr::new(127, 9, 0, 66))].map(|relay| {
+            let end = Arc::clone(&end);
+            std::thread::spawn(move || flood(at, relay, &end))
+        });
+        let bound = tokio::task::spawn_blocking(move || exchanges(at)).await.unwrap();
+        end.store(true, Ordering::SeqCst);
+        let sent: usize = floods.into_iter().map(|flood| flood.join().unwrap()).sum();
+        assert_eq!(bound.len(), DEVICES, "beside {sent} messages of strangers");
+        let addresses: HashSet<&Ipv4Addr> = bound.values().collect();
+        assert_eq!(addresses.len(), DEVICES, "each has its own");
+        for (number, address) in &bound {
+            assert!(device(*number).address.is_none_or(|planned| planned == *address));
+        }
+        assert!(sent > 20 * DEVICES, "{sent} messages are no flood");
+        // A DISCOVER and a lease for each device, and the strangers of a minute at most.
+        let stored = house.stored.load(Ordering::SeqCst);
+        assert!((DEVICES..DEVICES * 3 + 300).contains(&stored), "{stored}");
+    }
+
+    #[tokio::test]
+    async fn leases_that_come_together_are_stored_together() {
+        let house = house();
+        let client = tokio::net::UdpSocket::bind((Ipv4Addr::new(127, 9, 0, 2), 0)).await.unwrap();
+        for number in (0..DEVICES).step_by(4) {
+            let planned = device(number).address.unwrap();
+            let message = discover(mac(number), number, "")
+                .with(code::MESSAGE_TYPE, [MessageType::Request.number()])
+                .with_address(code::REQUESTED_ADDRESS, planned);
+            client.send_to(&message.encode(), house.at).await.unwrap();
+        }
+        let mut buffer = [0; 2048];
+        let mut addresses = HashSet::new();
+        while addresses.len() < DEVICES / 4 {
+            let length = client.recv(&mut buffer).await.unwrap();
+            let answer = Message::decode(&buffer[..length]).unwrap();
+            assert_eq!(answer.message_type(), Some(MessageType::Ack));
+            assert_eq!(device(answer.xid as usize).address, Some(answer.yiaddr));
+            addresses.insert(answer.yiaddr);
+            let stored = house.stored.load(Ordering::SeqCst);
+            assert!(stored >= addresses.len(), "no ACK before its lease");
+        }
+    }
+}
