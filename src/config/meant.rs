@@ -45,6 +45,26 @@ pub struct Dhcp {
     pub lease: Duration,
     /// What a device gets that a platform recognises and the inventory does not know.
     pub unknown: Unknown,
+    pub limits: DhcpLimits,
+}
+
+/// How much may be asked. Who is known by its hardware address counts for `client_rate` only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DhcpLimits {
+    /// Messages a second of one hardware address.
+    pub client_rate: u32,
+    /// Messages a second of strangers through one relay.
+    pub relay_rate: u32,
+    /// Messages a second of strangers on one interface that are read at all.
+    pub interface_rate: u32,
+    /// Messages a second of network devices that nobody planned that are acted upon.
+    pub stranger_rate: u32,
+    /// Addresses that strangers hold at a time.
+    pub strangers_max: usize,
+    /// Of these, behind one relay or on our own links.
+    pub relay_strangers_max: usize,
+    /// The part of a pool's range that strangers may hold.
+    pub pool_strangers_percent: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! here.
 
 mod dhcp6;
+pub mod limits;
 pub mod meant;
 pub mod resolve;
 pub mod tftp_written;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::complaint::{Complaint, Complaints, did_you_mean};
 use crate::config::dhcp6::resolve::meant_dhcp6;
+use crate::config::limits;
 use crate::config::meant::{
     Config, Dhcp, Hook, HookTarget, Http, Listen, Pool, Runs, Slack, SlackAccess, Ssh, Tftp,
     Unknown, Uploads,
@@ -87,6 +88,7 @@ fn meant_dhcp(written: WrittenDhcp, complaints: &mut Complaints) -> Dhcp {
         pools.push(pool);
     }
     Dhcp {
+        limits: limits::meant(written.limits, complaints),
         listen: listen_or(written.listen, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 67))),
         server_address: written.server_address.value,
         reply_to_port: count(written.reply_to_port, 68, "reply_to_port", complaints),
@@ -360,10 +362,9 @@ mod tests {
             configured("tftp:\nhttp:\ndhcp: { server_address: 192.0.2.2, pools: [] }\n");
         let show = |config: &Config| {
             let Config { tftp, http, runs, ssh, .. } = config;
-            let dhcp = config
-                .dhcp
-                .as_ref()
-                .map(|dhcp| (dhcp.listen.clone(), dhcp.reply_to_port, dhcp.lease, dhcp.unknown));
+            let dhcp = config.dhcp.as_ref().map(|dhcp| {
+                (dhcp.listen.clone(), dhcp.reply_to_port, dhcp.lease, dhcp.unknown, dhcp.limits)
+            });
             format!("{tftp:?} {http:?} {runs:?} {ssh:?} {dhcp:?}")
         };
         assert_eq!(show(&shipped), show(&defaults));

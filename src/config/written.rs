@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use super::tftp_written::{WrittenTftp, tftp};
 use crate::complaint::{Complaints, Place};
 use crate::config::dhcp6::written::{WrittenDhcp6, dhcp6};
+use crate::config::limits::written::{WrittenDhcpLimits, limits};
 use crate::domain::inventory::written::{WrittenSecret, secret};
 use crate::written::fields::{self, Fields};
 use crate::written::{At, Node, Value, parse, shown};
@@ -74,6 +75,8 @@ pub struct WrittenDhcp {
     /// short one and no file; both report it. Default `refuse`.
     #[schemars(with = "Option<UnknownSpelling>")]
     pub unknown: Option<At<String>>,
+    /// How much strangers may ask.
+    pub limits: Option<WrittenDhcpLimits>,
     /// The subnets served.
     #[schemars(required)]
     pub pools: Vec<WrittenPool>,
@@ -287,6 +290,7 @@ fn dhcp(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenDhcp> {
     let reply_to_port = fields.parsed("reply_to_port", PORT, complaints);
     let lease = fields.duration("lease", complaints);
     let unknown = fields.text("unknown", complaints);
+    let limits = fields.get("limits").and_then(|node| limits(node, complaints));
     let pools = fields
         .require("pools", complaints)
         .map(|node| {
@@ -296,7 +300,7 @@ fn dhcp(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenDhcp> {
         .unwrap_or_default();
     fields.close(complaints);
     let server_address = server_address?;
-    Some(WrittenDhcp { listen, server_address, reply_to_port, lease, unknown, pools })
+    Some(WrittenDhcp { listen, server_address, reply_to_port, lease, unknown, limits, pools })
 }
 
 const PORT: &str = "a port from 1 to 65535";
@@ -463,7 +467,9 @@ mod tests {
 
     /// Every kind of map with a key that nobody knows, so that each complaint lists what is known.
     const STRANGE: &str = "\
-dhcp: { server_address: 192.0.2.1, pools: [{ subnet: 192.0.2.0/24, zzzzzzzzzzzzzzzz: 1 }] }
+dhcp:
+  { server_address: 192.0.2.1, limits: { zzzzzzzzzzzzzzzz: 1 }, pools: [{
+    subnet: 192.0.2.0/24, zzzzzzzzzzzzzzzz: 1 }] }
 dhcp6: { server_address: '2001:db8::1', pools: [{ subnet: '2001:db8::/64', zzzzzzzzzzzzzzzz: 1 }] }
 tftp: { zzzzzzzzzzzzzzzz: 1, uploads: { directory: a, zzzzzzzzzzzzzzzz: 1 } }
 http: { zzzzzzzzzzzzzzzz: 1 }
