@@ -2,6 +2,12 @@
 
 mod crash;
 mod disk;
+mod flood;
 mod hostile;
+mod knocks;
 mod service;
 mod store;
+
+/// What the fuzzer runs for an hour runs here for some seconds.
+#[path = "../fuzz/src/lib.rs"]
+mod fuzz;
