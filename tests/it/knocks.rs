@@ -176,6 +176,11 @@ fn dhcpv4_clients_cannot_talk_an_address_out_of_each_other() {
 }
 
 #[test]
+fn a_dhcpv6_datagram_does_no_harm() {
+    check("dhcp6", Vec::new(), CUTS_MAX, 3000);
+}
+
+#[test]
 fn a_tftp_datagram_does_no_harm() {
     check("tftp", Vec::new(), CUTS_MAX, 20_000);
 }

@@ -1,15 +1,18 @@
 //! DHCPv4 messages of several clients, one after the other, through the tables of addresses and the
 //! answer: no address is ever two clients' own, whatever they say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use greenlight::address::Mac;
 use greenlight::clock::Timestamp;
-use greenlight::config::meant::{Dhcp, Pool, Unknown};
-use greenlight::domain::inventory::meant::{Device, Inventory, Place, Variables};
+use greenlight::config::meant::Dhcp;
+use greenlight::config::resolve::configure;
+use greenlight::domain::inventory::meant::{Device, Inventory};
+use greenlight::domain::inventory::resolve::{Known, plan};
 use greenlight::proto::dhcp4::answer::{Given, Verdict};
 use greenlight::proto::dhcp4::relay::Information;
 use greenlight::proto::dhcp4::{Ask, Message, MessageType, answer, code};
@@ -25,70 +28,60 @@ const LAST: u8 = 14;
 const PLANNED: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 11);
 const CLIENTS: u8 = 8;
 
-fn settings() -> Dhcp {
-    let pool = |subnet: &str, range| Pool {
-        subnet: subnet.parse().expect("it is a subnet"),
-        range,
-        router: Some(ip(254)),
-        dns: vec![],
-        domain: None,
-    };
-    Dhcp {
-        listen: vec![],
-        server_address: SERVER,
-        reply_to_port: 68,
-        pools: vec![
-            pool("10.0.0.0/24", Some((ip(FIRST), ip(LAST)))),
-            pool("10.0.9.0/24", Some((Ipv4Addr::new(10, 0, 9, 2), Ipv4Addr::new(10, 0, 9, 3)))),
-        ],
-        lease: Duration::from_secs(3600),
-        unknown: Unknown::Quarantine,
-    }
+const SETTINGS: &str = "
+dhcp:
+  listen: ['10.0.0.1:67']
+  server_address: 10.0.0.1
+  lease: 1h
+  pools:
+    - { subnet: 10.0.0.0/24, range: 10.0.0.10 - 10.0.0.14, router: 10.0.0.254 }
+    - { subnet: 10.0.9.0/24, range: 10.0.9.2 - 10.0.9.3, router: 10.0.9.1 }
+";
+
+const PLAN: &str = "
+sites: { oslo: {} }
+defaults: { credentials: [{ username: netops, password: { env: NONE } }] }
+devices:
+  - { name: core1, site: oslo, platform: cisco_ios, serial: A1, address: 10.0.0.11 }
+  - { name: edge1, site: oslo, platform: cisco_ios, serial: A2 }
+";
+
+/// What an operator wrote, as meant.
+fn meant() -> &'static (Dhcp, Arc<Inventory>) {
+    static MEANT: OnceLock<(Dhcp, Arc<Inventory>)> = OnceLock::new();
+    MEANT.get_or_init(|| {
+        let (config, complaints) = configure("greenlight.yaml", SETTINGS, Path::new("/"));
+        assert!(complaints.is_empty(), "{complaints:?}");
+        let known = Known {
+            platforms: &BTreeSet::new(),
+            templates: &BTreeSet::new(),
+            canonical_port: &|_, port| port.to_owned(),
+            directory: Path::new("/"),
+        };
+        let (planned, complaints) = plan("inventory.yaml", PLAN, &known);
+        assert!(complaints.is_empty(), "{complaints:?}");
+        (config.dhcp.expect("it is written"), Arc::new(planned.inventory))
+    })
 }
 
 fn ip(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, last)
 }
 
-fn device(name: &str, address: Option<Ipv4Addr>) -> Arc<Device> {
-    Arc::new(Device {
-        name: name.into(),
-        site: "oslo".into(),
-        platform: "cisco_ios".into(),
-        serial: None,
-        macs: vec![],
-        position: None,
-        address,
-        ssh_port: 22,
-        managed: true,
-        template: None,
-        variables: Variables::default(),
-        software: None,
-        neighbours: vec![],
-        credentials: vec![],
-        location: String::new(),
-        place: Place::default(),
-    })
-}
-
 /// Who holds an address by the last ACK, and until when.
 type Held = BTreeMap<Ipv4Addr, (String, Timestamp)>;
 
 struct Room {
-    devices: [Arc<Device>; 2],
+    devices: Vec<Arc<Device>>,
     leases: Leases,
     held: Held,
     now: Timestamp,
 }
 
 pub fn check(bytes: &[u8]) {
-    let devices = [device("core1", Some(PLANNED)), device("edge1", None)];
-    let mut inventory = Inventory { devices: devices.to_vec(), ..Inventory::default() };
-    inventory.by_address.insert(PLANNED, 0);
-    for (index, device) in devices.iter().enumerate() {
-        inventory.by_name.insert(device.name.clone(), index);
-    }
-    let leases = Leases::new(&settings(), Arc::new(inventory), Kept::default(), NOW);
+    let (settings, inventory) = meant();
+    let leases = Leases::new(settings, Arc::clone(inventory), Kept::default(), NOW);
+    let devices = inventory.devices.clone();
     let mut room = Room { devices, leases, held: Held::new(), now: NOW };
     let mut tape = Tape::new(bytes);
     while !tape.is_over() {

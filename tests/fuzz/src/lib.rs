@@ -5,6 +5,7 @@
 
 pub mod dhcp4;
 pub mod dhcp4_session;
+pub mod dhcp6;
 pub mod dialogue;
 pub mod parse;
 pub mod scale;
@@ -33,11 +34,12 @@ pub struct Target {
 
 const MIB: usize = 1 << 20;
 
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     // A datagram is copied a few times: decoded, encoded again, answered; the first call reads the
     // platform files.
     Target { name: "dhcp4", check: dhcp4::check, memory: (200, 64 * MIB) },
     Target { name: "dhcp4_session", check: dhcp4_session::check, memory: (2000, 4 * MIB) },
+    Target { name: "dhcp6", check: dhcp6::check, memory: (400, MIB) },
     Target { name: "dialogue", check: dialogue::check, memory: (200, 128 * MIB) },
     Target { name: "parse", check: parse::check, memory: (1000, 256 * MIB) },
     Target { name: "tftp", check: tftp::check, memory: (100, MIB) },
