@@ -7,6 +7,8 @@ import struct
 import sys
 
 ETHERNET_BYTES = 14
+# A longer one was not cut into packets yet when it was seen.
+PACKET_BYTES_MAX = 1500
 
 
 def frames(data):
@@ -22,7 +24,7 @@ def frames(data):
 def payload(frame):
     """What a UDP datagram over IPv4 carries; None for anything else."""
     packet = frame[ETHERNET_BYTES:]
-    if frame[12:14] != b"\x08\x00" or packet[9] != 17:
+    if frame[12:14] != b"\x08\x00" or packet[9] != 17 or len(packet) > PACKET_BYTES_MAX:
         return None
     udp = packet[(packet[0] & 15) * 4 :]
     (length,) = struct.unpack("!H", udp[4:6])
