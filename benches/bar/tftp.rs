@@ -1,5 +1,6 @@
 //! The rows of TFTP: the same readers against every server, by turns.
 
+use std::collections::HashSet;
 use std::process::Command;
 use std::time::Duration;
 
@@ -287,7 +288,8 @@ fn warm(server: &mut Server, kind: Kind, work: &Work) -> Result<(), String> {
     Err("it does not serve the small file".to_owned())
 }
 
-/// Asks ours how many devices have a run: everything that was answered must be there.
+/// Asks ours what it has stored: for every transfer a run, which knows the digest of what was
+/// served; no two devices were served the same.
 fn unproven(work: &Work, settings: &Settings) -> Option<String> {
     let place = &settings.place;
     let output = Command::new(&place.greenlight)
@@ -295,12 +297,15 @@ fn unproven(work: &Work, settings: &Settings) -> Option<String> {
         .arg(place.directory.join("greenlight.yaml"))
         .output();
     let output = output.ok().filter(|output| output.status.success());
-    let status =
-        output.and_then(|output| serde_json::from_slice::<serde_json::Value>(&output.stdout).ok());
-    let Some(status) = status else {
+    let status: Option<serde_json::Value> =
+        output.and_then(|output| serde_json::from_slice(&output.stdout).ok());
+    let Some(devices) = status.as_ref().and_then(|status| status["devices"].as_array()) else {
         return Some("`greenlight status` gives no answer".to_owned());
     };
-    let devices = status["devices"].as_array().map_or(0, Vec::len);
-    let missing = work.transfers.checked_sub(devices).filter(|missing| *missing > 0)?;
-    Some(format!("{missing} of {} devices have no run in the store", work.transfers))
+    let complete = |device: &&serde_json::Value| device["run"]["transfers"]["complete"] != 0;
+    let digests = devices.iter().filter(complete);
+    let digests = digests.filter_map(|device| device["run"]["served_sha256"].as_str());
+    let digests: HashSet<&str> = digests.collect();
+    let missing = work.transfers.checked_sub(digests.len()).filter(|missing| *missing > 0)?;
+    Some(format!("{missing} of {} transfers are not in the store", work.transfers))
 }
