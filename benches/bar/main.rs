@@ -11,6 +11,7 @@ mod machine;
 mod memory;
 mod net;
 mod outcome;
+mod process;
 mod profile;
 mod report;
 mod servers;
@@ -18,7 +19,7 @@ mod settings;
 mod tftp;
 
 use std::fs;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use outcome::Outcome;
 use settings::Settings;
@@ -32,14 +33,16 @@ fn main() -> ExitCode {
             engine::serve(port.parse().expect("a port"));
             Ok(())
         }
-        ["kernel", port, row, cut] => {
-            let work = tftp::WORKS.iter().find(|work| work.id == *row).expect("a row of TFTP");
+        ["kernel", port, row, size, cut] => {
+            let mut works = tftp::WORKS.into_iter();
+            let work = works.find(|work| work.id == *row).expect("a row of TFTP");
+            let work = if *size == "quick" { work.quick() } else { work };
             let fixed = work.fixed(*cut == "cut");
             kernel::serve(port.parse().expect("a port"), fixed).map_err(|error| error.to_string())
         }
         ["dora", rest @ ..] => dhcp::dora::main(rest),
-        ["pinned", ..] => measure(&arguments[1..]),
-        _ => pin(&words),
+        ["measure", ..] => measure(&arguments[1..]),
+        _ => Err("this is started by benches/run".to_owned()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,21 +53,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// The readers and what drives them get a core of their own.
-fn pin(words: &[&str]) -> Result<(), String> {
-    let this = std::env::current_exe().expect("a program has a path");
-    let mut command = Command::new("taskset");
-    command.args(["-c", machine::LOAD_CORE]).arg(this).arg("pinned").args(words);
-    let status = command.status().map_err(|error| format!("taskset (util-linux): {error}"))?;
-    if status.success() { Ok(()) } else { Err("not everything could be measured".to_owned()) }
-}
-
 /// Runs the rows and prints their table.
 fn measure(arguments: &[String]) -> Result<(), String> {
     let problem = |error: std::io::Error| error.to_string();
     fs::create_dir_all("target/bench").map_err(problem)?;
     // On the disk of the build, not in memory: durability is part of what is measured.
-    let made = tempfile::Builder::new().prefix("run-").tempdir_in("target/bench");
+    let prefix = format!("run-{}-", std::process::id());
+    let made = tempfile::Builder::new().prefix(&prefix).tempdir_in("target/bench");
     let directory = made.map_err(problem)?;
     let path = std::path::absolute(directory.path()).map_err(problem)?;
     let settings = Settings::of(arguments, path)?;

@@ -4,10 +4,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use super::client::{self, Load};
+use super::inventory;
 use super::outcome::{Against, Bar, Demand, MEBIBYTES, Outcome, Role, Sample};
 use super::servers::{SMALL, Server, write_settings};
 use super::settings::Settings;
-use super::{inventory, machine};
 
 const BARS: [Bar; 1] = [Bar { against: Against::Nobody, demand: Demand::AtMost(400.0) }];
 
@@ -54,12 +54,12 @@ fn run(
     let mut tries = 0;
     while client::run(load.clone()).complete == 0 {
         tries += 1;
-        if tries > 60 || !server.is_alive() {
+        if tries > 60 || !server.process.is_alive() {
             return Err("it does not serve".to_owned());
         }
     }
-    machine::until_idle(server.id(), Duration::from_secs(60));
-    let mebibytes = |what: &str| machine::memory_kib(server.id(), what) as f64 / 1024.0;
+    server.process.until_idle(Duration::from_secs(60));
+    let mebibytes = |what: &str| server.process.memory_kib(what) as f64 / 1024.0;
     let before = mebibytes("VmRSS:");
     let patience = Duration::from_secs(50);
     let (socket, open) =

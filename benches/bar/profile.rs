@@ -128,7 +128,9 @@ fn summary(script: &str) -> String {
     let mut functions: Vec<_> = functions.into_iter().collect();
     functions.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     for ((group, name), count) in functions.into_iter().take(FUNCTIONS_SHOWN) {
-        let kind = group.split([':', ',']).next().unwrap_or_default();
+        let (space, rest) = group.split_once(": ").unwrap_or(("", group));
+        let kind = rest.split([',', '(']).next().unwrap_or_default();
+        let kind = format!("{space} {kind}");
         writeln!(text, "{:5.1} %  {kind:<24}  {name}", share(count)).expect("memory takes it");
     }
     text

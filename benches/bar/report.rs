@@ -108,7 +108,8 @@ fn cpu(line: &Line, unit: Unit) -> String {
         return "-".to_owned();
     }
     let (last, idle) = (number(line.cpu_last()), number(line.cpu_idle()));
-    if last == idle {
+    // Nearer than that is the noise of waiting.
+    if line.cpu_idle() < 1.02 * line.cpu_last() {
         return format!("{last} {}", unit.cpu);
     }
     format!("{last}, idle {idle} {}", unit.cpu)

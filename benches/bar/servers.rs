@@ -3,10 +3,11 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use super::inventory::{self, FILE_BYTES, PASSWORD};
+use super::inventory::{self, FILE_BYTES};
 use super::machine::SERVER_CORE;
+use super::process::Process;
 use super::tftp::Work;
 
 /// Names that every server has; `network-confg` is the one that devices ask for.
@@ -72,8 +73,8 @@ impl Kind {
         let line = match self {
             Self::Whole => format!("serve --config {}/greenlight.yaml", directory.display()),
             Self::Engine => format!("engine {port}"),
-            Self::Kernel => format!("kernel {port} {} plain", work.id),
-            Self::KernelCut => format!("kernel {port} {} cut", work.id),
+            Self::Kernel => format!("kernel {port} {} {} plain", work.id, work.size()),
+            Self::KernelCut => format!("kernel {port} {} {} cut", work.id, work.size()),
             // dnsmasq knows no other port than 69.
             Self::Dnsmasq => format!(
                 "-k -C /dev/null --port=0 --enable-tftp --tftp-root={files} --tftp-max=1000 \
@@ -105,7 +106,7 @@ pub struct Place {
 
 /// A server of its own process, ended with this value.
 pub struct Server {
-    child: Child,
+    pub process: Process,
     pub address: SocketAddrV4,
 }
 
@@ -127,7 +128,7 @@ impl Server {
         }
         command.args(kind.arguments(port, work, directory));
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-        Ok(Self { child: spawn(command, kind.name(), directory)?, address })
+        Ok(Self { process: Process::start(command, kind.name(), directory)?, address })
     }
 
     /// Ours, whole, with a configuration that stands in the directory already.
@@ -135,37 +136,15 @@ impl Server {
         let mut command = pinned(&place.greenlight);
         command.arg("serve").arg("--config").arg(place.directory.join("greenlight.yaml"));
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-        Ok(Self { child: spawn(command, "greenlight", &place.directory)?, address })
-    }
-
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        Ok(Self { process: Process::start(command, "greenlight", &place.directory)?, address })
     }
 }
 
 fn pinned(program: &Path) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", SERVER_CORE]).arg(program);
+    // It ends with the harness, however that ends.
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "taskset", "-c", SERVER_CORE]).arg(program);
     command
-}
-
-/// Starts it with what it says in a file of its own.
-pub fn spawn(mut command: Command, name: &str, directory: &Path) -> Result<Child, String> {
-    let log = fs::File::create(directory.join(format!("{name}.log")));
-    let log = log.map_err(|error| error.to_string())?;
-    command.env(PASSWORD, "unused").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-    command.spawn().map_err(|error| format!("{name} does not start: {error}"))
 }
 
 /// The files that other servers read from the disk.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::client::{self, Load, Score};
 use super::kernel::Fixed;
-use super::machine;
 use super::outcome::{Against, Bar, Demand, EACH, MEGABYTES, Outcome, Role, Sample};
 use super::profile::Recording;
 use super::servers::{FILES, Kind, LARGE, MEDIUM, SMALL, Server};
@@ -23,6 +22,7 @@ pub struct Work {
     pub window_blocks: Option<u16>,
     pub loss_per_mille: u32,
     pub servers: &'static [Kind],
+    pub quick: bool,
     pub bars: &'static [Bar],
 }
 
@@ -44,6 +44,7 @@ pub const WORKS: [Work; 5] = [
         block_bytes: None,
         window_blocks: None,
         loss_per_mille: 0,
+        quick: false,
         servers: &[
             Kind::Whole,
             Kind::Engine,
@@ -65,6 +66,7 @@ pub const WORKS: [Work; 5] = [
         block_bytes: Some(1428),
         window_blocks: Some(8),
         loss_per_mille: 0,
+        quick: false,
         servers: WINDOWS,
         bars: &[bar(RS, Demand::RateAtLeast(2.0)), bar(RS, Demand::CpuAtMost(0.5))],
     },
@@ -77,6 +79,7 @@ pub const WORKS: [Work; 5] = [
         block_bytes: Some(1428),
         window_blocks: Some(16),
         loss_per_mille: 0,
+        quick: false,
         servers: WINDOWS,
         bars: &[bar(RS, Demand::RateAtLeast(2.0))],
     },
@@ -89,6 +92,7 @@ pub const WORKS: [Work; 5] = [
         block_bytes: Some(1428),
         window_blocks: None,
         loss_per_mille: 0,
+        quick: false,
         servers: &[
             Kind::Whole,
             Kind::Engine,
@@ -109,6 +113,7 @@ pub const WORKS: [Work; 5] = [
         block_bytes: Some(1428),
         window_blocks: Some(16),
         loss_per_mille: 20,
+        quick: false,
         servers: &[Kind::Whole, Kind::Engine, Kind::RsTftpd, Kind::Atftpd],
         bars: &[bar(Against::BestPeer, Demand::RateAtLeast(3.0))],
     },
@@ -125,10 +130,15 @@ const PATIENCE: Duration = Duration::from_secs(150);
 const IDLE_PATIENCE: Duration = Duration::from_secs(120);
 
 impl Work {
-    /// With fewer transfers, to see that everything works.
+    /// Fewer transfers and no large file, to see that everything works.
     pub fn quick(self) -> Self {
         let transfers = if self.transfers > 1000 { 400 } else { self.transfers.min(10) };
-        Self { transfers, at_once: self.at_once.min(transfers), ..self }
+        let file = if self.file == LARGE { MEDIUM } else { self.file };
+        Self { transfers, file, at_once: self.at_once.min(transfers), quick: true, ..self }
+    }
+
+    pub fn size(&self) -> &'static str {
+        if self.quick { "quick" } else { "full" }
     }
 
     pub fn fixed(&self, cut: bool) -> Fixed {
@@ -217,18 +227,18 @@ fn run(
     let mut server = Server::start(kind, port, work, place)?;
     warm(&mut server, kind, work)?;
     let recording = match (&settings.profile, kind) {
-        (true, Kind::Whole | Kind::Engine) => Some(Recording::start(server.id(), place)?),
+        (true, Kind::Whole | Kind::Engine) => Some(Recording::start(server.process.id(), place)?),
         (_, _) => None,
     };
-    machine::until_idle(server.id(), IDLE_PATIENCE);
-    let before = machine::cpu(server.id());
+    server.process.until_idle(IDLE_PATIENCE);
+    let before = server.process.cpu();
     let score = client::run(work.load(&server, seed));
-    let last = machine::cpu(server.id()).saturating_sub(before);
+    let last = server.process.cpu().saturating_sub(before);
     if score.complete == 0 && score.refused > 0 {
         return Err(format!("it refuses {}", work.file));
     }
-    let after = machine::until_idle(server.id(), IDLE_PATIENCE);
-    let idle = machine::cpu(server.id()).saturating_sub(before);
+    let after = server.process.until_idle(IDLE_PATIENCE);
+    let idle = server.process.cpu().saturating_sub(before);
     if let Some(recording) = recording {
         let name = format!("{}-{}", work.id, if kind == Kind::Whole { "whole" } else { "engine" });
         recording.end(&name, place)?;
@@ -280,7 +290,7 @@ fn warm(server: &mut Server, kind: Kind, work: &Work) -> Result<(), String> {
         if score.complete == 1 || (loops && score.bytes > 0) {
             return Ok(());
         }
-        if !server.is_alive() {
+        if !server.process.is_alive() {
             return Err("it ended: see its log in the directory of this run".to_owned());
         }
         std::thread::sleep(Duration::from_millis(100));

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 
 use crate::inventory::PASSWORD;
 use crate::machine::{LOAD_CORE, SERVER_CORE};
-use crate::servers::{Place, libraries, spawn, write_settings};
+use crate::process::Process;
+use crate::servers::{Place, libraries, write_settings};
 
 /// Ends of the cable. The other end speaks as a relay.
 pub const SERVER: &str = "10.0.0.1";
@@ -95,7 +96,8 @@ impl Lab {
 
     fn inside(&self, namespace: &str, core: &str, program: &Path, place: &Place) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", namespace, "taskset", "-c", core]).arg(program);
+        command.args(["netns", "exec", namespace, "setpriv", "--pdeathsig", "KILL"]);
+        command.args(["taskset", "-c", core]).arg(program);
         if program.starts_with(&place.peers) {
             command.env("LD_LIBRARY_PATH", libraries(&place.peers));
         }
@@ -121,39 +123,18 @@ impl Drop for Lab {
     }
 }
 
-/// A server of its own process, ended with this value.
-pub struct Server {
-    child: Child,
-}
-
-impl Server {
-    pub fn start(kind: Kind, lab: &Lab, place: &Place) -> Result<Self, String> {
-        let missing = match kind {
-            Kind::Greenlight => None,
-            Kind::Kea => Some("kea-dhcp4"),
-            Kind::Dnsmasq => Some("dnsmasq"),
-        };
-        if let Some(name) = missing
-            && !place.peers.join("root/usr/sbin").join(name).is_file()
-        {
-            return Err(format!("{name} is not installed"));
-        }
-        let command = kind.command(lab, place).map_err(|error| error.to_string())?;
-        Ok(Self { child: spawn(command, kind.name(), &place.directory)? })
+/// Starts a server in its namespace. An error is the reason why it cannot be measured.
+pub fn start(kind: Kind, lab: &Lab, place: &Place) -> Result<Process, String> {
+    let missing = match kind {
+        Kind::Greenlight => None,
+        Kind::Kea => Some("kea-dhcp4"),
+        Kind::Dnsmasq => Some("dnsmasq"),
+    };
+    if let Some(name) = missing
+        && !place.peers.join("root/usr/sbin").join(name).is_file()
+    {
+        return Err(format!("{name} is not installed"));
     }
-
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    let command = kind.command(lab, place).map_err(|error| error.to_string())?;
+    Process::start(command, kind.name(), &place.directory)
 }

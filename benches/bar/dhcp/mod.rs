@@ -4,12 +4,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::inventory;
-use crate::machine;
 use crate::outcome::{Against, Bar, Demand, EACH, Outcome, Role, Sample};
+use crate::process::Process;
 use crate::profile::Recording;
 use crate::servers::Place;
 use crate::settings::Settings;
-use lab::{Kind, Lab, RELAY, SERVER, Server};
+use lab::{Kind, Lab, RELAY, SERVER};
 use perfdhcp::Trial;
 
 pub mod dora;
@@ -117,7 +117,7 @@ fn one_server(kind: Kind, search: Search, settings: &Settings) -> Result<Highest
     let lab = Lab::set_up()?;
     inventory::clients(&place.directory, &[search.clients, KNOCKING])
         .map_err(|error| error.to_string())?;
-    let mut server = Server::start(kind, &lab, place)?;
+    let mut server = lab::start(kind, &lab, place)?;
     knock(&mut server, &lab, place)?;
     let recording = match settings.profile {
         true => Some(Recording::start(server.id(), place)?),
@@ -153,21 +153,21 @@ fn held(few: u32, many: u32, settings: &Settings, outcome: &mut Outcome) -> Resu
         KNOCKING,
     ];
     inventory::clients(&place.directory, &crowds).map_err(|error| error.to_string())?;
-    let mut server = Server::start(Kind::Greenlight, &lab, place)?;
+    let mut server = lab::start(Kind::Greenlight, &lab, place)?;
     knock(&mut server, &lab, place)?;
     for (name, role, clients, held) in
         [(FEW_HELD, Role::Beside, crowds[0], few), ("greenlight", Role::Ours, crowds[1], many)]
     {
         let crowd = inventory::Clients { count: held, ..HOLDING };
         let filled = fill(&lab, crowd, place)?;
-        machine::until_idle(server.id(), IDLE_PATIENCE);
+        server.until_idle(IDLE_PATIENCE);
         let mut known = 0;
         for round in 0..settings.rounds {
             let search = Search { clients, ..search(settings, count, known) };
             let highest = find(&mut server, &lab, search, place)?;
             known = highest.trial.asked_rate;
             eprintln!("held round {}: {held} leases: {:.1?}", round + 1, highest.sample);
-            let memory = machine::memory_kib(server.id(), "VmRSS:") / 1024;
+            let memory = server.memory_kib("VmRSS:") / 1024;
             let mut note = format!("{held} leases, made in {filled:.0} s");
             if round == 0 {
                 note.push_str(&format!(", {memory} MiB"));
@@ -182,7 +182,7 @@ fn held(few: u32, many: u32, settings: &Settings, outcome: &mut Outcome) -> Resu
 }
 
 /// Waits until the server makes a lease.
-fn knock(server: &mut Server, lab: &Lab, place: &Place) -> Result<(), String> {
+fn knock(server: &mut Process, lab: &Lab, place: &Place) -> Result<(), String> {
     for _ in 0..START_TRIES {
         if exchanges(lab, KNOCKING, 1, place).is_ok() {
             return Ok(());
@@ -223,7 +223,7 @@ fn exchanges(
 }
 
 /// Doubles the rate until there are drops, then halves what lies between.
-fn find(server: &mut Server, lab: &Lab, search: Search, place: &Place) -> Result<Highest, String> {
+fn find(server: &mut Process, lab: &Lab, search: Search, place: &Place) -> Result<Highest, String> {
     let mut rate = search.first;
     let mut best: Option<Highest> = None;
     let mut too_much = RATE_MAX;
@@ -262,20 +262,20 @@ fn find(server: &mut Server, lab: &Lab, search: Search, place: &Place) -> Result
 }
 
 fn trial(
-    server: &mut Server,
+    server: &mut Process,
     lab: &Lab,
     search: Search,
     rate: u32,
     place: &Place,
 ) -> Result<Highest, String> {
-    machine::until_idle(server.id(), IDLE_PATIENCE);
-    let before = machine::cpu(server.id());
+    server.until_idle(IDLE_PATIENCE);
+    let before = server.cpu();
     let mac = search.clients.mac(0);
     let clients = perfdhcp::Clients { base_mac: &mac, count: search.clients.count };
     let trial = perfdhcp::run(lab, place, clients, rate, search.seconds)?;
-    let last = machine::cpu(server.id()).saturating_sub(before);
-    machine::until_idle(server.id(), IDLE_PATIENCE);
-    let idle = machine::cpu(server.id()).saturating_sub(before);
+    let last = server.cpu().saturating_sub(before);
+    server.until_idle(IDLE_PATIENCE);
+    let idle = server.cpu().saturating_sub(before);
     if !server.is_alive() {
         return Err("it ended under load".to_owned());
     }
