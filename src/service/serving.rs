@@ -1,6 +1,6 @@
 //! Which bytes an asker of TFTP or HTTP gets: its own, whatever generic name it asked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use moka::sync::Cache;
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::address::Mac;
 use crate::clock::Clock;
 use crate::domain::inventory::meant::Device;
-use crate::domain::run::Event;
+use crate::domain::run::{self, Event};
 use crate::platform::AnswerFacts;
 use crate::service::intake::{Clues, Identity, Intake};
 use crate::service::memory::{Change, ServedFile};
@@ -53,6 +53,8 @@ pub enum Refusal {
     /// Not known, or not this name: TFTP ERROR 1, HTTP 404. The text goes to the asker: it tells
     /// nothing of others.
     NotFound { why: String },
+    /// Not for this asker: TFTP ERROR 2, HTTP 403.
+    Forbidden { why: String },
     /// Known, and not now (template fails, store is down): TFTP ERROR 0, HTTP 503.
     Unavailable { why: String },
 }
@@ -65,6 +67,8 @@ pub struct Transferred {
     pub peer: SocketAddr,
     pub name: String,
     pub complete: bool,
+    /// It was an image from the disk, and not the device's configuration.
+    pub image: bool,
     /// Where in the content it began: above 0 for the rest of a download that broke off before.
     pub first_byte: u64,
     /// Bytes of content acknowledged.
@@ -72,6 +76,22 @@ pub struct Transferred {
     pub sha256: String,
     /// Requests and blocks that came again.
     pub repeats: u32,
+    /// Why it is not complete; empty otherwise.
+    pub why: String,
+}
+
+/// How an upload ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploaded {
+    pub device: String,
+    pub peer: SocketAddr,
+    /// As stored, or as asked for when nothing was stored; hostile.
+    pub name: String,
+    pub bytes: u64,
+    /// Lower-case hex; empty when nothing was stored.
+    pub sha256: String,
+    /// Stored. The sender hears of it after this was reported.
+    pub complete: bool,
     /// Why it is not complete; empty otherwise.
     pub why: String,
 }
@@ -142,7 +162,7 @@ impl Serving {
 
     /// What one asker gets, and the event that must be stored before.
     fn answered(&self, plan: &Plan, ask: Ask) -> Result<(Artifact, Input), Refusal> {
-        let device = self.asker(&ask)?;
+        let (device, address) = self.asker(&ask)?;
         if !device.managed || device.template.is_none() {
             return Err(not_found("no file is planned for this device"));
         }
@@ -163,14 +183,57 @@ impl Serving {
         let event = Event::FileAsked {
             transport: ask.transport.to_owned(),
             name: ask.name,
-            address: ask.peer.ip(),
+            address,
         };
         Ok((artifact, Input::event(&device.name, event, Opening::AfterWindow)))
     }
 
-    /// The device behind an asker. The address decides, because a header is only a claim; a header
-    /// that contradicts the address is a conflict.
-    fn asker(&self, ask: &Ask) -> Result<Arc<Device>, Refusal> {
+    /// The device that may fetch an image by this name: whoever is known, and does not ask for its
+    /// configuration by it.
+    pub fn may_fetch_image(&self, ask: &Ask) -> Option<String> {
+        let claim = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
+        let claimed = match self.intake.identify(&claim) {
+            Identity::Device(device) => Some(device),
+            Identity::Conflict { .. } => return None,
+            Identity::Stranger { .. } | Identity::Nobody => None,
+        };
+        let device = match (self.intake.heard_at(ask.peer), claimed) {
+            (Some((holder, _)), Some(claimed)) if holder.name != claimed.name => return None,
+            (Some((holder, _)), _) => holder,
+            (None, claimed) => claimed.filter(|_| self.headers_suffice)?,
+        };
+        let configured = device.managed && device.template.is_some();
+        let own = configured && fits(&self.plan.get(), &device, &ask.name);
+        (!own).then(|| device.name.clone())
+    }
+
+    /// The device that may send us this file: the one that holds the address, whatever a request
+    /// says. Anybody else is a sighting.
+    pub fn sender(&self, ask: &Ask) -> Result<String, Refusal> {
+        if let Some((device, _)) = self.intake.heard_at(ask.peer) {
+            return Ok(device.name.clone());
+        }
+        let address = ask.peer.ip();
+        let detail = format!("sent {} by {} from {address}", shown(&ask.name), ask.transport);
+        self.intake.stranger(&format!("{} {address}", ask.transport), &detail);
+        Err(Refusal::Forbidden { why: "no device is known at this address".to_owned() })
+    }
+
+    /// Reports the end of an upload. Durable before this returns, unless the store is down: then it
+    /// is kept and stored when the store is back.
+    pub async fn uploaded(&self, end: Uploaded) {
+        let Uploaded { device, peer, name, bytes, sha256, complete, why } = end;
+        tracing::info!(device, %peer, name = shown(&name), bytes, complete, why, "upload");
+        let event = Event::Uploaded(run::Uploaded { name, bytes, sha256, complete, why });
+        let input = || Input::event(&device, event.clone(), Opening::Never);
+        if self.runs.stored(input()).await.is_err() {
+            self.runs.send(input()).await;
+        }
+    }
+
+    /// The device behind an asker, and the address by which it is reached. The address decides,
+    /// because a header is only a claim; a header that contradicts the address is a conflict.
+    fn asker(&self, ask: &Ask) -> Result<(Arc<Device>, IpAddr), Refusal> {
         let nobody = || not_found("no device is known at this address");
         let address = ask.peer.ip();
         let claim = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
@@ -182,8 +245,8 @@ impl Serving {
             }
             Identity::Stranger { .. } | Identity::Nobody => None,
         };
-        match (self.intake.holder(address), claimed) {
-            (Some(holder), Some(claimed)) if holder.name != claimed.name => {
+        match (self.intake.heard_at(ask.peer), claimed) {
+            (Some((holder, _)), Some(claimed)) if holder.name != claimed.name => {
                 let detail =
                     format!("the address is {}'s, its headers say {}", holder.name, claimed.name);
                 self.intake.stranger(&format!("http {address}"), &detail);
@@ -192,9 +255,9 @@ impl Serving {
                 Err(nobody())
             }
             (Some(holder), _) => Ok(holder),
-            (None, Some(claimed)) if self.headers_suffice => Ok(claimed),
+            (None, Some(claimed)) if self.headers_suffice => Ok((claimed, address)),
             (None, _) => {
-                let name: String = ask.name.chars().filter(|c| !c.is_control()).take(80).collect();
+                let name = shown(&ask.name);
                 let detail = format!("asked for {name} by {} from {address}", ask.transport);
                 self.intake.stranger(&format!("{} {address}", ask.transport), &detail);
                 Err(nobody())
@@ -260,6 +323,10 @@ impl Serving {
             complete: end.complete,
             at,
         });
+        if end.image {
+            // Images come before or after the configuration and say nothing of it.
+            return Input::changes(vec![served]);
+        }
         let event = Event::TransferEnded {
             complete: end.complete,
             bytes: end.bytes,
@@ -306,6 +373,10 @@ fn fits(plan: &Plan, device: &Device, name: &str) -> bool {
         let told = path.map_or(told.as_ref(), |(_, path)| path);
         told.trim_start_matches('/') == asked
     })
+}
+
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
 fn not_found(why: &str) -> Refusal {

@@ -181,6 +181,7 @@ mod tests {
             macs: vec![],
             position: None,
             address,
+            address6: None,
             ssh_port: 22,
             managed: true,
             template: None,
