@@ -283,7 +283,7 @@ mod tests {
     use crate::proto::dhcp4::{Message, MessageType, code};
     use crate::receipt::Committed;
     use crate::service::plan::{InForce, Plan, Rules};
-    use crate::service::runner::{self, Input};
+    use crate::service::runner::{self, Bundle};
 
     const SERVER: Ipv4Addr = Ipv4Addr::new(127, 9, 0, 1);
     const DEVICES: usize = 200;
@@ -312,7 +312,8 @@ mod tests {
             serial: Some(format!("FOC1234{number:04}")),
             macs: if number % 4 == 3 { vec![] } else { vec![mac(number)] },
             position: None,
-            address: (number % 2 == 0).then_some(Ipv4Addr::new(127, 9, 2 + high, low)),
+            address: number.is_multiple_of(2).then_some(Ipv4Addr::new(127, 9, 2 + high, low)),
+            address6: None,
             ssh_port: 22,
             managed: true,
             template: None,
@@ -362,15 +363,16 @@ mod tests {
     }
 
     /// A store that needs 5 ms for whatever came meanwhile, and tells how much there was of it.
-    async fn flushes(mut waiting: mpsc::Receiver<Input>, stored: Arc<AtomicUsize>) {
+    async fn flushes(mut waiting: mpsc::Receiver<Bundle>, stored: Arc<AtomicUsize>) {
         let mut group = Vec::new();
         let mut batch = 0;
         while waiting.recv_many(&mut group, 512).await > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
             batch += 1;
-            for input in group.drain(..) {
-                stored.fetch_add(input.changes.len(), Ordering::SeqCst);
-                if let Some(receipt) = input.receipt {
+            for Bundle { inputs, receipt } in group.drain(..) {
+                let changes = inputs.iter().map(|input| input.changes.len()).sum();
+                stored.fetch_add(changes, Ordering::SeqCst);
+                if let Some(receipt) = receipt {
                     let _ = receipt.send(Ok(Committed::by_the_store(batch)));
                 }
             }
