@@ -14,6 +14,8 @@ pub struct Config {
     pub templates: PathBuf,
     /// A directory of platform files that override or extend the built-in ones.
     pub platforms: Option<PathBuf>,
+    /// Files of this directory and of those in it are served to planned devices.
+    pub images: Option<PathBuf>,
     /// The store and the local socket live here.
     pub data: PathBuf,
     /// The control socket of `status`, `log`, `watch`, `rerun`, `cancel`.
@@ -80,6 +82,21 @@ pub struct Tftp {
     pub retries_max: u32,
     /// Answers leave from the listening port: for firewalls and NAT that know nothing of TFTP.
     pub single_port: bool,
+    /// `None`: no upload is taken.
+    pub uploads: Option<Uploads>,
+}
+
+/// Files that devices send.
+#[derive(Debug, Clone)]
+pub struct Uploads {
+    /// Each device has a directory below this one.
+    pub directory: PathBuf,
+    /// Of one file.
+    pub bytes_max: u64,
+    /// Files of one name that are kept, the newest included.
+    pub versions: u32,
+    /// Different names of one device.
+    pub names_max: usize,
 }
 
 #[derive(Debug, Clone)]

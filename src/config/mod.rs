@@ -3,4 +3,5 @@
 
 pub mod meant;
 pub mod resolve;
+pub mod tftp_written;
 pub mod written;

@@ -7,11 +7,12 @@ use std::time::Duration;
 use crate::complaint::{Complaint, Complaints, did_you_mean};
 use crate::config::meant::{
     Config, Dhcp, Hook, HookTarget, Http, Listen, Pool, Runs, Slack, SlackAccess, Ssh, Tftp,
-    Unknown,
+    Unknown, Uploads,
 };
+use crate::config::tftp_written::WrittenTftp;
 use crate::config::written::{
     self, WrittenConfig, WrittenDhcp, WrittenHook, WrittenListen, WrittenPool, WrittenRuns,
-    WrittenSlack, WrittenSsh, WrittenTftp,
+    WrittenSlack, WrittenSsh,
 };
 use crate::domain::inventory::meant::SecretSource;
 use crate::domain::inventory::written::WrittenSecret;
@@ -34,13 +35,14 @@ fn resolve(written: WrittenConfig, directory: &Path, complaints: &mut Complaints
         inventory: path(written.inventory, "inventory.yaml"),
         templates: path(written.templates, "templates"),
         platforms: written.platforms.map(|text| directory.join(text.value)),
+        images: written.images.map(|text| directory.join(text.value)),
         socket: match written.socket {
             Some(text) => directory.join(text.value),
             None => data.join("greenlight.sock"),
         },
         data,
         dhcp: written.dhcp.map(|dhcp| meant_dhcp(dhcp, complaints)),
-        tftp: written.tftp.map(|tftp| meant_tftp(tftp, complaints)),
+        tftp: written.tftp.map(|tftp| meant_tftp(tftp, directory, complaints)),
         http: written.http.map(|http| Http {
             listen: meant_listen(http.listen, 80),
             connections_max: count(http.connections_max, 1024, "connections_max", complaints),
@@ -157,7 +159,7 @@ fn meant_listen(written: Vec<WrittenListen>, port: u16) -> Vec<Listen> {
     written.into_iter().map(meant).collect()
 }
 
-fn meant_tftp(written: WrittenTftp, complaints: &mut Complaints) -> Tftp {
+fn meant_tftp(written: WrittenTftp, directory: &Path, complaints: &mut Complaints) -> Tftp {
     let block = written.block_bytes_max;
     if let Some(bytes) = &block
         && !(8..=65464).contains(&bytes.value)
@@ -173,6 +175,12 @@ fn meant_tftp(written: WrittenTftp, complaints: &mut Complaints) -> Tftp {
         timeout: time(written.timeout, Duration::from_secs(2), "timeout", complaints),
         retries_max: written.retries_max.map_or(6, |retries| retries.value),
         single_port: written.single_port.unwrap_or(false),
+        uploads: written.uploads.map(|uploads| Uploads {
+            directory: directory.join(uploads.directory.value),
+            bytes_max: count(uploads.bytes_max, 64 << 20, "bytes_max", complaints),
+            versions: count(uploads.versions, 5, "versions", complaints),
+            names_max: count(uploads.names_max, 64, "names_max", complaints),
+        }),
     }
 }
 

@@ -15,6 +15,8 @@ use crate::error::{Code, Error};
 use crate::faces::control;
 use crate::files::{self, Loaded};
 use crate::probes::ssh;
+use crate::servers::files::Files;
+use crate::servers::images::Images;
 use crate::servers::{dhcp, http, tftp};
 use crate::service::intake::Intake;
 use crate::service::leases::{Kept, Leases};
@@ -157,6 +159,7 @@ impl Facing {
         let alone = config.dhcp.is_none();
         let http_port = sockets.http_port();
         let serving = Serving::new(plan, intake.clone(), runs, clock.clone(), alone);
+        let files = Files::of(serving, config.images.clone().map(Images::new));
         if let (Some(dhcp), Some(leases)) = (&config.dhcp, leases) {
             let parts = dhcp::Parts {
                 intake,
@@ -168,11 +171,11 @@ impl Facing {
             tasks.spawn(dhcp::serve(sockets.dhcp, parts, clock.clone(), shutdown.clone()));
         }
         if let (Some(config), Some(sockets)) = (&config.tftp, sockets.tftp) {
-            let files = serving.clone();
+            let files = files.clone();
             tasks.spawn(tftp::serve(sockets, config.clone(), files, clock, shutdown.clone()));
         }
         if let (Some(config), Some(listeners)) = (&config.http, sockets.http) {
-            tasks.spawn(http::serve(listeners, config.clone(), serving, shutdown.clone()));
+            tasks.spawn(http::serve(listeners, config.clone(), files, shutdown.clone()));
         }
         tasks.spawn(control::server::serve(sockets.control, operations, shutdown));
     }

@@ -4,5 +4,6 @@
 pub mod dhcp;
 pub mod files;
 pub mod http;
+pub mod images;
 pub mod socket;
 pub mod tftp;

@@ -10,7 +10,7 @@ pub const HOMES: &[(&str, &[&str], &str)] = &[
     ("clap", &["faces/", "main.rs"], "the command line"),
     ("comfy_table", &["faces/", "demo/", "demo.rs"], "tables for people"),
     ("dashmap", &["service/"], "hot maps; no guard over an await"),
-    ("dhcproto", &["proto/dhcp4/"], "DHCP options, behind our own walker"),
+    ("dhcproto", &["proto/dhcp4/", "proto/dhcp6/"], "DHCP options, behind our own walker"),
     ("getrandom", &["entropy.rs"], "chance"),
     ("granit_parser", &["written.rs", "written/"], "YAML with the place of each value"),
     ("hmac", &["outlets/hook/", "proto/"], "signatures"),
