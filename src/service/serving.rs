@@ -1,6 +1,6 @@
 //! Which bytes an asker of TFTP or HTTP gets: its own, whatever generic name it asked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use moka::sync::Cache;
@@ -162,7 +162,7 @@ impl Serving {
 
     /// What one asker gets, and the event that must be stored before.
     fn answered(&self, plan: &Plan, ask: Ask) -> Result<(Artifact, Input), Refusal> {
-        let device = self.asker(&ask)?;
+        let (device, address) = self.asker(&ask)?;
         if !device.managed || device.template.is_none() {
             return Err(not_found("no file is planned for this device"));
         }
@@ -180,11 +180,8 @@ impl Serving {
                 return Err(unavailable("the configuration is not ready"));
             }
         };
-        let event = Event::FileAsked {
-            transport: ask.transport.to_owned(),
-            name: ask.name,
-            address: ask.peer.ip(),
-        };
+        let event =
+            Event::FileAsked { transport: ask.transport.to_owned(), name: ask.name, address };
         Ok((artifact, Input::event(&device.name, event, Opening::AfterWindow)))
     }
 
@@ -197,9 +194,9 @@ impl Serving {
             Identity::Conflict { .. } => return None,
             Identity::Stranger { .. } | Identity::Nobody => None,
         };
-        let device = match (self.intake.holder(ask.peer.ip()), claimed) {
-            (Some(holder), Some(claimed)) if holder.name != claimed.name => return None,
-            (Some(holder), _) => holder,
+        let device = match (self.intake.heard_at(ask.peer), claimed) {
+            (Some((holder, _)), Some(claimed)) if holder.name != claimed.name => return None,
+            (Some((holder, _)), _) => holder,
             (None, claimed) => claimed.filter(|_| self.headers_suffice)?,
         };
         let configured = device.managed && device.template.is_some();
@@ -210,10 +207,10 @@ impl Serving {
     /// The device that may send us this file: the one that holds the address, whatever a request
     /// says. Anybody else is a sighting.
     pub fn sender(&self, ask: &Ask) -> Result<String, Refusal> {
-        let address = ask.peer.ip();
-        if let Some(device) = self.intake.holder(address) {
+        if let Some((device, _)) = self.intake.heard_at(ask.peer) {
             return Ok(device.name.clone());
         }
+        let address = ask.peer.ip();
         let detail = format!("sent {} by {} from {address}", shown(&ask.name), ask.transport);
         self.intake.stranger(&format!("{} {address}", ask.transport), &detail);
         Err(Refusal::Forbidden { why: "no device is known at this address".to_owned() })
@@ -231,9 +228,9 @@ impl Serving {
         }
     }
 
-    /// The device behind an asker. The address decides, because a header is only a claim; a header
-    /// that contradicts the address is a conflict.
-    fn asker(&self, ask: &Ask) -> Result<Arc<Device>, Refusal> {
+    /// The device behind an asker, and the address by which it is reached. The address decides,
+    /// because a header is only a claim; a header that contradicts the address is a conflict.
+    fn asker(&self, ask: &Ask) -> Result<(Arc<Device>, IpAddr), Refusal> {
         let nobody = || not_found("no device is known at this address");
         let address = ask.peer.ip();
         let claim = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
@@ -245,8 +242,8 @@ impl Serving {
             }
             Identity::Stranger { .. } | Identity::Nobody => None,
         };
-        match (self.intake.holder(address), claimed) {
-            (Some(holder), Some(claimed)) if holder.name != claimed.name => {
+        match (self.intake.heard_at(ask.peer), claimed) {
+            (Some((holder, _)), Some(claimed)) if holder.name != claimed.name => {
                 let detail =
                     format!("the address is {}'s, its headers say {}", holder.name, claimed.name);
                 self.intake.stranger(&format!("http {address}"), &detail);
@@ -255,7 +252,7 @@ impl Serving {
                 Err(nobody())
             }
             (Some(holder), _) => Ok(holder),
-            (None, Some(claimed)) if self.headers_suffice => Ok(claimed),
+            (None, Some(claimed)) if self.headers_suffice => Ok((claimed, address)),
             (None, _) => {
                 let name = shown(&ask.name);
                 let detail = format!("asked for {name} by {} from {address}", ask.transport);
@@ -325,10 +322,7 @@ impl Serving {
         });
         if end.image {
             // Images come before or after the configuration and say nothing of it.
-            if self.runs.stored(Input::changes(vec![served.clone()])).await.is_err() {
-                self.runs.send(Input::changes(vec![served])).await;
-            }
-            return;
+            return Input::changes(vec![served]);
         }
         let event = Event::TransferEnded {
             complete: end.complete,

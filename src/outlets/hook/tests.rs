@@ -66,6 +66,7 @@ fn device() -> Device {
         macs: vec![],
         position: None,
         address: None,
+        address6: None,
         ssh_port: 22,
         managed: true,
         template: None,
