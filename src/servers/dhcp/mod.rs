@@ -316,7 +316,7 @@ mod tests {
             serial: Some(format!("FOC1234{number:04}")),
             macs: if number % 4 == 3 { vec![] } else { vec![mac(number)] },
             position: None,
-            address: (number % 2 == 0).then_some(Ipv4Addr::new(127, 9, 2 + high, low)),
+            address: number.is_multiple_of(2).then_some(Ipv4Addr::new(127, 9, 2 + high, low)),
             ssh_port: 22,
             managed: true,
             template: None,
