@@ -220,6 +220,7 @@ pub async fn engine(port: u16) {
         timeout: Duration::from_secs(2),
         retries_max: 6,
         single_port: false,
+        uploads: None,
     };
     let files: [(&str, Arc<[u8]>); 3] = [
         (SMALL, content(SMALL_BYTES).into()),

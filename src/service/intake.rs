@@ -1,20 +1,19 @@
 //! Where a packet becomes a device: the clues of one asker are joined to the plan, and what was
 //! heard becomes an event of the device's run.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dashmap::DashMap;
 use moka::sync::Cache;
-use tokio::sync::oneshot;
 
 use crate::address::Mac;
 use crate::clock::{Clock, Timestamp};
 use crate::domain::inventory::meant::{Device, Position};
 use crate::domain::run::Event;
 use crate::receipt::Committed;
-use crate::service::memory::{Change, Lease, Refused};
+use crate::service::memory::{Change, Lease, Lease6, Refused};
 use crate::service::plan::{InForce, Plan};
 use crate::service::runner::{Input, Opening, Runs};
 
@@ -22,6 +21,8 @@ use crate::service::runner::{Input, Opening, Runs};
 /// against a flood of invented addresses.
 const STRANGERS_MAX: u64 = 10_000;
 const STRANGER_AGAIN: Duration = Duration::from_secs(60);
+/// Link-local addresses remembered: those of a few links that a server stands on itself.
+const NEIGHBOURS_MAX: usize = 10_000;
 
 /// Strangers written down, and told to people, in a minute. A site that nobody planned has some
 /// hundred devices; more than these at once is a flood of invented addresses, and nobody reads ten
@@ -68,7 +69,16 @@ impl Holding {
         let device = lease.device.clone()?;
         Some(Self { device, until: lease.expires })
     }
+
+    fn of6(lease: &Lease6) -> Option<Self> {
+        let device = lease.device.clone()?;
+        Some(Self { device, until: lease.expires })
+    }
 }
+
+/// A client's own link-local address, and the number of our interface it is heard on: the same
+/// address may be on every link (RFC 4291 section 2.5.6).
+pub type Neighbour = (Ipv6Addr, u32);
 
 /// Somebody who cannot be served, as people are told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +105,9 @@ pub struct Intake {
     report: Report,
     /// Which device holds which address. A hint that is rebuilt from the leases at every start.
     addresses: Arc<DashMap<IpAddr, Holding>>,
+    /// Which device asks from which link-local address, while its lease counts, and the address of
+    /// that lease.
+    neighbours: Arc<DashMap<Neighbour, (Holding, Ipv6Addr)>>,
     strangers: Cache<String, ()>,
     minute: Arc<Mutex<Minute>>,
 }
@@ -118,8 +131,9 @@ impl Intake {
         }
         let strangers =
             Cache::builder().max_capacity(STRANGERS_MAX).time_to_live(STRANGER_AGAIN).build();
+        let (addresses, neighbours) = (Arc::new(addresses), Arc::new(DashMap::new()));
         let minute = Arc::default();
-        Self { plan, runs, clock, report, addresses: Arc::new(addresses), strangers, minute }
+        Self { plan, runs, clock, report, addresses, neighbours, strangers, minute }
     }
 
     /// Joins clues to the plan: serial, then MAC, then position, then the lease that holds the
@@ -168,8 +182,35 @@ impl Intake {
             Some(holding) => plan.inventory.device(&holding.device).cloned(),
             None => match address {
                 IpAddr::V4(address) => plan.inventory.with_address(address).cloned(),
-                IpAddr::V6(_) => None,
+                IpAddr::V6(address) => plan.inventory.with_address6(address).cloned(),
             },
+        }
+    }
+
+    /// The device that a server hears at `peer`, and the address by which others reach it: another
+    /// one for a link-local peer, who is known by the lease it asked for from there.
+    pub fn heard_at(&self, peer: SocketAddr) -> Option<(Arc<Device>, IpAddr)> {
+        let link_local = match peer {
+            SocketAddr::V6(peer) if peer.ip().is_unicast_link_local() => peer,
+            SocketAddr::V4(_) | SocketAddr::V6(_) => {
+                return self.holder(peer.ip()).map(|device| (device, peer.ip()));
+            }
+        };
+        let key = (*link_local.ip(), link_local.scope_id());
+        let (holding, leased) = self.neighbours.get(&key).map(|known| known.clone())?;
+        if holding.until <= self.clock.now() {
+            return None;
+        }
+        let device = self.plan.get().inventory.device(&holding.device).cloned()?;
+        Some((device, IpAddr::V6(leased)))
+    }
+
+    /// Takes over the DHCPv6 leases that the store remembers, at start.
+    pub fn remember6(&self, leases: &[Lease6]) {
+        for lease in leases {
+            if let Some(holding) = Holding::of6(lease) {
+                self.addresses.insert(IpAddr::V6(lease.address), holding);
+            }
         }
     }
 
@@ -186,54 +227,36 @@ impl Intake {
         self.plan.get().inventory.with_mac(mac).is_some()
     }
 
-    /// Stores leases, and with each, in the same commit, the step of the device's run. The receipts
-    /// release the replies, in the order of the leases.
-    pub async fn leases_bound(&self, leases: Vec<Lease>) -> Vec<Result<Committed, Refused>> {
+    /// Stores leases, and with each, in the same commit, the step of the device's run. The receipt
+    /// releases all their replies.
+    pub async fn leases_bound(&self, leases: Vec<Lease>) -> Result<Committed, Refused> {
         let plan = self.plan.get();
         let holdings: Vec<(IpAddr, Option<Holding>)> =
             leases.iter().map(|lease| (lease.address.into(), Holding::of(lease))).collect();
-        // What moves no run shares one input and one receipt.
-        let mut plain = Input::changes(Vec::new());
-        let mut places = Vec::with_capacity(leases.len());
-        let mut waiting = Vec::new();
+        // What moves no run shares one input.
+        let mut inputs = vec![Input::changes(Vec::new())];
         for lease in leases {
             match self.step_of(&plan, &lease) {
                 Some(mut input) => {
                     input.changes.push(Change::Lease(lease));
-                    places.push(Some(waiting.len()));
-                    waiting.push(self.bring(input).await);
+                    inputs.push(input);
                 }
-                None => {
-                    plain.changes.push(Change::Lease(lease));
-                    places.push(None);
-                }
+                None => inputs[0].changes.push(Change::Lease(lease)),
             }
         }
-        let together = match plain.changes.is_empty() {
-            true => None,
-            false => Some(arrived(self.bring(plain).await).await),
-        };
-        let mut receipts = Vec::with_capacity(waiting.len());
-        for receipt in waiting {
-            receipts.push(arrived(receipt).await);
-        }
-        let receipt = |place: Option<usize>| match place {
-            Some(index) => receipts[index].clone(),
-            None => together.clone().unwrap_or_else(|| Err(stopping())),
-        };
-        let receipts: Vec<_> = places.into_iter().map(receipt).collect();
-        for ((address, holding), receipt) in holdings.into_iter().zip(&receipts) {
-            if receipt.is_ok() {
-                self.remember_holding(address, holding);
+        let committed = self.runs.all_stored(inputs).await?;
+        for (address, holding) in holdings {
+            match holding {
+                Some(holding) => drop(self.addresses.insert(address, holding)),
+                None => drop(self.addresses.remove(&address)),
             }
         }
-        receipts
+        Ok(committed)
     }
 
     /// Stores one lease. See [`Self::leases_bound`].
     pub async fn lease_bound(&self, lease: Lease) -> Result<Committed, Refused> {
-        let mut receipts = self.leases_bound(vec![lease]).await;
-        receipts.pop().unwrap_or_else(|| Err(stopping()))
+        self.leases_bound(vec![lease]).await
     }
 
     /// What the run of a managed device hears of its lease.
@@ -243,18 +266,70 @@ impl Intake {
         device.managed.then(|| Input::event(&device.name, event, Opening::Unproven))
     }
 
-    async fn bring(&self, mut input: Input) -> oneshot::Receiver<Result<Committed, Refused>> {
-        let (receipt, answer) = oneshot::channel();
-        input.receipt = Some(receipt);
-        self.runs.send(input).await;
-        answer
+    /// Stores the DHCPv6 leases of one message, which are of one device, and with them, in the same
+    /// commit, the step of its run. `neighbour` is where a client without a relay asks from.
+    /// The receipt releases the Reply.
+    pub async fn leases6_bound(
+        &self,
+        leases: Vec<Lease6>,
+        neighbour: Option<Neighbour>,
+    ) -> Result<Committed, Refused> {
+        let plan = self.plan.get();
+        let first = leases.first();
+        let managed = first
+            .and_then(|lease| plan.inventory.device(lease.device.as_deref()?))
+            .filter(|device| device.managed);
+        let mut input = match (managed, first) {
+            (Some(device), Some(lease)) => {
+                let event = Event::LeaseBound { address: IpAddr::V6(lease.address) };
+                Input::event(&device.name, event, Opening::Unproven)
+            }
+            (None, _) | (_, None) => Input::changes(Vec::new()),
+        };
+        input.changes.extend(leases.iter().cloned().map(Change::Lease6));
+        let committed = self.runs.stored(input).await?;
+        for lease in &leases {
+            let address = IpAddr::V6(lease.address);
+            match Holding::of6(lease) {
+                Some(holding) => drop(self.addresses.insert(address, holding)),
+                None => drop(self.addresses.remove(&address)),
+            }
+        }
+        let known = leases.first().and_then(|lease| Some((Holding::of6(lease)?, lease.address)));
+        match (neighbour, known) {
+            (Some(neighbour), Some(known)) => self.meet(neighbour, known),
+            (Some(neighbour), None) => drop(self.neighbours.remove(&neighbour)),
+            (None, _) => {}
+        }
+        Ok(committed)
     }
 
-    fn remember_holding(&self, address: IpAddr, holding: Option<Holding>) {
-        match holding {
-            Some(holding) => drop(self.addresses.insert(address, holding)),
-            None => drop(self.addresses.remove(&address)),
+    fn meet(&self, neighbour: Neighbour, known: (Holding, Ipv6Addr)) {
+        if self.neighbours.len() >= NEIGHBOURS_MAX {
+            let now = self.clock.now();
+            self.neighbours.retain(|_, (holding, _)| holding.until > now);
         }
+        if self.neighbours.len() < NEIGHBOURS_MAX {
+            self.neighbours.insert(neighbour, known);
+        }
+    }
+
+    /// What a Release or Decline of DHCPv6 ended, in one commit.
+    pub async fn leases6_ended(
+        &self,
+        ended: Vec<(Ipv6Addr, Option<Timestamp>)>,
+    ) -> Result<Committed, Refused> {
+        let change = |(address, quarantined_until): &(Ipv6Addr, Option<Timestamp>)| {
+            let (address, quarantined_until) = (IpAddr::V6(*address), *quarantined_until);
+            Change::LeaseEnded { address, quarantined_until }
+        };
+        let input = Input::changes(ended.iter().map(change).collect());
+        let committed = self.runs.stored(input).await?;
+        for (address, _) in &ended {
+            self.addresses.remove(&IpAddr::V6(*address));
+            self.neighbours.retain(|_, (_, leased)| leased != address);
+        }
+        Ok(committed)
     }
 
     /// RELEASE, or DECLINE with the time until which the address must rest.
@@ -318,16 +393,6 @@ impl Intake {
         minute.left_out += u32::from(!may);
         may
     }
-}
-
-async fn arrived(
-    receipt: oneshot::Receiver<Result<Committed, Refused>>,
-) -> Result<Committed, Refused> {
-    receipt.await.unwrap_or_else(|_| Err(stopping()))
-}
-
-fn stopping() -> Refused {
-    Refused::Unavailable { why: "the server is stopping".into() }
 }
 
 fn describe(platform: &str, clues: &Clues) -> String {

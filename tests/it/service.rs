@@ -19,7 +19,7 @@ use greenlight::service::outbox::Outbox;
 use greenlight::service::performer::Performer;
 use greenlight::service::plan::{InForce, Plan, Rules};
 use greenlight::service::probe::{Outcome, Report};
-use greenlight::service::runner::{self, Input, Opening, Parts, Runs, Spoken, Told, Voice};
+use greenlight::service::runner::{self, Input, Opening, Parts, Runs, Saying, Spoken, Told, Voice};
 use greenlight::store;
 use tokio::sync::{Semaphore, watch};
 
@@ -68,7 +68,7 @@ fn plan() -> InForce {
 
 fn voice(said: Arc<Mutex<Vec<Kind>>>) -> Voice {
     Voice {
-        speak: Box::new(move |run: &Run, kind, _, now| {
+        speak: Box::new(move |Saying { run, kind, now, .. }| {
             said.lock().unwrap().push(kind);
             let notice = Notice {
                 run: run.id.clone(),
@@ -83,7 +83,7 @@ fn voice(said: Arc<Mutex<Vec<Kind>>>) -> Voice {
                 fault: None,
                 checklist: Vec::new(),
             };
-            Spoken { notice, rows: Vec::new() }
+            Some(Spoken { notice, rows: Vec::new() })
         }),
         hand_off: Box::new(|run, hook, at| {
             Some(Change::Outbox(NewDelivery {

@@ -32,6 +32,47 @@ impl Net {
         net
     }
 
+    /// The same with Greenlight's own namespace `srv`, its interface and address.
+    pub fn with_server() -> Self {
+        let mut net = Self::new();
+        net.space("srv");
+        net.join_management("srv", "eth0");
+        net.ip("-n srv addr add 10.77.0.1/24 dev eth0");
+        net
+    }
+
+    /// A box on the management network: its `eth0` has this MAC, and an address where one is named.
+    pub fn box_with(&mut self, name: &str, mac: &str, address: Option<&str>) {
+        self.space(name);
+        self.join_management(name, "eth0");
+        self.ip(&format!("-n {name} link set eth0 address {mac}"));
+        if let Some(address) = address {
+            self.ip(&format!("-n {name} addr add {address} dev eth0"));
+        }
+    }
+
+    /// Forwards packets between the interfaces of a namespace.
+    pub fn forward(&self, space: &str) {
+        self.run(space, &["sysctl", "-qw", "net.ipv4.ip_forward=1"]);
+    }
+
+    /// Gives a namespace these rules of nftables.
+    pub fn rules(&self, space: &str, rules: &str) {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), rules).expect("it can be written");
+        self.run(space, &["nft", "-f", &file.path().to_string_lossy()]);
+    }
+
+    /// Runs a command inside a namespace, which must succeed; what it printed.
+    #[track_caller]
+    pub fn run(&self, space: &str, words: &[&str]) -> String {
+        let mut command = self.command(space, words[0]);
+        let done = command.args(&words[1..]).output().expect("iproute2 is installed");
+        let complaint = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{}: {complaint}", words.join(" "));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
     /// A new namespace. `-n NAME` and `netns NAME` in [`Net::ip`] mean it.
     pub fn space(&mut self, name: &str) {
         ip(&["netns", "add", &format!("{}{name}", self.prefix)]);

@@ -22,7 +22,7 @@ use crate::servers::socket::dhcp::{Lost, Port, Posted, Received};
 use crate::servers::socket::tftp::batch::{BATCH, Inbox};
 use crate::service::intake::Intake;
 use crate::service::leases::{Ended, Leases};
-use crate::service::memory::{Lease, Refused};
+use crate::service::memory::Lease;
 
 mod buckets;
 mod flight;
@@ -227,21 +227,18 @@ impl Group {
     /// RFC 2131 section 3.1: the bindings are stored before the clients hear of them.
     async fn store(self, port: Arc<Port>, intake: Intake) {
         let Self { leases, promises, ended } = self;
-        let receipts = intake.leases_bound(leases).await;
-        let mut replies = Vec::with_capacity(promises.len());
-        let mut refused: Option<(Refused, usize)> = None;
-        for ((promise, heard, _seat), receipt) in promises.into_iter().zip(receipts) {
-            match receipt {
-                Ok(receipt) => replies.push(posted(promise.release(receipt), heard)),
-                Err(error) => {
-                    let before = refused.map_or(0, |(_, count)| count);
-                    refused = Some((error, before + 1));
-                }
+        let count = leases.len();
+        match intake.leases_bound(leases).await {
+            Ok(receipt) => {
+                let answer = |(promise, heard, _): (Promise, Received, Seat)| {
+                    posted(promise.release(receipt), heard)
+                };
+                let replies: Vec<Posted> = promises.into_iter().map(answer).collect();
+                send(&port, &replies);
             }
-        }
-        send(&port, &replies);
-        if let Some((error, count)) = refused {
-            tracing::warn!(%error, count, "no ACK, because the lease is not stored");
+            Err(error) => {
+                tracing::warn!(%error, count, "no ACKs, because their leases are not stored");
+            }
         }
         for (Ended { address, quarantined_until }, seat) in ended {
             let stored = intake.lease_ended(address.into(), quarantined_until).await;
@@ -287,7 +284,7 @@ mod tests {
     use crate::proto::dhcp4::{Message, MessageType, code};
     use crate::receipt::Committed;
     use crate::service::plan::{InForce, Plan, Rules};
-    use crate::service::runner::{self, Input};
+    use crate::service::runner::{self, Bundle};
 
     const SERVER: Ipv4Addr = Ipv4Addr::new(127, 9, 0, 1);
     const DEVICES: usize = 200;
@@ -316,6 +313,7 @@ mod tests {
             serial: Some(format!("FOC1234{number:04}")),
             macs: if number % 4 == 3 { vec![] } else { vec![mac(number)] },
             position: None,
+            address6: None,
             address: number.is_multiple_of(2).then_some(Ipv4Addr::new(127, 9, 2 + high, low)),
             ssh_port: 22,
             managed: true,
@@ -366,15 +364,16 @@ mod tests {
     }
 
     /// A store that needs 5 ms for whatever came meanwhile, and tells how much there was of it.
-    async fn flushes(mut waiting: mpsc::Receiver<Input>, stored: Arc<AtomicUsize>) {
+    async fn flushes(mut waiting: mpsc::Receiver<Bundle>, stored: Arc<AtomicUsize>) {
         let mut group = Vec::new();
         let mut batch = 0;
         while waiting.recv_many(&mut group, 512).await > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
             batch += 1;
-            for input in group.drain(..) {
-                stored.fetch_add(input.changes.len(), Ordering::SeqCst);
-                if let Some(receipt) = input.receipt {
+            for Bundle { inputs, receipt } in group.drain(..) {
+                let changes: usize = inputs.iter().map(|input| input.changes.len()).sum();
+                stored.fetch_add(changes, Ordering::SeqCst);
+                if let Some(receipt) = receipt {
                     let _ = receipt.send(Ok(Committed::by_the_store(batch)));
                 }
             }
