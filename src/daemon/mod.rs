@@ -197,6 +197,7 @@ impl Facing {
                 platforms: Arc::clone(&loaded.platforms),
                 settings: Arc::new(dhcp6.clone()),
                 name,
+                alone: config.dhcp.is_none(),
                 http_port: http_port6,
             };
             tasks.spawn(dhcp6::serve(sockets.dhcp6, parts, clock.clone(), shutdown.clone()));

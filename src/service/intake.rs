@@ -227,29 +227,23 @@ impl Intake {
         self.plan.get().inventory.with_mac(mac).is_some()
     }
 
-    /// Stores leases, and with each, in the same commit, the step of the device's run. The receipt
-    /// releases all their replies.
+    /// Stores leases, and with each the step of its device's run, all in one commit. The receipt
+    /// releases the replies.
     pub async fn leases_bound(&self, leases: Vec<Lease>) -> Result<Committed, Refused> {
         let plan = self.plan.get();
         let holdings: Vec<(IpAddr, Option<Holding>)> =
             leases.iter().map(|lease| (lease.address.into(), Holding::of(lease))).collect();
-        // What moves no run shares one input.
-        let mut inputs = vec![Input::changes(Vec::new())];
-        for lease in leases {
-            match self.step_of(&plan, &lease) {
-                Some(mut input) => {
-                    input.changes.push(Change::Lease(lease));
-                    inputs.push(input);
-                }
-                None => inputs[0].changes.push(Change::Lease(lease)),
-            }
-        }
-        let committed = self.runs.all_stored(inputs).await?;
+        let input = |lease: Lease| {
+            let mut input = match self.step_of(&plan, &lease) {
+                Some(input) => input,
+                None => Input::changes(Vec::with_capacity(1)),
+            };
+            input.changes.push(Change::Lease(lease));
+            input
+        };
+        let committed = self.runs.all_stored(leases.into_iter().map(input).collect()).await?;
         for (address, holding) in holdings {
-            match holding {
-                Some(holding) => drop(self.addresses.insert(address, holding)),
-                None => drop(self.addresses.remove(&address)),
-            }
+            self.remember_holding(address, holding);
         }
         Ok(committed)
     }
@@ -264,6 +258,13 @@ impl Intake {
         let device = plan.inventory.device(lease.device.as_deref()?)?;
         let event = Event::LeaseBound { address: lease.address.into() };
         device.managed.then(|| Input::event(&device.name, event, Opening::Unproven))
+    }
+
+    fn remember_holding(&self, address: IpAddr, holding: Option<Holding>) {
+        match holding {
+            Some(holding) => drop(self.addresses.insert(address, holding)),
+            None => drop(self.addresses.remove(&address)),
+        }
     }
 
     /// Stores the DHCPv6 leases of one message, which are of one device, and with them, in the same

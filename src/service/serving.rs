@@ -180,11 +180,8 @@ impl Serving {
                 return Err(unavailable("the configuration is not ready"));
             }
         };
-        let event = Event::FileAsked {
-            transport: ask.transport.to_owned(),
-            name: ask.name,
-            address,
-        };
+        let event =
+            Event::FileAsked { transport: ask.transport.to_owned(), name: ask.name, address };
         Ok((artifact, Input::event(&device.name, event, Opening::AfterWindow)))
     }
 

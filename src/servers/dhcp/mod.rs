@@ -18,11 +18,12 @@ use crate::error::Error;
 use crate::platform::Platforms;
 use crate::proto::dhcp4::answer::{Promise, Reply};
 use crate::proto::dhcp4::{Ask, Glance, MESSAGE_BYTES_MAX};
+use crate::receipt::Committed;
 use crate::servers::socket::dhcp::{Lost, Port, Posted, Received};
 use crate::servers::socket::tftp::batch::{BATCH, Inbox};
 use crate::service::intake::Intake;
 use crate::service::leases::{Ended, Leases};
-use crate::service::memory::Lease;
+use crate::service::memory::{Lease, Refused};
 
 mod buckets;
 mod flight;
@@ -227,18 +228,8 @@ impl Group {
     /// RFC 2131 section 3.1: the bindings are stored before the clients hear of them.
     async fn store(self, port: Arc<Port>, intake: Intake) {
         let Self { leases, promises, ended } = self;
-        let count = leases.len();
-        match intake.leases_bound(leases).await {
-            Ok(receipt) => {
-                let answer = |(promise, heard, _): (Promise, Received, Seat)| {
-                    posted(promise.release(receipt), heard)
-                };
-                let replies: Vec<Posted> = promises.into_iter().map(answer).collect();
-                send(&port, &replies);
-            }
-            Err(error) => {
-                tracing::warn!(%error, count, "no ACKs, because their leases are not stored");
-            }
+        if !leases.is_empty() {
+            acknowledge(&port, intake.leases_bound(leases).await, promises);
         }
         for (Ended { address, quarantined_until }, seat) in ended {
             let stored = intake.lease_ended(address.into(), quarantined_until).await;
@@ -253,6 +244,25 @@ impl Group {
 /// Returns once `shutdown` is true or its sender is gone.
 async fn ended(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|end| *end).await;
+}
+
+fn acknowledge(
+    port: &Port,
+    stored: Result<Committed, Refused>,
+    promises: Vec<(Promise, Received, Seat)>,
+) {
+    match stored {
+        Ok(receipt) => {
+            let released = promises
+                .into_iter()
+                .map(|(promise, heard, _seat)| posted(promise.release(receipt), heard));
+            send(port, &released.collect::<Vec<_>>());
+        }
+        Err(error) => {
+            let count = promises.len();
+            tracing::warn!(%error, count, "no ACK, because the leases are not stored");
+        }
+    }
 }
 
 fn posted(reply: Reply, asked: Received) -> Posted {
@@ -282,7 +292,6 @@ mod tests {
     use crate::config::meant::{DhcpLimits, Listen, Pool, Unknown};
     use crate::domain::inventory::meant::{Device, Inventory, Place, Variables};
     use crate::proto::dhcp4::{Message, MessageType, code};
-    use crate::receipt::Committed;
     use crate::service::plan::{InForce, Plan, Rules};
     use crate::service::runner::{self, Bundle};
 

@@ -30,10 +30,6 @@ pub const DECLINED_RESTS: Duration = Duration::from_secs(600);
 /// The lease of somebody whom the inventory does not know: long enough to be looked at.
 pub const QUARANTINE_LEASE: Duration = Duration::from_secs(300);
 
-/// Addresses of DHCPv6 that unknown askers may hold at a time: a flood of made-up clients must not
-/// fill the tables. Those of DHCPv4 are limited by the configuration.
-pub const STRANGERS_MAX: usize = 1024;
-
 /// The address tables. Clones share them.
 #[derive(Clone)]
 pub struct Leases {
