@@ -26,6 +26,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
     let device = Device {
+        address6: None,
         name: name.into(),
         site: "bma".into(),
         platform: "frr".into(),
