@@ -14,6 +14,9 @@ use super::raw::{CONTROL_BYTES, Control, NAME_BYTES, address, asked, name};
 /// Datagrams of one system call. Beyond some tens the call itself costs nothing any more.
 pub const BATCH: usize = 32;
 
+/// Datagrams of a system call in quiet times.
+const FEW: usize = 4;
+
 /// The kernel cuts one send into so many datagrams at most (UDP_MAX_SEGMENTS before Linux 6.9).
 pub const SEGMENTS_MAX: usize = 64;
 
@@ -41,6 +44,8 @@ pub struct Inbox {
     /// Bytes of each datagram and of its control messages.
     lengths: [(usize, usize); BATCH],
     count: usize,
+    /// How many the last call brought: the next one prepares for as many.
+    last: usize,
     port: SocketAddr,
 }
 
@@ -81,6 +86,7 @@ impl Inbox {
             controls: [[0; CONTROL_BYTES]; BATCH],
             lengths: [(0, 0); BATCH],
             count: 0,
+            last: 0,
             port: SocketAddr::from(([0; 4], 0)),
         }
     }
@@ -101,10 +107,12 @@ impl Inbox {
         Some((Received { from, asked, broadcast }, &self.bytes[start..start + length]))
     }
 
-    fn fill(&mut self, fd: libc::c_int) -> io::Result<usize> {
-        let mut slices = [EMPTY_SLICE; BATCH];
-        let mut headers = [EMPTY_HEADER; BATCH];
-        for (index, room) in self.bytes.chunks_exact_mut(self.room).enumerate() {
+    /// Room for `N` datagrams, at most [`BATCH`]: what is prepared for each costs time, also when
+    /// only one waits.
+    fn fill<const N: usize>(&mut self, fd: libc::c_int) -> io::Result<usize> {
+        let mut slices = [EMPTY_SLICE; N];
+        let mut headers = [EMPTY_HEADER; N];
+        for (index, room) in self.bytes.chunks_exact_mut(self.room).take(N).enumerate() {
             slices[index] = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
             let header = &mut headers[index].msg_hdr;
             header.msg_name = self.names[index].as_mut_ptr().cast();
@@ -117,8 +125,7 @@ impl Inbox {
         let (flags, wait) = (libc::MSG_DONTWAIT, std::ptr::null_mut());
         // SAFETY: each header points to a name, a slice and a control buffer of the stated sizes;
         // all of them outlive the call and none is shared between headers.
-        let count =
-            unsafe { libc::recvmmsg(fd, headers.as_mut_ptr(), BATCH as u32, flags as _, wait) };
+        let count = unsafe { libc::recvmmsg(fd, headers.as_mut_ptr(), N as u32, flags as _, wait) };
         self.count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
         for (length, header) in self.lengths.iter_mut().zip(&headers[..self.count]) {
             *length = (header.msg_len as usize, header.msg_hdr.msg_controllen);
@@ -134,8 +141,12 @@ impl Port {
         inbox.port = self.local;
         inbox.count = 0;
         let filled = self.socket.try_io(Interest::READABLE, || {
-            match inbox.fill(self.socket.as_raw_fd())? {
-                BATCH => Ok(()),
+            let fd = self.socket.as_raw_fd();
+            let few = inbox.last <= FEW / 2;
+            let count = if few { inbox.fill::<FEW>(fd)? } else { inbox.fill::<BATCH>(fd)? };
+            inbox.last = count;
+            match (few, count) {
+                (true, FEW) | (false, BATCH) => Ok(()),
                 // There is no more: the next datagram wakes us again.
                 _ => Err(io::ErrorKind::WouldBlock.into()),
             }
@@ -150,7 +161,11 @@ impl Port {
     /// took. An error is that of the first one.
     pub fn send(&self, bytes: &[u8], parcels: &[Parcel]) -> io::Result<usize> {
         let parcels = &parcels[..parcels.len().min(BATCH)];
-        let sent = post(self.socket.as_raw_fd(), self.local.is_ipv6(), bytes, parcels);
+        let (fd, source) = (self.socket.as_raw_fd(), self.source());
+        let sent = match parcels.len() {
+            ..=FEW => post::<FEW>(fd, source, bytes, parcels),
+            _ => post::<BATCH>(fd, source, bytes, parcels),
+        };
         if let Err(error) = &sent
             && error.kind() == io::ErrorKind::WouldBlock
         {
@@ -162,17 +177,35 @@ impl Port {
     }
 }
 
-fn post(fd: libc::c_int, v6: bool, bytes: &[u8], parcels: &[Parcel]) -> io::Result<usize> {
-    let mut names = [[0; NAME_BYTES]; BATCH];
-    let mut controls = [Control::EMPTY; BATCH];
-    let mut slices = [EMPTY_SLICE; BATCH];
-    let mut headers = [EMPTY_HEADER; BATCH];
+/// How the address is told that a datagram leaves from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The socket has one address, and datagrams leave from there.
+    Bound,
+    /// With each datagram, in the form of this family.
+    Told { v6: bool },
+}
+
+fn post<const N: usize>(
+    fd: libc::c_int,
+    source: Source,
+    bytes: &[u8],
+    parcels: &[Parcel],
+) -> io::Result<usize> {
+    let parcels = &parcels[..parcels.len().min(N)];
+    let mut names = [[0; NAME_BYTES]; N];
+    let mut controls = [Control::EMPTY; N];
+    let mut slices = [EMPTY_SLICE; N];
+    let mut headers = [EMPTY_HEADER; N];
     for (index, parcel) in parcels.iter().enumerate() {
         let (to, name_bytes) = name(parcel.to);
         names[index] = to;
         let control = &mut controls[index];
-        if !parcel.source.is_unspecified() {
-            control.source(parcel.source, v6);
+        match source {
+            Source::Told { v6 } if !parcel.source.is_unspecified() => {
+                control.source(parcel.source, v6);
+            }
+            Source::Told { .. } | Source::Bound => {}
         }
         if parcel.is_cut() {
             control.segment(u16::try_from(parcel.segment).unwrap_or(u16::MAX));

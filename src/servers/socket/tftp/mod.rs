@@ -12,6 +12,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
+use self::batch::Source;
 use crate::config::meant::Listen;
 
 /// Asked of the kernel, which may give less: a thousand requests at one moment must not be dropped.
@@ -79,9 +80,13 @@ impl Port {
         let _ = setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER_BYTES);
         if listen.address.is_ipv6() {
             socket.set_only_v6(only_v6)?;
+        }
+        // A socket of one address knows where it was asked, and hears no broadcast.
+        let anywhere = listen.address.ip().is_unspecified();
+        if anywhere && listen.address.is_ipv6() {
             setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
         }
-        if !only_v6 {
+        if anywhere && !only_v6 {
             // Also on a dual-stack socket: only this one tells our address when a broadcast came.
             setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         }
@@ -92,6 +97,11 @@ impl Port {
         let socket = UdpSocket::from_std(socket.into())?;
         let local = socket.local_addr()?;
         Ok(Self { socket, local, interface: listen.interface.clone() })
+    }
+
+    fn source(&self) -> Source {
+        let v6 = self.local.is_ipv6();
+        if self.local.ip().is_unspecified() { Source::Told { v6 } } else { Source::Bound }
     }
 
     pub fn local(&self) -> SocketAddr {
