@@ -14,6 +14,8 @@ pub struct Config {
     pub templates: PathBuf,
     /// A directory of platform files that override or extend the built-in ones.
     pub platforms: Option<PathBuf>,
+    /// Files of this directory and of those in it are served to planned devices.
+    pub images: Option<PathBuf>,
     /// The store and the local socket live here.
     pub data: PathBuf,
     /// The control socket of `status`, `log`, `watch`, `rerun`, `cancel`.
@@ -43,6 +45,26 @@ pub struct Dhcp {
     pub lease: Duration,
     /// What a device gets that a platform recognises and the inventory does not know.
     pub unknown: Unknown,
+    pub limits: DhcpLimits,
+}
+
+/// How much may be asked. Who is known by its hardware address counts for `client_rate` only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DhcpLimits {
+    /// Messages a second of one hardware address.
+    pub client_rate: u32,
+    /// Messages a second of strangers through one relay.
+    pub relay_rate: u32,
+    /// Messages a second of strangers on one interface that are read at all.
+    pub interface_rate: u32,
+    /// Messages a second of network devices that nobody planned that are acted upon.
+    pub stranger_rate: u32,
+    /// Addresses that strangers hold at a time.
+    pub strangers_max: usize,
+    /// Of these, behind one relay or on our own links.
+    pub relay_strangers_max: usize,
+    /// The part of a pool's range that strangers may hold.
+    pub pool_strangers_percent: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +131,21 @@ pub struct Tftp {
     pub retries_max: u32,
     /// Answers leave from the listening port: for firewalls and NAT that know nothing of TFTP.
     pub single_port: bool,
+    /// `None`: no upload is taken.
+    pub uploads: Option<Uploads>,
+}
+
+/// Files that devices send.
+#[derive(Debug, Clone)]
+pub struct Uploads {
+    /// Each device has a directory below this one.
+    pub directory: PathBuf,
+    /// Of one file.
+    pub bytes_max: u64,
+    /// Files of one name that are kept, the newest included.
+    pub versions: u32,
+    /// Different names of one device.
+    pub names_max: usize,
 }
 
 #[derive(Debug, Clone)]

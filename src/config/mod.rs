@@ -2,6 +2,8 @@
 //! here.
 
 mod dhcp6;
+pub mod limits;
 pub mod meant;
 pub mod resolve;
+pub mod tftp_written;
 pub mod written;

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use crate::complaint::{Complaint, Complaints, did_you_mean};
 use crate::config::dhcp6::resolve::meant_dhcp6;
+use crate::config::limits;
 use crate::config::meant::{
     Config, Dhcp, Hook, HookTarget, Http, Listen, Pool, Runs, Slack, SlackAccess, Ssh, Tftp,
-    Unknown,
+    Unknown, Uploads,
 };
+use crate::config::tftp_written::WrittenTftp;
 use crate::config::written::{
     self, WrittenConfig, WrittenDhcp, WrittenHook, WrittenListen, WrittenPool, WrittenRuns,
-    WrittenSlack, WrittenSsh, WrittenTftp,
+    WrittenSlack, WrittenSsh,
 };
 use crate::domain::inventory::meant::SecretSource;
 use crate::domain::inventory::written::WrittenSecret;
@@ -40,6 +42,7 @@ fn resolve(written: WrittenConfig, directory: &Path, complaints: &mut Complaints
         inventory: path(written.inventory, "inventory.yaml"),
         templates: path(written.templates, "templates"),
         platforms: written.platforms.map(|text| directory.join(text.value)),
+        images: written.images.map(|text| directory.join(text.value)),
         socket: match written.socket {
             Some(text) => directory.join(text.value),
             None => data.join("greenlight.sock"),
@@ -47,7 +50,7 @@ fn resolve(written: WrittenConfig, directory: &Path, complaints: &mut Complaints
         data,
         dhcp: written.dhcp.map(|dhcp| meant_dhcp(dhcp, complaints)),
         dhcp6: written.dhcp6.map(|dhcp6| meant_dhcp6(dhcp6, complaints)),
-        tftp: written.tftp.map(|tftp| meant_tftp(tftp, ours, complaints)),
+        tftp: written.tftp.map(|tftp| meant_tftp(tftp, (ours, directory), complaints)),
         http: written.http.map(|http| Http {
             listen: listen_or(http.listen, SocketAddr::new(ours, 80)),
             connections_max: count(http.connections_max, 1024, "connections_max", complaints),
@@ -85,6 +88,7 @@ fn meant_dhcp(written: WrittenDhcp, complaints: &mut Complaints) -> Dhcp {
         pools.push(pool);
     }
     Dhcp {
+        limits: limits::meant(written.limits, complaints),
         listen: listen_or(written.listen, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 67))),
         server_address: written.server_address.value,
         reply_to_port: count(written.reply_to_port, 68, "reply_to_port", complaints),
@@ -164,7 +168,11 @@ pub(super) fn listen_or(written: Vec<WrittenListen>, default: SocketAddr) -> Vec
     written.into_iter().map(meant).collect()
 }
 
-fn meant_tftp(written: WrittenTftp, ours: IpAddr, complaints: &mut Complaints) -> Tftp {
+fn meant_tftp(
+    written: WrittenTftp,
+    (ours, directory): (IpAddr, &Path),
+    complaints: &mut Complaints,
+) -> Tftp {
     let block = written.block_bytes_max;
     if let Some(bytes) = &block
         && !(8..=65464).contains(&bytes.value)
@@ -180,6 +188,12 @@ fn meant_tftp(written: WrittenTftp, ours: IpAddr, complaints: &mut Complaints) -
         timeout: time(written.timeout, Duration::from_secs(2), "timeout", complaints),
         retries_max: written.retries_max.map_or(6, |retries| retries.value),
         single_port: written.single_port.unwrap_or(false),
+        uploads: written.uploads.map(|uploads| Uploads {
+            directory: directory.join(uploads.directory.value),
+            bytes_max: count(uploads.bytes_max, 64 << 20, "bytes_max", complaints),
+            versions: count(uploads.versions, 5, "versions", complaints),
+            names_max: count(uploads.names_max, 64, "names_max", complaints),
+        }),
     }
 }
 
@@ -348,10 +362,9 @@ mod tests {
             configured("tftp:\nhttp:\ndhcp: { server_address: 192.0.2.2, pools: [] }\n");
         let show = |config: &Config| {
             let Config { tftp, http, runs, ssh, .. } = config;
-            let dhcp = config
-                .dhcp
-                .as_ref()
-                .map(|dhcp| (dhcp.listen.clone(), dhcp.reply_to_port, dhcp.lease, dhcp.unknown));
+            let dhcp = config.dhcp.as_ref().map(|dhcp| {
+                (dhcp.listen.clone(), dhcp.reply_to_port, dhcp.lease, dhcp.unknown, dhcp.limits)
+            });
             format!("{tftp:?} {http:?} {runs:?} {ssh:?} {dhcp:?}")
         };
         assert_eq!(show(&shipped), show(&defaults));

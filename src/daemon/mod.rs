@@ -16,6 +16,8 @@ use crate::faces::control;
 use crate::files::{self, Loaded};
 use crate::probes::ssh;
 use crate::proto::dhcp6::Duid;
+use crate::servers::files::Files;
+use crate::servers::images::Images;
 use crate::servers::{dhcp, dhcp6, http, tftp};
 use crate::service::intake::Intake;
 use crate::service::leases::{self, Leases};
@@ -177,6 +179,7 @@ impl Facing {
         let alone = config.dhcp.is_none() && config.dhcp6.is_none();
         let (http_port, http_port6) = (sockets.http_port(), sockets.http_port6());
         let serving = Serving::new(plan, intake.clone(), runs, clock.clone(), alone);
+        let files = Files::of(serving, config.images.clone().map(Images::new));
         if let (Some(dhcp), Some(leases)) = (&config.dhcp, leases) {
             let parts = dhcp::Parts {
                 intake: intake.clone(),
@@ -194,16 +197,17 @@ impl Facing {
                 platforms: Arc::clone(&loaded.platforms),
                 settings: Arc::new(dhcp6.clone()),
                 name,
+                alone: config.dhcp.is_none(),
                 http_port: http_port6,
             };
             tasks.spawn(dhcp6::serve(sockets.dhcp6, parts, clock.clone(), shutdown.clone()));
         }
         if let (Some(config), Some(sockets)) = (&config.tftp, sockets.tftp) {
-            let files = serving.clone();
+            let files = files.clone();
             tasks.spawn(tftp::serve(sockets, config.clone(), files, clock, shutdown.clone()));
         }
         if let (Some(config), Some(listeners)) = (&config.http, sockets.http) {
-            tasks.spawn(http::serve(listeners, config.clone(), serving, shutdown.clone()));
+            tasks.spawn(http::serve(listeners, config.clone(), files, shutdown.clone()));
         }
         tasks.spawn(control::server::serve(sockets.control, operations, shutdown));
     }

@@ -5,5 +5,6 @@ pub mod dhcp;
 pub mod dhcp6;
 pub mod files;
 pub mod http;
+pub mod images;
 pub mod socket;
 pub mod tftp;

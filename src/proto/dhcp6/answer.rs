@@ -9,7 +9,7 @@ use crate::proto::dhcp6::ask::Ask;
 use crate::proto::dhcp6::association::StatusCode;
 use crate::proto::dhcp6::datagram::Datagram;
 use crate::proto::dhcp6::duid::Duid;
-use crate::proto::dhcp6::lines::Lines;
+use crate::proto::dhcp6::lines::{Lines, Rules};
 use crate::proto::dhcp6::message::MessageType;
 use crate::proto::dhcp6::reply::Draft;
 use crate::receipt::Committed;
@@ -211,15 +211,19 @@ pub fn answer(datagram: &Datagram, ask: &Ask, facts: &Facts, now: Timestamp) -> 
     let verdict = &facts.verdict;
     let decided = match ask {
         Ask::Solicit { wish, rapid } => verdict.bound().map(|decided| {
-            let lines = Lines::of(wish, ask, decided, now);
+            let lines = Lines::of(wish, Rules::Solicit, decided, now);
             solicited(draft, &lines, *rapid && facts.rapid_commit)
         }),
-        Ask::Request(wish) | Ask::Renew(wish) => verdict.bound().map(|decided| {
-            let lines = Lines::of(wish, ask, decided, now);
+        Ask::Request(wish) => verdict.bound().map(|decided| {
+            let lines = Lines::of(wish, Rules::Request, decided, now);
+            promised(lines.binds, draft(MessageType::Reply).lines(&lines).parameters())
+        }),
+        Ask::Renew(wish) => verdict.bound().map(|decided| {
+            let lines = Lines::of(wish, Rules::Extend, decided, now);
             promised(lines.binds, draft(MessageType::Reply).lines(&lines).parameters())
         }),
         Ask::Rebind(wish) => verdict.bound().and_then(|decided| {
-            let lines = Lines::of(wish, ask, decided, now);
+            let lines = Lines::of(wish, Rules::Extend, decided, now);
             if !lines.binds && !lines.takes_back {
                 return Err(Silence::NotOurs);
             }
@@ -570,6 +574,11 @@ mod tests {
         let expected = "stored, Reply: ia 1 4294967295/4294967295 \
                         [2001:db8::50 4294967295/4294967295]";
         check(MessageType::Request, &[], bound(for_ever), expected);
+        let until = |seconds| NOW.plus(Duration::from_secs(seconds));
+        let (preferred_until, expires) = (until(900), until(300));
+        let beyond_its_end = Outcome::Given(Given { address: MINE, preferred_until, expires });
+        let expected = "stored, Reply: ia 1 150/240 [2001:db8::50 300/300]";
+        check(MessageType::Request, &[], bound(beyond_its_end), expected);
         check(
             MessageType::Request,
             &[],

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use crate::clock::Timestamp;
 use crate::proto::dhcp6::answer::{Decided, Given, Outcome};
-use crate::proto::dhcp6::ask::{Ask, Wish};
+use crate::proto::dhcp6::ask::Wish;
 use crate::proto::dhcp6::association::{self, Address, Association, Status, StatusCode};
 use crate::proto::dhcp6::code;
 use crate::proto::dhcp6::options::Options;
@@ -22,8 +22,8 @@ pub(super) struct Lines {
 }
 
 /// Which rules of RFC 8415 section 18.3 hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rules {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rules {
     /// Sections 18.3.1 and 18.3.9: addresses in it are hints.
     Solicit,
     /// Section 18.3.2.
@@ -32,31 +32,22 @@ enum Rules {
     Extend,
 }
 
-/// An address that the client shall stop using (RFC 8415 section 18.3.4).
+/// T1 and T2 where nothing is given.
 const NO_TIME: [u32; 2] = [0, 0];
 /// Section 7.7.
 const INFINITY: u32 = u32::MAX;
 
 impl Lines {
     /// For Solicit, Request, Renew and Rebind.
-    pub fn of(wish: &Wish, ask: &Ask, decided: &[Decided], now: Timestamp) -> Self {
-        let rules = match ask {
-            Ask::Solicit { .. } => Rules::Solicit,
-            Ask::Request(_) => Rules::Request,
-            Ask::Renew(_)
-            | Ask::Rebind(_)
-            | Ask::Confirm(_)
-            | Ask::Release(_)
-            | Ask::Decline(_)
-            | Ask::Information { .. }
-            | Ask::ByUnicast { .. } => Rules::Extend,
-        };
+    pub fn of(wish: &Wish, rules: Rules, decided: &[Decided], now: Timestamp) -> Self {
         let mut lines = Self::default();
         let times = times(wish, decided, now);
         for association in &wish.associations {
             let found = decided.iter().find(|line| line.iaid == association.iaid);
             match found.map(|line| &line.outcome) {
-                Some(Outcome::Given(given)) => lines.give(association, given, (rules, times, now)),
+                Some(Outcome::Given(given)) => {
+                    lines.give(association, &granted(given, now), times, rules);
+                }
                 Some(Outcome::NoAddress { why }) => {
                     lines.refuse(association, StatusCode::NoAddressesAvailable, why);
                 }
@@ -87,19 +78,15 @@ impl Lines {
     fn give(
         &mut self,
         association: &Association,
-        given: &Given,
-        (rules, times, now): (Rules, [u32; 2], Timestamp),
+        granted: &Address,
+        times: [u32; 2],
+        rules: Rules,
     ) {
         let mut options = Options::default();
-        let address = Address {
-            address: given.address,
-            preferred_seconds: seconds(given.preferred_until.min(given.expires), now),
-            valid_seconds: seconds(given.expires, now),
-        };
-        options.push(code::IA_ADDRESS, address.write());
+        options.push(code::IA_ADDRESS, granted.write());
         match rules {
             Rules::Extend => {
-                let others = association.addresses.iter().filter(|held| **held != given.address);
+                let others = association.addresses.iter().filter(|held| **held != granted.address);
                 others.for_each(|held| options.push(code::IA_ADDRESS, ended(*held)));
             }
             Rules::Solicit | Rules::Request => {}
@@ -163,6 +150,16 @@ fn status(code: StatusCode, why: &str) -> Options {
     Options::default().with(code::STATUS_CODE, Status::new(code, why).write())
 }
 
+fn granted(given: &Given, now: Timestamp) -> Address {
+    Address {
+        address: given.address,
+        // An address is never preferred beyond its end (RFC 8415 section 21.6).
+        preferred_seconds: seconds(given.preferred_until.min(given.expires), now),
+        valid_seconds: seconds(given.expires, now),
+    }
+}
+
+/// An address that the client shall stop using (RFC 8415 section 18.3.4).
 fn ended(address: Ipv6Addr) -> Vec<u8> {
     Address { address, preferred_seconds: 0, valid_seconds: 0 }.write()
 }
@@ -177,7 +174,7 @@ fn times(wish: &Wish, decided: &[Decided], now: Timestamp) -> [u32; 2] {
     let asked = |iaid| wish.associations.iter().any(|association| association.iaid == iaid);
     let lifetimes =
         decided.iter().filter(|line| asked(line.iaid)).filter_map(|line| match &line.outcome {
-            Outcome::Given(given) => Some(seconds(given.preferred_until.min(given.expires), now)),
+            Outcome::Given(given) => Some(granted(given, now).preferred_seconds),
             Outcome::NoAddress { .. } | Outcome::NoBinding { .. } | Outcome::NotOnLink { .. } => {
                 None
             }

@@ -37,6 +37,8 @@ pub struct Parts {
     pub settings: Arc<Dhcp6>,
     /// What we call ourselves (option 2).
     pub name: Duid,
+    /// Nobody here gives IPv4 addresses: without one of ours a device has none.
+    pub alone: bool,
     /// Our HTTP port, for platforms that are given a URL.
     pub http_port: Option<u16>,
 }

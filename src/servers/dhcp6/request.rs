@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+use crate::address::Mac;
 use crate::clock::Timestamp;
 use crate::config::meant::{Pool6, Unknown};
 use crate::domain::inventory::meant::{Device, Position};
@@ -14,7 +15,7 @@ use crate::proto::dhcp6::answer::{
 };
 use crate::proto::dhcp6::ask::NoAsk;
 use crate::proto::dhcp6::duid::Kind;
-use crate::proto::dhcp6::{Ask, Datagram, Duid, class};
+use crate::proto::dhcp6::{Ask, Datagram, Duid, class, mac_within};
 use crate::servers::dhcp6::Parts;
 use crate::servers::dhcp6::flight::Key;
 use crate::servers::socket::dhcp6::Received;
@@ -27,6 +28,8 @@ use crate::service::memory::Lease6;
 pub struct Request {
     pub datagram: Datagram,
     pub ask: Ask,
+    /// The client's, as far as it or a relay tells.
+    mac: Option<Mac>,
 }
 
 impl Request {
@@ -84,7 +87,9 @@ pub enum Rows {
 pub fn understand(bytes: &[u8], heard: &Received, server: &Duid) -> Result<Request, Ignored> {
     let datagram = Datagram::decode(bytes).map_err(Ignored::Unreadable)?;
     let ask = Ask::of(&datagram, server, heard.to_us_alone()).map_err(Ignored::NoAsk)?;
-    Ok(Request { datagram, ask })
+    let near = || mac_within(*heard.from.ip()).filter(|_| datagram.relays.is_empty());
+    let mac = datagram.mac().or_else(near);
+    Ok(Request { datagram, ask, mac })
 }
 
 /// Finds out who asks, which addresses it gets, and what is answered.
@@ -119,7 +124,9 @@ pub fn handle(request: &Request, heard: &Received, parts: &Parts, now: Timestamp
         | Ask::Information { .. }
         | Ask::ByUnicast { .. } => {
             let decision = parts.leases.decide(&asker, &request.ask, now);
+            // A link may have IPv4 alone: that is no fault of a device that gets its address so.
             if let Some(device) = &device
+                && (parts.alone || device.address6.is_some())
                 && let Some(why) = impossible(&request.ask, &decision)
             {
                 parts.intake.lease_impossible(device, why);
@@ -178,7 +185,6 @@ fn sighting(
 /// What the message lets us know about its sender.
 fn clues_of(request: &Request, parts: &Parts, now: Timestamp) -> Clues {
     let datagram = &request.datagram;
-    let mac = datagram.mac();
     let recognised = parts.platforms.recognise6(&told(request));
     let held = request.ask.wish().and_then(|wish| {
         let addresses: Vec<Ipv6Addr> =
@@ -188,7 +194,7 @@ fn clues_of(request: &Request, parts: &Parts, now: Timestamp) -> Clues {
     let position = datagram.position();
     Clues {
         serial: recognised.as_ref().and_then(|found| found.serial.clone()),
-        mac,
+        mac: request.mac,
         position: position.map(|(circuit_id, remote_id)| Position { circuit_id, remote_id }),
         // What a client believes about its address counts only where our lease says the same.
         address: held.map(IpAddr::V6),
@@ -217,14 +223,14 @@ fn told(request: &Request) -> Told {
         classes,
         user_classes: class::user_classes(message).into_iter().map(<[u8]>::to_vec).collect(),
         identifier,
-        mac: request.datagram.mac(),
+        mac: request.mac,
     }
 }
 
 fn asker_of(request: &Request, heard: &Received, device: Option<&Arc<Device>>) -> Asker {
     Asker {
         duid: request.ask.client().map(Duid::to_string).unwrap_or_default(),
-        mac: request.datagram.mac(),
+        mac: request.mac,
         device: device.cloned(),
         link: Link { relay: request.datagram.link(), local: heard.addresses.clone() },
     }
@@ -363,4 +369,108 @@ fn ways(heard: &Received) -> Ways {
         return Ways { from, client_port: from.port(), relay_port: from.port() };
     }
     Ways::standard(from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddrV6;
+
+    use super::*;
+    use crate::proto::dhcp6::{Message, MessageType, Options, Relay, code};
+
+    const MAC: Mac = Mac::new([0, 0x1b, 0x21, 1, 2, 3]);
+
+    fn heard(from: &str) -> Received {
+        Received {
+            length: 100,
+            from: from.parse().unwrap(),
+            sent_to: "ff02::1:2".parse().unwrap(),
+            interface: 7,
+            addresses: vec!["2001:db8::1".parse().unwrap()],
+        }
+    }
+
+    fn solicit(duid: &Duid) -> Message {
+        Message::new(MessageType::Solicit, 1).with(code::CLIENT_ID, duid.bytes())
+    }
+
+    fn understood(datagram: &Datagram, from: &str) -> Request {
+        understand(&datagram.encode(), &heard(from), &Duid::uuid([1; 16])).unwrap()
+    }
+
+    fn relayed(message: Message) -> Datagram {
+        let relay = Relay {
+            hop_count: 0,
+            link: "2001:db8:9::1".parse().unwrap(),
+            peer: "fe80::21b:21ff:fe01:203".parse().unwrap(),
+            options: Options::default(),
+        };
+        Datagram { relays: vec![relay], ..Datagram::bare(message) }
+    }
+
+    #[test]
+    fn the_mac_is_in_the_duid_or_in_the_address_that_the_client_speaks_from() {
+        let from = "[fe80::21b:21ff:fe01:203%7]:546";
+        let other = Mac::new([2, 0, 0, 0, 0, 9]);
+        let mac = |duid: &Duid, from| understood(&Datagram::bare(solicit(duid)), from).mac;
+        assert_eq!(mac(&Duid::link_layer(other), from), Some(other));
+        assert_eq!(mac(&Duid::uuid([3; 16]), from), Some(MAC));
+        assert_eq!(mac(&Duid::uuid([3; 16]), "[fe80::1%7]:546"), None);
+        // The relay's own address tells nothing of its client.
+        let relayed = |peer: &str| {
+            let mut datagram = relayed(solicit(&Duid::uuid([3; 16])));
+            datagram.relays[0].peer = peer.parse().unwrap();
+            understood(&datagram, from).mac
+        };
+        assert_eq!((relayed("fe80::21b:21ff:fe01:203"), relayed("fe80::1")), (Some(MAC), None));
+    }
+
+    #[test]
+    fn the_link_is_the_relay_s_word_or_that_of_our_interface() {
+        let duid = Duid::link_layer(MAC);
+        let direct = understood(&Datagram::bare(solicit(&duid)), "[fe80::1%7]:546");
+        let asker = asker_of(&direct, &heard("[fe80::1%7]:546"), None);
+        assert_eq!((asker.link.relay, asker.duid), (None, "00030001001b21010203".to_owned()));
+        assert_eq!(asker.link.local, heard("[::1]:1").addresses);
+        let far = understood(&relayed(solicit(&duid)), "[2001:db8:9::1]:547");
+        let asker = asker_of(&far, &heard("[2001:db8:9::1]:547"), None);
+        assert_eq!(asker.link.relay, Some("2001:db8:9::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn only_who_speaks_on_our_own_link_is_a_neighbour() {
+        let neighbour =
+            |datagram: &Datagram, from: &str| neighbour(&understood(datagram, from), &heard(from));
+        let bare = Datagram::bare(solicit(&Duid::link_layer(MAC)));
+        let near = neighbour(&bare, "[fe80::7%7]:546");
+        assert_eq!(near, Some(("fe80::7".parse().unwrap(), 7)));
+        assert_eq!(neighbour(&bare, "[2001:db8::7]:546"), None);
+        assert_eq!(neighbour(&relayed(bare.message), "[fe80::7%7]:547"), None);
+    }
+
+    #[test]
+    fn what_it_says_of_its_make_is_read_from_all_its_options() {
+        let duid = Duid::new(b"\0\x02\0\0\0\x09FOC1").unwrap();
+        let message = solicit(&duid)
+            .with(code::USER_CLASS, *b"\0\x04iPXE\0\x03ztp")
+            .with(code::VENDOR_CLASS, *b"\0\0\0\x09\0\x02ab\0\x01c")
+            .with(code::VENDOR_SPECIFIC, *b"\0\0\0\x08\0\x01\0\x02de");
+        let told = told(&understood(&Datagram::bare(message), "[fe80::1%7]:546"));
+        let classes = [(9, b"ab".to_vec()), (9, b"c".to_vec()), (8, b"de".to_vec())];
+        assert_eq!(told.classes, classes);
+        assert_eq!(told.user_classes, [b"iPXE".to_vec(), b"ztp".to_vec()]);
+        assert_eq!((told.identifier, told.mac), (Some(b"FOC1".to_vec()), None));
+    }
+
+    #[test]
+    fn loopback_is_answered_where_it_asked_from_and_the_rest_by_the_standard() {
+        let ports = |from: &str| {
+            let ways = ways(&heard(from));
+            assert_eq!(ways.from, from.parse::<SocketAddrV6>().unwrap());
+            (ways.client_port, ways.relay_port)
+        };
+        assert_eq!(ports("[fe80::1%7]:546"), (546, 547));
+        assert_eq!(ports("[2001:db8::1]:40000"), (546, 547));
+        assert_eq!(ports("[::1]:40000"), (40000, 40000));
+    }
 }

@@ -99,6 +99,7 @@ fn without_a_store() -> (SocketAddr, watch::Sender<bool>) {
         platforms,
         settings: Arc::new(settings),
         name: Duid::uuid([7; 16]),
+        alone: true,
         http_port: None,
     };
     let (stop, shutdown) = watch::channel(false);

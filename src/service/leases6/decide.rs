@@ -9,7 +9,8 @@ use crate::proto::dhcp6::Ask;
 use crate::proto::dhcp6::answer::{Decided, Given, Outcome};
 use crate::proto::dhcp6::ask::Wish;
 use crate::proto::dhcp6::association::Association;
-use crate::service::leases::{DECLINED_RESTS, OFFER_WAITS, QUARANTINE_LEASE, STRANGERS_MAX};
+use crate::service::leases::{DECLINED_RESTS, OFFER_WAITS, QUARANTINE_LEASE};
+use crate::service::leases6::STRANGERS_MAX;
 use crate::service::leases6::book::{Book, Holder, Holding, Note, Owner, State};
 use crate::service::leases6::{
     Asker, Bound, Decision, Ended, EndedAddress, HELD_BY_ONE_MAX, Lifetimes,

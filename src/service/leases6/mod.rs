@@ -29,6 +29,10 @@ mod tests;
 /// empty a pool.
 pub const HELD_BY_ONE_MAX: usize = 16;
 
+/// Addresses that unknown askers may hold at a time: a flood of made-up DUIDs must not empty the
+/// pools.
+pub const STRANGERS_MAX: usize = 1024;
+
 /// The address tables. Clones share them.
 #[derive(Clone)]
 pub struct Leases6 {

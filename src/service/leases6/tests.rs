@@ -11,7 +11,7 @@ use crate::proto::dhcp6::Duid;
 use crate::proto::dhcp6::answer::{Given, Outcome};
 use crate::proto::dhcp6::ask::Wish;
 use crate::proto::dhcp6::association::Association;
-use crate::service::leases::STRANGERS_MAX;
+use crate::service::leases6::STRANGERS_MAX;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_795_261_396);
 

@@ -2,7 +2,7 @@
 //! for each worker. Batches stand in [`batch`].
 
 pub mod batch;
-mod raw;
+pub mod raw;
 
 use std::io;
 use std::net::SocketAddr;
