@@ -16,6 +16,10 @@ pub enum Client {
     Dhclient,
     Dhcpcd,
     Networkd,
+    Dhclient6,
+    Dhcpcd6,
+    /// With a DUID of this kind.
+    Networkd6(&'static str),
 }
 
 /// Names and values, as the client spells them.
@@ -31,12 +35,16 @@ pub struct Asking<'r> {
 }
 
 impl Client {
-    fn word(self) -> &'static str {
+    /// What `ask.sh` is told.
+    fn words(self) -> Vec<&'static str> {
         match self {
-            Client::Udhcpc => "udhcpc",
-            Client::Dhclient => "dhclient",
-            Client::Dhcpcd => "dhcpcd",
-            Client::Networkd => "networkd",
+            Client::Udhcpc => vec!["udhcpc"],
+            Client::Dhclient => vec!["dhclient"],
+            Client::Dhcpcd => vec!["dhcpcd"],
+            Client::Networkd => vec!["networkd"],
+            Client::Dhclient6 => vec!["dhclient6"],
+            Client::Dhcpcd6 => vec!["dhcpcd6"],
+            Client::Networkd6(duid) => vec!["networkd6", duid],
         }
     }
 }
@@ -45,20 +53,10 @@ impl<'r> Asking<'r> {
     pub fn start(room: &'r Room<'r>, space: &str, client: Client) -> Self {
         let place = room.place(space);
         let log = File::create(place.join("client.log")).expect("it can be written");
-        let mut command = Self::command(room, space, client);
+        let mut command = script(room, space, &client.words());
         let error = log.try_clone().expect("a file can be shared");
         let process = command.stdout(log).stderr(error).spawn().expect("unshare is installed");
         Self { room, client, space: space.to_owned(), place, process }
-    }
-
-    fn command(room: &Room<'_>, space: &str, client: Client) -> Command {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/device/ask.sh");
-        let mut command = room.net.command(space, "unshare");
-        command.args(["--mount", "--propagation", "private", "--", "bash"]);
-        command.arg(script).arg(client.word());
-        command.current_dir(room.place(space)).env_clear();
-        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        command
     }
 
     /// Everything it was told, one list of names and values for each occasion.
@@ -74,9 +72,14 @@ impl<'r> Asking<'r> {
     pub fn told(&self) -> Told {
         until(&format!("{:?} in {} has an address", self.client, self.space), 20, || {
             let told = match self.client {
-                Client::Networkd => self.lease_file(),
-                Client::Udhcpc | Client::Dhclient | Client::Dhcpcd => {
-                    let events = ["bound", "renew", "BOUND", "RENEW", "REBOOT"];
+                Client::Networkd => self.state("leases", "ADDRESS"),
+                Client::Networkd6(_) => self.state("links", "DNS"),
+                Client::Udhcpc
+                | Client::Dhclient
+                | Client::Dhcpcd
+                | Client::Dhclient6
+                | Client::Dhcpcd6 => {
+                    let events = ["bound", "renew", "BOUND", "RENEW", "REBOOT", "BOUND6", "RENEW6"];
                     let bound = |one: &Told| events.contains(&one["event"].as_str());
                     self.news().into_iter().rfind(bound)
                 }
@@ -85,10 +88,24 @@ impl<'r> Asking<'r> {
         })
     }
 
-    fn lease_file(&self) -> Option<Told> {
-        let entry = std::fs::read_dir(self.place.join("leases")).ok()?.next()?.ok()?;
-        let told = pairs(&std::fs::read_to_string(entry.path()).ok()?);
-        told.contains_key("ADDRESS").then_some(told)
+    /// A file of systemd-networkd's in which this name has a value.
+    fn state(&self, directory: &str, name: &str) -> Option<Told> {
+        let files = std::fs::read_dir(self.place.join(directory)).ok()?;
+        let texts = files.flatten().filter_map(|one| std::fs::read_to_string(one.path()).ok());
+        let filled = |told: &Told| told.get(name).is_some_and(|value| !value.is_empty());
+        texts.map(|text| pairs(&text)).find(filled)
+    }
+
+    /// The IPv6 address that it took, which is not the one of its link.
+    #[track_caller]
+    pub fn address6(&self) -> String {
+        let words = ["ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "global"];
+        until(&format!("{:?} in {} has an address", self.client, self.space), 20, || {
+            let shown = self.room.net.run(&self.space, &words);
+            let mut words = shown.split_whitespace().skip_while(|word| *word != "inet6").skip(1);
+            let address = words.next().and_then(|word| word.split('/').next());
+            address.map(str::to_owned).ok_or_else(|| self.log())
+        })
     }
 
     /// How often its lease was made longer.
@@ -96,12 +113,18 @@ impl<'r> Asking<'r> {
         match self.client {
             Client::Udhcpc => self.count("event", "renew"),
             Client::Dhclient | Client::Dhcpcd => self.count("event", "RENEW"),
+            Client::Dhclient6 | Client::Dhcpcd6 => self.count("event", "RENEW6"),
             Client::Networkd => {
-                let log = self.log();
-                let asked = log.split("DHCPv4 client: REQUEST (renewing)").skip(1);
-                asked.filter(|rest| rest.contains("DHCPv4 client: ACK")).count()
+                let asked = "DHCPv4 client: REQUEST (renewing)";
+                self.answered(asked, "DHCPv4 client: ACK")
             }
+            Client::Networkd6(_) => self.answered("DHCPv6 client: Sent Renew", "renew -> bound"),
         }
+    }
+
+    /// How often its own log has a question that an answer comes behind.
+    fn answered(&self, question: &str, answer: &str) -> usize {
+        self.log().split(question).skip(1).filter(|rest| rest.contains(answer)).count()
     }
 
     fn count(&self, name: &str, value: &str) -> usize {
@@ -125,13 +148,13 @@ impl<'r> Asking<'r> {
                 });
                 self.signal("TERM");
             }
-            Client::Dhclient => {
-                let mut command = Self::command(self.room, &self.space, self.client);
+            Client::Dhclient | Client::Dhclient6 => {
+                let mut command = script(self.room, &self.space, &self.client.words());
                 let done = command.arg("-r").output().expect("unshare is installed");
                 assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
             }
-            Client::Dhcpcd => self.signal("ALRM"),
-            Client::Networkd => self.signal("TERM"),
+            Client::Dhcpcd | Client::Dhcpcd6 => self.signal("ALRM"),
+            Client::Networkd | Client::Networkd6(_) => self.signal("TERM"),
         }
         until(&format!("{:?} ends", self.client), 10, || match self.process.try_wait() {
             Ok(Some(_)) => Ok(()),
@@ -157,6 +180,17 @@ impl Drop for Asking<'_> {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// `device/ask.sh` in a box's own directory, with a mount namespace of its own.
+pub fn script(room: &Room<'_>, space: &str, words: &[&str]) -> Command {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/device/ask.sh");
+    let mut command = room.net.command(space, "unshare");
+    command.args(["--mount", "--propagation", "private", "--", "bash"]);
+    command.arg(script).args(words);
+    command.current_dir(room.place(space)).env_clear();
+    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    command
 }
 
 fn pairs(text: &str) -> Told {

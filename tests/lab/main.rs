@@ -5,10 +5,12 @@
 
 mod asking;
 mod device;
+mod dhcp6_clients;
 mod dhcp_clients;
 mod itself;
 mod net;
 mod relays;
+mod relays6;
 mod room;
 mod server;
 mod site;

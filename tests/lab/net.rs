@@ -32,12 +32,13 @@ impl Net {
         net
     }
 
-    /// The same with Greenlight's own namespace `srv`, its interface and address.
+    /// The same with Greenlight's own namespace `srv`, its interface and addresses.
     pub fn with_server() -> Self {
         let mut net = Self::new();
         net.space("srv");
         net.join_management("srv", "eth0");
         net.ip("-n srv addr add 10.77.0.1/24 dev eth0");
+        net.ip("-n srv addr add fd00:77::1/64 dev eth0");
         net
     }
 
@@ -45,7 +46,9 @@ impl Net {
     pub fn box_with(&mut self, name: &str, mac: &str, address: Option<&str>) {
         self.space(name);
         self.join_management(name, "eth0");
-        self.ip(&format!("-n {name} link set eth0 address {mac}"));
+        // Down and up again: its link-local address is made of the MAC.
+        self.ip(&format!("-n {name} link set eth0 down address {mac}"));
+        self.ip(&format!("-n {name} link set eth0 up"));
         if let Some(address) = address {
             self.ip(&format!("-n {name} addr add {address} dev eth0"));
         }
@@ -54,6 +57,7 @@ impl Net {
     /// Forwards packets between the interfaces of a namespace.
     pub fn forward(&self, space: &str) {
         self.run(space, &["sysctl", "-qw", "net.ipv4.ip_forward=1"]);
+        self.run(space, &["sysctl", "-qw", "net.ipv6.conf.all.forwarding=1"]);
     }
 
     /// Gives a namespace these rules of nftables.
@@ -78,6 +82,8 @@ impl Net {
         ip(&["netns", "add", &format!("{}{name}", self.prefix)]);
         self.spaces.push(name.to_owned());
         self.ip(&format!("-n {name} link set lo up"));
+        // Nobody has the address of another one here: looking for one would cost a second each.
+        self.run(name, &["sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0"]);
     }
 
     /// Runs `ip` with our names of namespaces made unique.

@@ -11,6 +11,7 @@ use crate::until;
 
 /// Greenlight's address in every room.
 pub const SERVER: &str = "10.77.0.1";
+pub const SERVER_6: &str = "fd00:77::1";
 
 /// Greenlight with its plan, in a network that stands already.
 pub struct Room<'n> {

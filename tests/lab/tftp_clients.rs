@@ -2,7 +2,7 @@
 //! without options, small and large blocks, windows, netascii; through loss and through a firewall.
 
 use crate::net::Net;
-use crate::room::{Room, SERVER};
+use crate::room::{Room, SERVER, SERVER_6};
 
 /// What each is called and what it is told to do.
 pub const CLIENTS: [(&str, &str); 11] = [
@@ -26,10 +26,12 @@ const BUSYBOX_LARGE: &str = "busybox tftp -g -b 1400 -r $FILE -l got $HOST";
 const ATFTP_IN_CRUMBS: &str =
     "atftp --option 'blksize 8' --option 'windowsize 8' -g -r $FILE -l got $HOST";
 
-const TFTP: &str = "tftp: { listen: ['10.77.0.1:69'] }\n";
+const TFTP: &str = "tftp: { listen: ['10.77.0.1:69', '[fd00:77::1]:69'] }\n";
 
 fn device(name: &str, number: usize, rest: &str) -> String {
-    format!("name: {name}, mac: '02:00:00:00:00:{number:02}', address: 10.77.0.{number}, {rest}")
+    let mac = format!("02:00:00:00:00:{number:02}");
+    let addresses = format!("address: 10.77.0.{number}, address6: 'fd00:77::{number}'");
+    format!("name: {name}, mac: '{mac}', {addresses}, {rest}")
 }
 
 #[test]
@@ -46,6 +48,7 @@ fn every_tftp_client_gets_its_own_file_to_the_last_byte() {
     for (number, (name, rest)) in (11..).zip(sizes) {
         let mac = format!("02:00:00:00:00:{number}");
         net.box_with(name, &mac, Some(&format!("10.77.0.{number}/24")));
+        net.ip(&format!("-n {name} addr add fd00:77::{number}/64 dev eth0"));
         devices.push(device(name, number, rest));
     }
     net.box_with("stranger", "02:00:00:00:00:99", Some("10.77.0.99/24"));
@@ -54,15 +57,17 @@ fn every_tftp_client_gets_its_own_file_to_the_last_byte() {
     let whole = room.rendered("whole").len();
     assert_eq!((whole, whole % 512), (1024, 0), "its last block is to be an empty one");
     for name in ["short", "whole", "long"] {
-        for (_, line) in CLIENTS {
-            room.fetches_own((name, name), line, SERVER, &format!("{name}.cfg"));
+        for host in [SERVER, SERVER_6] {
+            for (_, line) in CLIENTS {
+                room.fetches_own((name, name), line, host, &format!("{name}.cfg"));
+            }
         }
     }
     let blocks = room.rendered("huge").len() / 8;
     assert!(blocks > 65_536, "{blocks} blocks have numbers enough");
     room.fetches_own(("huge", "huge"), ATFTP_IN_CRUMBS, SERVER, "huge.cfg");
 
-    room.logs("long", "bytes complete", CLIENTS.len());
+    room.logs("long", &format!("again, {} so far", 2 * CLIENTS.len() - 1), 1);
 
     // tftp-hpa says success whatever happens; all others must have understood the refusal.
     for (name, line) in CLIENTS {

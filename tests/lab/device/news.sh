@@ -10,7 +10,7 @@ event=${1:-${reason:-}}
 } >>"$(dirname "$0")/news"
 case $event in
 deconfig | PREINIT)
-    ip addr flush dev eth0
+    ip -4 addr flush dev eth0
     ip link set eth0 up
     ;;
 bound | renew | BOUND | RENEW | REBIND | REBOOT)
@@ -18,5 +18,11 @@ bound | renew | BOUND | RENEW | REBIND | REBOOT)
     router=${router:-${new_routers:-}}
     [ -z "$router" ] || ip route replace default via "${router%% *}" dev eth0
     ;;
-RELEASE | STOP) ip addr flush dev eth0 ;;
+RELEASE | STOP) ip -4 addr flush dev eth0 ;;
+PREINIT6) ip link set eth0 up ;;
+BOUND6 | RENEW6 | REBIND6)
+    # dhcpcd takes the address itself, and names it otherwise. It is of no link (RFC 5942).
+    [ -z "${new_ip6_address:-}" ] || ip -6 addr replace "$new_ip6_address/128" dev eth0
+    ;;
+RELEASE6) ip -6 addr del "$old_ip6_address/128" dev eth0 ;;
 esac
