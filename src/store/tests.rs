@@ -34,7 +34,6 @@ fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
         macs: Vec::new(),
         position: None,
         address: None,
-        address6: None,
         ssh_port: 22,
         managed: true,
         template: None,
