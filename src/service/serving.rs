@@ -154,12 +154,6 @@ impl Serving {
         answers
     }
 
-    /// [`Serving::artifacts`] for one.
-    pub async fn artifact(&self, ask: Ask) -> Result<Artifact, Refusal> {
-        let answer = self.artifacts(vec![ask]).await.pop();
-        answer.unwrap_or_else(|| Err(unavailable("try again in a moment")))
-    }
-
     /// What one asker gets, and the event that must be stored before.
     fn answered(&self, plan: &Plan, ask: Ask) -> Result<(Artifact, Input), Refusal> {
         let (device, address) = self.asker(&ask)?;
@@ -293,18 +287,13 @@ impl Serving {
 
     /// Reports the ends of transfers. Durable before this returns, unless the store is down: then
     /// they are kept and stored when the store is back.
-    pub async fn all_transferred(&self, ends: Vec<Transferred>) {
+    pub async fn transferred(&self, ends: Vec<Transferred>) {
         let inputs: Vec<Input> = ends.into_iter().map(|end| self.ended(end)).collect();
         if self.runs.all_stored(inputs.clone()).await.is_err() {
             for input in inputs {
                 self.runs.send(input).await;
             }
         }
-    }
-
-    /// [`Serving::all_transferred`] for one.
-    pub async fn transferred(&self, end: Transferred) {
-        self.all_transferred(vec![end]).await;
     }
 
     fn ended(&self, mut end: Transferred) -> Input {

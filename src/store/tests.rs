@@ -119,7 +119,7 @@ fn all_that_is_durable(connection: &Connection) -> Vec<String> {
     for (table, order) in tables {
         let mut statement =
             connection.prepare(&format!("SELECT * FROM {table} ORDER BY {order}")).unwrap();
-        let names: Vec<String> = statement.column_names().iter().map(ToString::to_string).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut found = statement.query(()).unwrap();
         while let Some(row) = found.next().unwrap() {
             let values: Vec<String> = names
