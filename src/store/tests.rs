@@ -453,6 +453,15 @@ impl Model {
         if outcome.is_err() {
             *self = before;
         }
+        // What stands in the way is told as it is stored, or as this commit opens it.
+        if let Err(Refused::AlreadyOpen { run }) = &mut outcome {
+            let stored = self.runs.iter().find(|known| known.id == run.id).cloned();
+            let own = changes.iter().find_map(|change| match change {
+                Change::RunOpened { run: own, .. } if own.id == run.id => Some(Arc::clone(own)),
+                _ => None,
+            });
+            *run = stored.map(Arc::new).or(own).unwrap();
+        }
         (changes, outcome)
     }
 
