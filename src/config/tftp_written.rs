@@ -13,7 +13,7 @@ use crate::written::{At, Node};
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(rename = "Tftp", deny_unknown_fields)]
 pub struct WrittenTftp {
-    /// Where to listen, as for `dhcp`. Default `0.0.0.0:69`.
+    /// Where to listen, as for `dhcp`. Default `0.0.0.0:69`; with `dhcp6` `[::]:69`, both families.
     #[schemars(with = "Option<Vec<ListenSpelling>>")]
     pub listen: Vec<WrittenListen>,
     /// Transfers at the same time; more are refused with an error. Default 4096.

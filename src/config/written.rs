@@ -9,6 +9,8 @@ use schemars::JsonSchema;
 
 use super::tftp_written::{WrittenTftp, tftp};
 use crate::complaint::{Complaints, Place};
+use crate::config::dhcp6::written::{WrittenDhcp6, dhcp6};
+use crate::config::limits::written::{WrittenDhcpLimits, limits};
 use crate::domain::inventory::written::{WrittenSecret, secret};
 use crate::written::fields::{self, Fields};
 use crate::written::{At, Node, Value, parse, shown};
@@ -34,6 +36,8 @@ pub struct WrittenConfig {
     pub socket: Option<At<String>>,
     /// Addresses for devices. Default: no DHCP from this server.
     pub dhcp: Option<WrittenDhcp>,
+    /// IPv6 addresses for devices. Default: no DHCPv6 from this server.
+    pub dhcp6: Option<WrittenDhcp6>,
     /// Configurations by TFTP. Default: no TFTP from this server.
     pub tftp: Option<WrittenTftp>,
     /// Configurations by HTTP. Default: no HTTP from this server.
@@ -71,6 +75,8 @@ pub struct WrittenDhcp {
     /// short one and no file; both report it. Default `refuse`.
     #[schemars(with = "Option<UnknownSpelling>")]
     pub unknown: Option<At<String>>,
+    /// How much strangers may ask.
+    pub limits: Option<WrittenDhcpLimits>,
     /// The subnets served.
     #[schemars(required)]
     pub pools: Vec<WrittenPool>,
@@ -79,7 +85,7 @@ pub struct WrittenDhcp {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase", inline)]
 #[expect(dead_code, reason = "describes a spelling to editors")]
-enum UnknownSpelling {
+pub(super) enum UnknownSpelling {
     Refuse,
     Quarantine,
 }
@@ -128,7 +134,7 @@ pub struct WrittenPool {
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(rename = "Http", deny_unknown_fields)]
 pub struct WrittenHttp {
-    /// Where to listen, as for `dhcp`. Default `0.0.0.0:80`.
+    /// Where to listen, as for `dhcp`. Default `0.0.0.0:80`; with `dhcp6` `[::]:80`, both families.
     #[schemars(with = "Option<Vec<ListenSpelling>>")]
     pub listen: Vec<WrittenListen>,
     /// Connections at the same time; more wait. Default 1024.
@@ -261,6 +267,7 @@ pub fn read(text: &str, complaints: &mut Complaints) -> WrittenConfig {
     config.data = top.text("data", complaints);
     config.socket = top.text("socket", complaints);
     config.dhcp = top.get("dhcp").and_then(|node| dhcp(node, complaints));
+    config.dhcp6 = top.get("dhcp6").and_then(|node| dhcp6(node, complaints));
     config.tftp = top.get("tftp").and_then(|node| tftp(node, complaints));
     config.http = top.get("http").and_then(|node| http(node, complaints));
     config.runs = top.get("runs").and_then(|node| runs(node, complaints));
@@ -283,6 +290,7 @@ fn dhcp(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenDhcp> {
     let reply_to_port = fields.parsed("reply_to_port", PORT, complaints);
     let lease = fields.duration("lease", complaints);
     let unknown = fields.text("unknown", complaints);
+    let limits = fields.get("limits").and_then(|node| limits(node, complaints));
     let pools = fields
         .require("pools", complaints)
         .map(|node| {
@@ -292,7 +300,7 @@ fn dhcp(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenDhcp> {
         .unwrap_or_default();
     fields.close(complaints);
     let server_address = server_address?;
-    Some(WrittenDhcp { listen, server_address, reply_to_port, lease, unknown, pools })
+    Some(WrittenDhcp { listen, server_address, reply_to_port, lease, unknown, limits, pools })
 }
 
 const PORT: &str = "a port from 1 to 65535";
@@ -459,7 +467,10 @@ mod tests {
 
     /// Every kind of map with a key that nobody knows, so that each complaint lists what is known.
     const STRANGE: &str = "\
-dhcp: { server_address: 192.0.2.1, pools: [{ subnet: 192.0.2.0/24, zzzzzzzzzzzzzzzz: 1 }] }
+dhcp:
+  { server_address: 192.0.2.1, limits: { zzzzzzzzzzzzzzzz: 1 }, pools: [{
+    subnet: 192.0.2.0/24, zzzzzzzzzzzzzzzz: 1 }] }
+dhcp6: { server_address: '2001:db8::1', pools: [{ subnet: '2001:db8::/64', zzzzzzzzzzzzzzzz: 1 }] }
 tftp: { zzzzzzzzzzzzzzzz: 1, uploads: { directory: a, zzzzzzzzzzzzzzzz: 1 } }
 http: { zzzzzzzzzzzzzzzz: 1 }
 runs: { zzzzzzzzzzzzzzzz: 1 }

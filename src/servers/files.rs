@@ -10,6 +10,9 @@ use crate::service::serving::{Artifact, Ask, Refusal, Serving, Transferred, Uplo
 
 type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// What many askers get, in their order.
+type Answers = Answer<Vec<Result<Artifact, Refusal>>>;
+
 type Sender = dyn Fn(&Ask) -> Result<String, Refusal> + Send + Sync;
 
 type Fetcher = dyn Fn(&Ask) -> Option<String> + Send + Sync;
@@ -63,8 +66,8 @@ impl Content {
 /// The functions. Clones share them.
 #[derive(Clone)]
 pub struct Files {
-    artifact: Arc<dyn Fn(Ask) -> Answer<Result<Artifact, Refusal>> + Send + Sync>,
-    transferred: Arc<dyn Fn(Transferred) -> Answer<()> + Send + Sync>,
+    artifacts: Arc<dyn Fn(Vec<Ask>) -> Answers + Send + Sync>,
+    transferred: Arc<dyn Fn(Vec<Transferred>) -> Answer<()> + Send + Sync>,
     sender: Arc<Sender>,
     uploaded: Arc<dyn Fn(Uploaded) -> Answer<()> + Send + Sync>,
     /// The images, and who may fetch one by the name it asks for.
@@ -72,6 +75,7 @@ pub struct Files {
 }
 
 impl Files {
+    /// Files that are asked for one by one.
     pub fn new<A, T>(
         artifact: impl Fn(Ask) -> A + Send + Sync + 'static,
         transferred: impl Fn(Transferred) -> T + Send + Sync + 'static,
@@ -80,9 +84,37 @@ impl Files {
         A: Future<Output = Result<Artifact, Refusal>> + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
+        let artifacts = move |asks: Vec<Ask>| -> Answer<_> {
+            let under_way: Vec<_> =
+                asks.into_iter().map(|ask| tokio::spawn(artifact(ask))).collect();
+            let broken = || Refusal::Unavailable { why: "ask again".to_owned() };
+            Box::pin(async move {
+                let mut answers = Vec::with_capacity(under_way.len());
+                for answer in under_way {
+                    answers.push(answer.await.unwrap_or_else(|_| Err(broken())));
+                }
+                answers
+            })
+        };
+        let transferred = move |ends: Vec<Transferred>| -> Answer<()> {
+            let under_way: Vec<_> = ends.into_iter().map(&transferred).collect();
+            Box::pin(async move {
+                for report in under_way {
+                    report.await;
+                }
+            })
+        };
+        Self::of_many(artifacts, transferred)
+    }
+
+    /// Files that are asked for as they come: one answer waits for the others.
+    fn of_many(
+        artifacts: impl Fn(Vec<Ask>) -> Answers + Send + Sync + 'static,
+        transferred: impl Fn(Vec<Transferred>) -> Answer<()> + Send + Sync + 'static,
+    ) -> Self {
         Self {
-            artifact: Arc::new(move |ask| Box::pin(artifact(ask))),
-            transferred: Arc::new(move |end| Box::pin(transferred(end))),
+            artifacts: Arc::new(artifacts),
+            transferred: Arc::new(transferred),
             sender: Arc::new(|_| {
                 Err(Refusal::Forbidden { why: "uploads are not taken here".to_owned() })
             }),
@@ -123,14 +155,36 @@ impl Files {
     }
 
     /// What this asker gets.
-    pub fn artifact(&self, ask: Ask) -> Answer<Result<Served, Refusal>> {
-        let files = self.clone();
-        Box::pin(async move {
-            if let Some(served) = files.image(&ask).await? {
-                return Ok(served);
+    pub async fn artifact(&self, ask: Ask) -> Result<Served, Refusal> {
+        let answer = self.artifacts(vec![ask]).await.pop();
+        answer.unwrap_or_else(|| Err(Refusal::Unavailable { why: "ask again".to_owned() }))
+    }
+
+    /// What each of these askers gets, in their order.
+    pub async fn artifacts(&self, asks: Vec<Ask>) -> Vec<Result<Served, Refusal>> {
+        if self.images.is_none() {
+            let answers = (self.artifacts)(asks).await;
+            return answers.into_iter().map(|answer| answer.map(Served::from)).collect();
+        }
+        let mut rest = Vec::with_capacity(asks.len());
+        let mut images = Vec::with_capacity(asks.len());
+        for ask in asks {
+            let image = self.image(&ask).await;
+            if matches!(image, Ok(None)) {
+                rest.push(ask);
             }
-            (files.artifact)(ask).await.map(Served::from)
-        })
+            images.push(image);
+        }
+        let mut others = match rest.is_empty() {
+            true => Vec::new().into_iter(),
+            false => (self.artifacts)(rest).await.into_iter(),
+        };
+        let lost = || Err(Refusal::Unavailable { why: "ask again".to_owned() });
+        let answer = |image: Result<Option<Served>, Refusal>| match image? {
+            Some(served) => Ok(served),
+            None => others.next().unwrap_or_else(lost).map(Served::from),
+        };
+        images.into_iter().map(answer).collect()
     }
 
     async fn image(&self, ask: &Ask) -> Result<Option<Served>, Refusal> {
@@ -148,16 +202,20 @@ impl Files {
         }
     }
 
-    /// Reports how a transfer ended. The digest of an image is computed first, once for all who
-    /// fetch it.
-    pub fn transferred(&self, report: Report) -> Answer<()> {
-        let Report { mut end, image } = report;
-        let Some(image) = image else { return (self.transferred)(end) };
-        let transferred = Arc::clone(&self.transferred);
-        Box::pin(async move {
-            end.sha256 = image.sha256().await;
-            transferred(end).await;
-        })
+    /// Reports how transfers ended. The digest of an image is computed first, once for all who
+    /// fetch it; whatever is no image does not wait for that.
+    pub async fn transferred(&self, reports: Vec<Report>) {
+        let (images, rest): (Vec<Report>, Vec<Report>) =
+            reports.into_iter().partition(|report| report.image.is_some());
+        if !rest.is_empty() {
+            (self.transferred)(rest.into_iter().map(|report| report.end).collect()).await;
+        }
+        for Report { mut end, image } in images {
+            if let Some(image) = image {
+                end.sha256 = image.sha256().await;
+            }
+            (self.transferred)(vec![end]).await;
+        }
     }
 
     /// The device that may send us this file.
@@ -175,14 +233,14 @@ impl From<Serving> for Files {
     fn from(serving: Serving) -> Self {
         let reports = serving.clone();
         let (senders, uploads) = (serving.clone(), serving.clone());
-        let files = Self::new(
-            move |ask| {
+        let files = Self::of_many(
+            move |asks| {
                 let serving = serving.clone();
-                async move { serving.artifact(ask).await }
+                Box::pin(async move { serving.artifacts(asks).await })
             },
-            move |end| {
+            move |ends| {
                 let reports = reports.clone();
-                async move { reports.transferred(end).await }
+                Box::pin(async move { reports.transferred(ends).await })
             },
         );
         files.with_uploads(

@@ -1,6 +1,6 @@
 //! Which bytes an asker of TFTP or HTTP gets: its own, whatever generic name it asked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use moka::sync::Cache;
@@ -129,20 +129,43 @@ impl Serving {
         Self { plan, intake, runs, clock, kept, reached, headers_suffice }
     }
 
-    /// Resolves the asker to a device and renders its file. The request is an event of the device's
-    /// run; the answer waits until that event is stored.
-    pub async fn artifact(&self, ask: Ask) -> Result<Artifact, Refusal> {
+    /// Resolves each asker to its device and renders its file. A request is an event of the
+    /// device's run; the answers wait until these events are stored, all together.
+    pub async fn artifacts(&self, asks: Vec<Ask>) -> Vec<Result<Artifact, Refusal>> {
         let plan = self.plan.get();
-        let device = self.asker(&ask)?;
+        let mut inputs = Vec::with_capacity(asks.len());
+        let mut answers: Vec<Result<Artifact, Refusal>> = asks
+            .into_iter()
+            .map(|ask| {
+                let (artifact, input) = self.answered(&plan, ask)?;
+                inputs.push(input);
+                Ok(artifact)
+            })
+            .collect();
+        if inputs.is_empty() {
+            return answers;
+        }
+        if let Err(refused) = self.runs.all_stored(inputs).await {
+            for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
+                *answer = Err(unavailable("try again in a moment"));
+            }
+            tracing::error!(%refused, "requests could not be stored");
+        }
+        answers
+    }
+
+    /// What one asker gets, and the event that must be stored before.
+    fn answered(&self, plan: &Plan, ask: Ask) -> Result<(Artifact, Input), Refusal> {
+        let (device, address) = self.asker(&ask)?;
         if !device.managed || device.template.is_none() {
             return Err(not_found("no file is planned for this device"));
         }
-        if !fits(&plan, &device, &ask.name) {
-            let event = Event::StrangeFileAsked { name: ask.name.clone() };
+        if !fits(plan, &device, &ask.name) {
+            let event = Event::StrangeFileAsked { name: ask.name };
             self.runs.try_send(Input::event(&device.name, event, Opening::AfterWindow));
             return Err(not_found("this platform has no such file"));
         }
-        let artifact = match self.rendered(&plan, &device) {
+        let artifact = match self.rendered(plan, &device) {
             Ok(artifact) => artifact,
             Err(why) => {
                 tracing::error!(device = device.name, why, "its configuration does not render");
@@ -151,19 +174,9 @@ impl Serving {
                 return Err(unavailable("the configuration is not ready"));
             }
         };
-        let event = Event::FileAsked {
-            transport: ask.transport.to_owned(),
-            name: ask.name.clone(),
-            address: ask.peer.ip(),
-        };
-        let input = Input::event(&device.name, event, Opening::AfterWindow);
-        match self.runs.stored(input).await {
-            Ok(_) => Ok(artifact),
-            Err(refused) => {
-                tracing::error!(device = device.name, %refused, "a request could not be stored");
-                Err(unavailable("try again in a moment"))
-            }
-        }
+        let event =
+            Event::FileAsked { transport: ask.transport.to_owned(), name: ask.name, address };
+        Ok((artifact, Input::event(&device.name, event, Opening::AfterWindow)))
     }
 
     /// The device that may fetch an image by this name: whoever is known, and does not ask for its
@@ -175,9 +188,9 @@ impl Serving {
             Identity::Conflict { .. } => return None,
             Identity::Stranger { .. } | Identity::Nobody => None,
         };
-        let device = match (self.intake.holder(ask.peer.ip()), claimed) {
-            (Some(holder), Some(claimed)) if holder.name != claimed.name => return None,
-            (Some(holder), _) => holder,
+        let device = match (self.intake.heard_at(ask.peer), claimed) {
+            (Some((holder, _)), Some(claimed)) if holder.name != claimed.name => return None,
+            (Some((holder, _)), _) => holder,
             (None, claimed) => claimed.filter(|_| self.headers_suffice)?,
         };
         let configured = device.managed && device.template.is_some();
@@ -188,10 +201,10 @@ impl Serving {
     /// The device that may send us this file: the one that holds the address, whatever a request
     /// says. Anybody else is a sighting.
     pub fn sender(&self, ask: &Ask) -> Result<String, Refusal> {
-        let address = ask.peer.ip();
-        if let Some(device) = self.intake.holder(address) {
+        if let Some((device, _)) = self.intake.heard_at(ask.peer) {
             return Ok(device.name.clone());
         }
+        let address = ask.peer.ip();
         let detail = format!("sent {} by {} from {address}", shown(&ask.name), ask.transport);
         self.intake.stranger(&format!("{} {address}", ask.transport), &detail);
         Err(Refusal::Forbidden { why: "no device is known at this address".to_owned() })
@@ -209,9 +222,9 @@ impl Serving {
         }
     }
 
-    /// The device behind an asker. The address decides, because a header is only a claim; a header
-    /// that contradicts the address is a conflict.
-    fn asker(&self, ask: &Ask) -> Result<Arc<Device>, Refusal> {
+    /// The device behind an asker, and the address by which it is reached. The address decides,
+    /// because a header is only a claim; a header that contradicts the address is a conflict.
+    fn asker(&self, ask: &Ask) -> Result<(Arc<Device>, IpAddr), Refusal> {
         let nobody = || not_found("no device is known at this address");
         let address = ask.peer.ip();
         let claim = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
@@ -223,8 +236,8 @@ impl Serving {
             }
             Identity::Stranger { .. } | Identity::Nobody => None,
         };
-        match (self.intake.holder(address), claimed) {
-            (Some(holder), Some(claimed)) if holder.name != claimed.name => {
+        match (self.intake.heard_at(ask.peer), claimed) {
+            (Some((holder, _)), Some(claimed)) if holder.name != claimed.name => {
                 let detail =
                     format!("the address is {}'s, its headers say {}", holder.name, claimed.name);
                 self.intake.stranger(&format!("http {address}"), &detail);
@@ -233,7 +246,7 @@ impl Serving {
                 Err(nobody())
             }
             (Some(holder), _) => Ok(holder),
-            (None, Some(claimed)) if self.headers_suffice => Ok(claimed),
+            (None, Some(claimed)) if self.headers_suffice => Ok((claimed, address)),
             (None, _) => {
                 let name = shown(&ask.name);
                 let detail = format!("asked for {name} by {} from {address}", ask.transport);
@@ -243,8 +256,11 @@ impl Serving {
         }
     }
 
-    /// A part counts as the whole once the bytes before it were fetched too.
+    /// A part counts as the whole once the bytes before it were fetched too. TFTP knows no parts.
     fn join_parts(&self, end: &mut Transferred) {
+        if end.transport == "tftp" {
+            return;
+        }
         let key = (end.device.clone(), end.sha256.clone());
         let reached = self.reached.get(&key).unwrap_or(0);
         if end.first_byte > reached {
@@ -262,22 +278,31 @@ impl Serving {
         }
         let text = (plan.render)(device, &plan.inventory)?;
         let digest = Sha256::digest(text.as_bytes());
-        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex(&digest);
         let content = Arc::from(text.into_bytes());
         let artifact = Artifact { device: device.name.clone(), content, sha256 };
         self.kept.insert(key, artifact.clone());
         Ok(artifact)
     }
 
-    /// Reports the end of a transfer. Durable before this returns, unless the store is down: then
-    /// it is kept and stored when the store is back.
-    pub async fn transferred(&self, mut end: Transferred) {
+    /// Reports the ends of transfers. Durable before this returns, unless the store is down: then
+    /// they are kept and stored when the store is back.
+    pub async fn transferred(&self, ends: Vec<Transferred>) {
+        let inputs: Vec<Input> = ends.into_iter().map(|end| self.ended(end)).collect();
+        if self.runs.all_stored(inputs.clone()).await.is_err() {
+            for input in inputs {
+                self.runs.send(input).await;
+            }
+        }
+    }
+
+    fn ended(&self, mut end: Transferred) -> Input {
         let at = self.clock.now();
         self.join_parts(&mut end);
         let served = Change::Served(ServedFile {
             run: None,
             device: end.device.clone(),
-            name_asked: end.name.chars().take(200).collect(),
+            name_asked: shortened(end.name),
             transport: end.transport.to_owned(),
             bytes: end.bytes,
             sha256: end.sha256.clone(),
@@ -286,10 +311,7 @@ impl Serving {
         });
         if end.image {
             // Images come before or after the configuration and say nothing of it.
-            if self.runs.stored(Input::changes(vec![served.clone()])).await.is_err() {
-                self.runs.send(Input::changes(vec![served])).await;
-            }
-            return;
+            return Input::changes(vec![served]);
         }
         let event = Event::TransferEnded {
             complete: end.complete,
@@ -298,15 +320,24 @@ impl Serving {
             repeats: end.repeats,
             why: end.why,
         };
-        let input = || {
-            let mut input = Input::event(&end.device, event.clone(), Opening::Never);
-            input.changes.push(served.clone());
-            input
-        };
-        if self.runs.stored(input()).await.is_err() {
-            self.runs.send(input()).await;
-        }
+        let mut input = Input::event(&end.device, event, Opening::Never);
+        input.changes.push(served);
+        input
     }
+}
+
+/// A name as it is written down: no longer than any platform's.
+fn shortened(name: String) -> String {
+    match name.char_indices().nth(200) {
+        Some((end, _)) => name[..end].to_owned(),
+        None => name,
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Whether this device may ask for its configuration by this name: the one it was told, or one that

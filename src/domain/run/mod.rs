@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -40,7 +41,7 @@ pub struct Run {
     /// Counts every journal line and effect of this run: with `id` the key of each.
     pub seq: u64,
     pub phase: Phase,
-    pub timing: Timing,
+    pub timing: Arc<Timing>,
     /// Who asked for this run, if a person did.
     pub actor: Option<String>,
     /// The address the device was last given or seen at.

@@ -1,6 +1,7 @@
 //! The phases, one function each, every event named.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
@@ -26,7 +27,7 @@ pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run 
         rev: 0,
         seq: 0,
         phase: Phase::Expected { ask_by: now.plus(timing.file_patience) },
-        timing,
+        timing: Arc::new(timing),
         actor: None,
         address: device.address.map(std::net::IpAddr::V4),
         repeats: 0,

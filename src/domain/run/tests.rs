@@ -234,7 +234,7 @@ fn a_host_key_that_changes_within_a_run_is_never_accepted() {
 fn a_platform_that_only_merges_is_told_to_save_and_saving_is_proven() {
     use crate::domain::check::Check;
     let mut story = Story::begin();
-    story.run.timing.save = true;
+    std::sync::Arc::make_mut(&mut story.run.timing).save = true;
     up_to_first_visit(&mut story);
     let unsaved = |verdict: Verdict| {
         let mut findings = findings(Verdict::Pass, Verdict::Pass);

@@ -37,7 +37,8 @@ pub fn example(phase: Phase) -> Run {
             save: false,
             hooks_required: vec!["ansible".into()],
             hooks_optional: Vec::new(),
-        },
+        }
+        .into(),
         actor: None,
         address: Some(std::net::IpAddr::from([10, 0, 0, 17])),
         repeats: 0,

@@ -206,8 +206,9 @@ async fn told_to_end(shutdown: &mut watch::Receiver<bool>) {
 }
 
 async fn report(watch: &Watch, files: &Files) {
-    for end in watch.take_reports() {
-        files.transferred(end).await;
+    let reports = watch.take_reports();
+    if !reports.is_empty() {
+        files.transferred(reports).await;
     }
 }
 

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::proto::tftp::packet::REQUEST_BYTES_MAX;
 use crate::servers::files::{Files, Served};
 use crate::servers::socket::tftp::batch::{Inbox, Received};
-use crate::service::serving::Refusal;
+use crate::service::serving::{Ask, Refusal};
 
 /// For reports that are still under way when the server ends.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -29,7 +29,8 @@ const WAITING_BYTES_MAX: usize = 1 << 20;
 /// What a task brings back.
 #[derive(Debug)]
 enum Done {
-    Answered(u64, Result<Served, Refusal>),
+    /// Of transfers, in a batch.
+    Answered(Vec<(u64, Result<Served, Refusal>)>),
     /// Of a transfer the piece of this number.
     Fetched((u64, u64), Option<Arc<Vec<u8>>>),
     Granted(u64, Result<(String, Box<Part>), Refused>),
@@ -178,7 +179,7 @@ impl Worker {
         let before = self.todo.out.len();
         let (table, todo) = (&mut self.table, &mut self.todo);
         let origin = match done {
-            Ok(Done::Answered(id, answer)) => table.on_answer(id, answer, now, todo),
+            Ok(Done::Answered(answers)) => return self.on_answers(answers, now),
             Ok(Done::Fetched(which, piece)) => table.on_fetched(which, piece, now, todo),
             Ok(Done::Granted(id, granted)) => table.on_granted(id, granted, now, todo),
             Ok(Done::Written(id, written)) => table.on_written(id, written, now, todo),
@@ -192,6 +193,16 @@ impl Worker {
         if let Some(origin) = origin {
             self.posted(before, origin);
         }
+    }
+
+    fn on_answers(&mut self, answers: Vec<(u64, Result<Served, Refusal>)>, now: Instant) {
+        for (id, answer) in answers {
+            let before = self.todo.out.len();
+            if let Some(origin) = self.table.on_answer(id, answer, now, &mut self.todo) {
+                self.post.take(&self.todo.out, before, origin);
+            }
+        }
+        self.start_tasks();
     }
 
     fn posted(&mut self, before: usize, origin: Origin) {
@@ -212,21 +223,7 @@ impl Worker {
 
     fn start_tasks(&mut self) {
         self.start_fetches();
-        for (id, ask) in self.todo.asks.drain(..) {
-            if self.tasks.len() >= self.tasks_max {
-                let why = "busy, ask again".to_owned();
-                self.tasks
-                    .spawn(async move { Done::Answered(id, Err(Refusal::Unavailable { why })) });
-                continue;
-            }
-            let question = self.files.artifact(ask);
-            self.tasks.spawn(async move {
-                let answer = tokio::time::timeout(ARTIFACT_PATIENCE, question).await;
-                let late =
-                    || Refusal::Unavailable { why: "no answer in time, ask again".to_owned() };
-                Done::Answered(id, answer.unwrap_or_else(|_| Err(late())))
-            });
-        }
+        self.start_questions();
         for (id, ask) in self.todo.offers.drain(..) {
             let Some(area) = self.area.clone().filter(|_| self.tasks.len() < self.tasks_max) else {
                 let busy = Refused::busy();
@@ -247,13 +244,36 @@ impl Worker {
                 Done::Reported
             });
         }
-        for report in self.todo.reports.drain(..) {
-            let report = self.files.transferred(report);
+        if !self.todo.reports.is_empty() {
+            let (files, reports) = (self.files.clone(), std::mem::take(&mut self.todo.reports));
             self.tasks.spawn(async move {
-                report.await;
+                files.transferred(reports).await;
                 Done::Reported
             });
         }
+    }
+
+    /// Asks for whatever was asked of us since the last time, in one question.
+    fn start_questions(&mut self) {
+        if self.todo.asks.is_empty() {
+            return;
+        }
+        let (ids, asks): (Vec<u64>, Vec<Ask>) = self.todo.asks.drain(..).unzip();
+        let refused = |ids: Vec<u64>, why: &str| {
+            let refusal = |id| (id, Err(Refusal::Unavailable { why: why.to_owned() }));
+            Done::Answered(ids.into_iter().map(refusal).collect())
+        };
+        if self.tasks.len() >= self.tasks_max {
+            self.tasks.spawn(async move { refused(ids, "busy, ask again") });
+            return;
+        }
+        let files = self.files.clone();
+        self.tasks.spawn(async move {
+            match tokio::time::timeout(ARTIFACT_PATIENCE, files.artifacts(asks)).await {
+                Ok(answers) => Done::Answered(ids.into_iter().zip(answers).collect()),
+                Err(_) => refused(ids, "no answer in time, ask again"),
+            }
+        });
     }
 
     /// Brings the pieces of images: those that another reader has at once, others from the disk.

@@ -7,9 +7,10 @@ use std::os::fd::AsRawFd;
 
 use nix::libc;
 use tokio::io::Interest;
+use tokio::net::UdpSocket;
 
 use super::Port;
-use super::raw::{CONTROL_BYTES, Control, NAME_BYTES, address, asked, name};
+use super::raw::{Arrival, CONTROL_BYTES, Control, NAME_BYTES, address, arrival, name};
 
 /// Datagrams of one system call. Beyond some tens the call itself costs nothing any more.
 pub const BATCH: usize = 32;
@@ -93,18 +94,25 @@ impl Inbox {
 
     /// One of those that the last call brought; `None` if it has no sender that we understand.
     pub fn datagram(&self, index: usize) -> Option<(Received, &[u8])> {
-        let (length, control) = *self.lengths[..self.count].get(index)?;
-        let from = address(&self.names[index])?;
-        let told = asked(&self.controls[index][..control]);
-        let (ip, broadcast) = told.unwrap_or((self.port.ip(), false));
+        let (from, Arrival { ours, broadcast, .. }, bytes) = self.arrived(index)?;
+        let ip = ours;
         // Answers of a dual-stack socket leave from the mapped form.
         let ip = match (ip, from) {
             (IpAddr::V4(v4), SocketAddr::V6(_)) => IpAddr::V6(v4.to_ipv6_mapped()),
             (ip, _) => ip,
         };
         let asked = SocketAddr::new(ip, self.port.port());
+        Some((Received { from, asked, broadcast }, bytes))
+    }
+
+    /// The same with all that the kernel told: the sender, where it arrived, and the bytes.
+    pub fn arrived(&self, index: usize) -> Option<(SocketAddr, Arrival, &[u8])> {
+        let (length, control) = *self.lengths[..self.count].get(index)?;
+        let from = address(&self.names[index])?;
+        let silent = Arrival { ours: self.port.ip(), broadcast: false, interface: 0 };
+        let told = arrival(&self.controls[index][..control]).unwrap_or(silent);
         let start = index * self.room;
-        Some((Received { from, asked, broadcast }, &self.bytes[start..start + length]))
+        Some((from, told, &self.bytes[start..start + length]))
     }
 
     /// Room for `N` datagrams, at most [`BATCH`]: what is prepared for each costs time, also when
@@ -135,82 +143,103 @@ impl Inbox {
 }
 
 impl Port {
-    /// Takes what is waiting, up to a batch; returns how many. What does not fit into the room of
-    /// the inbox is cut off.
+    /// See [`receive`].
     pub fn receive(&self, inbox: &mut Inbox) -> io::Result<usize> {
-        inbox.port = self.local;
-        inbox.count = 0;
-        let filled = self.socket.try_io(Interest::READABLE, || {
-            let fd = self.socket.as_raw_fd();
-            let few = inbox.last <= FEW / 2;
-            let count = if few { inbox.fill::<FEW>(fd)? } else { inbox.fill::<BATCH>(fd)? };
-            inbox.last = count;
-            match (few, count) {
-                (true, FEW) | (false, BATCH) => Ok(()),
-                // There is no more: the next datagram wakes us again.
-                _ => Err(io::ErrorKind::WouldBlock.into()),
-            }
-        });
-        match filled {
-            Err(error) if inbox.count == 0 => Err(error),
-            Ok(()) | Err(_) => Ok(inbox.count),
-        }
+        receive((&self.socket, self.local), inbox)
     }
 
     /// Sends the first of these parcels, whose ranges lie in `bytes`; returns how many the kernel
     /// took. An error is that of the first one.
     pub fn send(&self, bytes: &[u8], parcels: &[Parcel]) -> io::Result<usize> {
-        let parcels = &parcels[..parcels.len().min(BATCH)];
-        let (fd, source) = (self.socket.as_raw_fd(), self.source());
-        let sent = match parcels.len() {
-            ..=FEW => post::<FEW>(fd, source, bytes, parcels),
-            _ => post::<BATCH>(fd, source, bytes, parcels),
-        };
-        if let Err(error) = &sent
-            && error.kind() == io::ErrorKind::WouldBlock
-        {
-            // So that `writable` waits for the kernel's word.
-            let full = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-            let _ = self.socket.try_io(Interest::WRITABLE, full);
-        }
-        sent
+        let letters = parcels.iter().map(|parcel| Letter {
+            bytes: &bytes[parcel.range.clone()],
+            to: parcel.to,
+            source: parcel.source,
+            interface: 0,
+            segment: parcel.is_cut().then_some(parcel.segment),
+        });
+        send((&self.socket, self.local), letters)
     }
 }
 
-/// How the address is told that a datagram leaves from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    /// The socket has one address, and datagrams leave from there.
-    Bound,
-    /// With each datagram, in the form of this family.
-    Told { v6: bool },
+/// What is sent in one piece, cut into datagrams of `segment` bytes by the kernel if that is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Letter<'a> {
+    pub bytes: &'a [u8],
+    pub to: SocketAddr,
+    /// The address of ours it leaves from; the unspecified one leaves that to the kernel.
+    pub source: IpAddr,
+    /// It leaves by this interface, or by that of the route if this is 0.
+    pub interface: u32,
+    pub segment: Option<usize>,
 }
 
-fn post<const N: usize>(
-    fd: libc::c_int,
-    source: Source,
-    bytes: &[u8],
-    parcels: &[Parcel],
+/// Takes what is waiting at a socket that is bound to `local`, up to a batch; returns how many.
+/// What does not fit into the room of the inbox is cut off.
+pub fn receive((socket, local): (&UdpSocket, SocketAddr), inbox: &mut Inbox) -> io::Result<usize> {
+    inbox.port = local;
+    inbox.count = 0;
+    let filled = socket.try_io(Interest::READABLE, || {
+        let fd = socket.as_raw_fd();
+        let few = inbox.last <= FEW / 2;
+        let count = if few { inbox.fill::<FEW>(fd)? } else { inbox.fill::<BATCH>(fd)? };
+        inbox.last = count;
+        match (few, count) {
+            (true, FEW) | (false, BATCH) => Ok(()),
+            // There is no more: the next datagram wakes us again.
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    });
+    match filled {
+        Err(error) if inbox.count == 0 => Err(error),
+        Ok(()) | Err(_) => Ok(inbox.count),
+    }
+}
+
+/// Sends the first of these letters, up to a batch; returns how many the kernel took. An error is
+/// that of the first one.
+pub fn send<'a>(
+    (socket, local): (&UdpSocket, SocketAddr),
+    letters: impl ExactSizeIterator<Item = Letter<'a>>,
 ) -> io::Result<usize> {
-    let parcels = &parcels[..parcels.len().min(N)];
+    let fd = socket.as_raw_fd();
+    let sent = match letters.len() {
+        ..=FEW => post::<FEW>(fd, local, letters),
+        _ => post::<BATCH>(fd, local, letters),
+    };
+    if let Err(error) = &sent
+        && error.kind() == io::ErrorKind::WouldBlock
+    {
+        // So that `writable` waits for the kernel's word.
+        let full = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        let _ = socket.try_io(Interest::WRITABLE, full);
+    }
+    sent
+}
+
+fn post<'a, const N: usize>(
+    fd: libc::c_int,
+    local: SocketAddr,
+    letters: impl Iterator<Item = Letter<'a>>,
+) -> io::Result<usize> {
     let mut names = [[0; NAME_BYTES]; N];
     let mut controls = [Control::EMPTY; N];
     let mut slices = [EMPTY_SLICE; N];
     let mut headers = [EMPTY_HEADER; N];
-    for (index, parcel) in parcels.iter().enumerate() {
-        let (to, name_bytes) = name(parcel.to);
+    let mut count = 0;
+    for (index, letter) in letters.take(N).enumerate() {
+        let (to, name_bytes) = name(letter.to);
         names[index] = to;
         let control = &mut controls[index];
-        match source {
-            Source::Told { v6 } if !parcel.source.is_unspecified() => {
-                control.source(parcel.source, v6);
-            }
-            Source::Told { .. } | Source::Bound => {}
+        // A socket with one address sends from there; telling it costs time with each datagram.
+        let chosen = local.ip().is_unspecified() || letter.interface != 0;
+        if chosen && !letter.source.is_unspecified() {
+            control.source(letter.source, letter.interface, local.is_ipv6());
         }
-        if parcel.is_cut() {
-            control.segment(u16::try_from(parcel.segment).unwrap_or(u16::MAX));
+        if let Some(segment) = letter.segment {
+            control.segment(u16::try_from(segment).unwrap_or(u16::MAX));
         }
-        let part = &bytes[parcel.range.clone()];
+        let part = letter.bytes;
         slices[index] =
             libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() };
         let header = &mut headers[index].msg_hdr;
@@ -220,8 +249,9 @@ fn post<const N: usize>(
         header.msg_iovlen = 1;
         header.msg_control = control.bytes.as_mut_ptr().cast();
         header.msg_controllen = control.length as _;
+        count += 1;
     }
-    let (count, flags) = (parcels.len() as u32, libc::MSG_DONTWAIT);
+    let flags = libc::MSG_DONTWAIT;
     // SAFETY: `count` headers point to names, slices and control messages of the stated sizes,
     // which outlive the call; the kernel only reads them.
     let sent = unsafe { libc::sendmmsg(fd, headers.as_mut_ptr(), count, flags as _) };

@@ -2,7 +2,7 @@
 //! for each worker. Batches stand in [`batch`].
 
 pub mod batch;
-mod raw;
+pub mod raw;
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,6 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
-use self::batch::Source;
 use crate::config::meant::Listen;
 
 /// Asked of the kernel, which may give less: a thousand requests at one moment must not be dropped.
@@ -97,11 +96,6 @@ impl Port {
         let socket = UdpSocket::from_std(socket.into())?;
         let local = socket.local_addr()?;
         Ok(Self { socket, local, interface: listen.interface.clone() })
-    }
-
-    fn source(&self) -> Source {
-        let v6 = self.local.is_ipv6();
-        if self.local.ip().is_unspecified() { Source::Told { v6 } } else { Source::Bound }
     }
 
     pub fn local(&self) -> SocketAddr {
