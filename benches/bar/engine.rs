@@ -32,6 +32,7 @@ async fn forever(port: u16) {
         timeout: Duration::from_secs(2),
         retries_max: 6,
         single_port: false,
+        uploads: None,
     };
     let files: Vec<(&str, Arc<[u8]>)> =
         FILES.iter().map(|(name, bytes)| (*name, content(*bytes).into())).collect();

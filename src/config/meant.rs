@@ -1,7 +1,7 @@
 //! `greenlight.yaml` as meant: every default filled in, every unit resolved, nothing left to guess.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,11 +14,14 @@ pub struct Config {
     pub templates: PathBuf,
     /// A directory of platform files that override or extend the built-in ones.
     pub platforms: Option<PathBuf>,
+    /// Files of this directory and of those in it are served to planned devices.
+    pub images: Option<PathBuf>,
     /// The store and the local socket live here.
     pub data: PathBuf,
     /// The control socket of `status`, `log`, `watch`, `rerun`, `cancel`.
     pub socket: PathBuf,
     pub dhcp: Option<Dhcp>,
+    pub dhcp6: Option<Dhcp6>,
     pub tftp: Option<Tftp>,
     pub http: Option<Http>,
     pub runs: Runs,
@@ -42,6 +45,26 @@ pub struct Dhcp {
     pub lease: Duration,
     /// What a device gets that a platform recognises and the inventory does not know.
     pub unknown: Unknown,
+    pub limits: DhcpLimits,
+}
+
+/// How much may be asked. Who is known by its hardware address counts for `client_rate` only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DhcpLimits {
+    /// Messages a second of one hardware address.
+    pub client_rate: u32,
+    /// Messages a second of strangers through one relay.
+    pub relay_rate: u32,
+    /// Messages a second of strangers on one interface that are read at all.
+    pub interface_rate: u32,
+    /// Messages a second of network devices that nobody planned that are acted upon.
+    pub stranger_rate: u32,
+    /// Addresses that strangers hold at a time.
+    pub strangers_max: usize,
+    /// Of these, behind one relay or on our own links.
+    pub relay_strangers_max: usize,
+    /// The part of a pool's range that strangers may hold.
+    pub pool_strangers_percent: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +93,34 @@ pub struct Pool {
 }
 
 #[derive(Debug, Clone)]
+pub struct Dhcp6 {
+    /// Where to listen; an entry with an interface hears that one alone, the others every one.
+    pub listen: Vec<Listen>,
+    /// Our own address as devices reach it: it stands in the URL of the boot file (option 59).
+    pub server_address: Ipv6Addr,
+    pub pools: Vec<Pool6>,
+    /// The preferred lifetime of an address, at most `valid` (RFC 8415 section 21.6).
+    pub preferred: Duration,
+    /// The valid lifetime: the length of a lease.
+    pub valid: Duration,
+    /// What a device gets that a platform recognises and the inventory does not know.
+    pub unknown: Unknown,
+    /// Whether a Solicit that asks for it is answered by a Reply at once (RFC 8415 section 21.14).
+    pub rapid_commit: bool,
+}
+
+/// IPv6 addresses handed out in one subnet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool6 {
+    pub subnet: ipnet::Ipv6Net,
+    /// First and last address of the dynamic range; `None` serves reservations only.
+    pub range: Option<(Ipv6Addr, Ipv6Addr)>,
+    pub dns: Vec<Ipv6Addr>,
+    /// The domains that a client searches, the nearest first (RFC 3646 section 4).
+    pub search: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
 pub struct Tftp {
     pub listen: Vec<Listen>,
     /// The port clients are told in a URL and options; 69 unless changed.
@@ -80,6 +131,21 @@ pub struct Tftp {
     pub retries_max: u32,
     /// Answers leave from the listening port: for firewalls and NAT that know nothing of TFTP.
     pub single_port: bool,
+    /// `None`: no upload is taken.
+    pub uploads: Option<Uploads>,
+}
+
+/// Files that devices send.
+#[derive(Debug, Clone)]
+pub struct Uploads {
+    /// Each device has a directory below this one.
+    pub directory: PathBuf,
+    /// Of one file.
+    pub bytes_max: u64,
+    /// Files of one name that are kept, the newest included.
+    pub versions: u32,
+    /// Different names of one device.
+    pub names_max: usize,
 }
 
 #[derive(Debug, Clone)]

@@ -1,17 +1,20 @@
 //! The configuration from written to meant: defaults filled in, paths joined, contradictions found.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::complaint::{Complaint, Complaints, did_you_mean};
+use crate::config::dhcp6::resolve::meant_dhcp6;
+use crate::config::limits;
 use crate::config::meant::{
     Config, Dhcp, Hook, HookTarget, Http, Listen, Pool, Runs, Slack, SlackAccess, Ssh, Tftp,
-    Unknown,
+    Unknown, Uploads,
 };
+use crate::config::tftp_written::WrittenTftp;
 use crate::config::written::{
     self, WrittenConfig, WrittenDhcp, WrittenHook, WrittenListen, WrittenPool, WrittenRuns,
-    WrittenSlack, WrittenSsh, WrittenTftp,
+    WrittenSlack, WrittenSsh,
 };
 use crate::domain::inventory::meant::SecretSource;
 use crate::domain::inventory::written::WrittenSecret;
@@ -30,19 +33,26 @@ fn resolve(written: WrittenConfig, directory: &Path, complaints: &mut Complaints
         directory.join(text.map_or_else(|| PathBuf::from(default), |text| text.value.into()))
     };
     let data = path(written.data, "data");
+    // Whoever has an IPv6 address from us asks for its file by IPv6; `::` hears both families.
+    let ours: IpAddr = match &written.dhcp6 {
+        Some(_) => Ipv6Addr::UNSPECIFIED.into(),
+        None => Ipv4Addr::UNSPECIFIED.into(),
+    };
     Config {
         inventory: path(written.inventory, "inventory.yaml"),
         templates: path(written.templates, "templates"),
         platforms: written.platforms.map(|text| directory.join(text.value)),
+        images: written.images.map(|text| directory.join(text.value)),
         socket: match written.socket {
             Some(text) => directory.join(text.value),
             None => data.join("greenlight.sock"),
         },
         data,
         dhcp: written.dhcp.map(|dhcp| meant_dhcp(dhcp, complaints)),
-        tftp: written.tftp.map(|tftp| meant_tftp(tftp, complaints)),
+        dhcp6: written.dhcp6.map(|dhcp6| meant_dhcp6(dhcp6, complaints)),
+        tftp: written.tftp.map(|tftp| meant_tftp(tftp, (ours, directory), complaints)),
         http: written.http.map(|http| Http {
-            listen: meant_listen(http.listen, 80),
+            listen: listen_or(http.listen, SocketAddr::new(ours, 80)),
             connections_max: count(http.connections_max, 1024, "connections_max", complaints),
         }),
         runs: meant_runs(written.runs.unwrap_or_default(), complaints),
@@ -60,21 +70,6 @@ fn meant_dhcp(written: WrittenDhcp, complaints: &mut Complaints) -> Dhcp {
         }
         lease.value
     });
-    let unknown = match written.unknown {
-        None => Unknown::Refuse,
-        Some(text) => match text.value.as_str() {
-            "refuse" => Unknown::Refuse,
-            "quarantine" => Unknown::Quarantine,
-            other => {
-                let hint = did_you_mean(other, ["refuse", "quarantine"], || {
-                    "write `refuse` or `quarantine`".to_owned()
-                });
-                let message = format!("`unknown` cannot be `{}`", shown(other));
-                complaints.at(text.place, message, hint);
-                Unknown::Refuse
-            }
-        },
-    };
     if written.server_address.value.is_unspecified() {
         let message = "devices cannot reach us at 0.0.0.0";
         complaints.at(written.server_address.place, message, "write the address they reach us at");
@@ -93,17 +88,34 @@ fn meant_dhcp(written: WrittenDhcp, complaints: &mut Complaints) -> Dhcp {
         pools.push(pool);
     }
     Dhcp {
-        listen: meant_listen(written.listen, 67),
+        limits: limits::meant(written.limits, complaints),
+        listen: listen_or(written.listen, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 67))),
         server_address: written.server_address.value,
         reply_to_port: count(written.reply_to_port, 68, "reply_to_port", complaints),
         pools,
         lease,
-        unknown,
+        unknown: unknown(written.unknown, complaints),
+    }
+}
+
+pub(super) fn unknown(written: Option<At<String>>, complaints: &mut Complaints) -> Unknown {
+    let Some(text) = written else { return Unknown::Refuse };
+    match text.value.as_str() {
+        "refuse" => Unknown::Refuse,
+        "quarantine" => Unknown::Quarantine,
+        other => {
+            let hint = did_you_mean(other, ["refuse", "quarantine"], || {
+                "write `refuse` or `quarantine`".to_owned()
+            });
+            let message = format!("`unknown` cannot be `{}`", shown(other));
+            complaints.at(text.place, message, hint);
+            Unknown::Refuse
+        }
     }
 }
 
 /// Below this a device of any vendor would spend its boot renewing.
-const LEASE_SECONDS_MIN: u64 = 60;
+pub(super) const LEASE_SECONDS_MIN: u64 = 60;
 
 fn meant_pool(written: WrittenPool, complaints: &mut Complaints) -> Pool {
     let subnet = written.subnet.value.trunc();
@@ -145,10 +157,9 @@ fn range(text: &str) -> Option<(Ipv4Addr, Ipv4Addr)> {
     Some((first.trim().parse().ok()?, last.trim().parse().ok()?))
 }
 
-fn meant_listen(written: Vec<WrittenListen>, port: u16) -> Vec<Listen> {
+pub(super) fn listen_or(written: Vec<WrittenListen>, default: SocketAddr) -> Vec<Listen> {
     if written.is_empty() {
-        let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-        return vec![Listen { address, interface: None }];
+        return vec![Listen { address: default, interface: None }];
     }
     let meant = |listen: WrittenListen| Listen {
         address: listen.address.value,
@@ -157,7 +168,11 @@ fn meant_listen(written: Vec<WrittenListen>, port: u16) -> Vec<Listen> {
     written.into_iter().map(meant).collect()
 }
 
-fn meant_tftp(written: WrittenTftp, complaints: &mut Complaints) -> Tftp {
+fn meant_tftp(
+    written: WrittenTftp,
+    (ours, directory): (IpAddr, &Path),
+    complaints: &mut Complaints,
+) -> Tftp {
     let block = written.block_bytes_max;
     if let Some(bytes) = &block
         && !(8..=65464).contains(&bytes.value)
@@ -166,13 +181,19 @@ fn meant_tftp(written: WrittenTftp, complaints: &mut Complaints) -> Tftp {
         complaints.at(bytes.place, message, "write 8 to 65464 (RFC 2348)");
     }
     Tftp {
-        listen: meant_listen(written.listen, 69),
+        listen: listen_or(written.listen, SocketAddr::new(ours, 69)),
         transfers_max: count(written.transfers_max, 4096, "transfers_max", complaints),
         block_bytes_max: block.map_or(1428, |bytes| bytes.value),
         window_blocks_max: count(written.window_blocks_max, 16, "window_blocks_max", complaints),
         timeout: time(written.timeout, Duration::from_secs(2), "timeout", complaints),
         retries_max: written.retries_max.map_or(6, |retries| retries.value),
         single_port: written.single_port.unwrap_or(false),
+        uploads: written.uploads.map(|uploads| Uploads {
+            directory: directory.join(uploads.directory.value),
+            bytes_max: count(uploads.bytes_max, 64 << 20, "bytes_max", complaints),
+            versions: count(uploads.versions, 5, "versions", complaints),
+            names_max: count(uploads.names_max, 64, "names_max", complaints),
+        }),
     }
 }
 
@@ -307,7 +328,7 @@ fn count<T: Default + PartialEq>(
     number.value
 }
 
-fn hours(hours: u64) -> Duration {
+pub(super) fn hours(hours: u64) -> Duration {
     Duration::from_secs(hours * 3600)
 }
 
@@ -341,10 +362,9 @@ mod tests {
             configured("tftp:\nhttp:\ndhcp: { server_address: 192.0.2.2, pools: [] }\n");
         let show = |config: &Config| {
             let Config { tftp, http, runs, ssh, .. } = config;
-            let dhcp = config
-                .dhcp
-                .as_ref()
-                .map(|dhcp| (dhcp.listen.clone(), dhcp.reply_to_port, dhcp.lease, dhcp.unknown));
+            let dhcp = config.dhcp.as_ref().map(|dhcp| {
+                (dhcp.listen.clone(), dhcp.reply_to_port, dhcp.lease, dhcp.unknown, dhcp.limits)
+            });
             format!("{tftp:?} {http:?} {runs:?} {ssh:?} {dhcp:?}")
         };
         assert_eq!(show(&shipped), show(&defaults));
@@ -380,7 +400,8 @@ mod tests {
         let is_setting = |text: &str| {
             let text = text.trim_start().trim_start_matches("- ");
             text.split_once(':').is_some_and(|(key, _)| {
-                !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+                !key.is_empty()
+                    && key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
             })
         };
         let text: String = shipped
@@ -395,6 +416,7 @@ mod tests {
         let (config, complaints) = configured(&text);
         assert_eq!(complaints, [""; 0], "{text}");
         assert!(config.slack.is_some() && config.platforms.is_some());
+        assert_eq!(config.dhcp6.map(|dhcp6| dhcp6.pools.len()), Some(1));
         assert_eq!(config.hooks.len(), 2);
         assert!(config.runs.settle.is_some());
     }

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 
+use super::tftp_written::{WrittenTftp, tftp};
 use crate::complaint::{Complaints, Place};
+use crate::config::dhcp6::written::{WrittenDhcp6, dhcp6};
+use crate::config::limits::written::{WrittenDhcpLimits, limits};
 use crate::domain::inventory::written::{WrittenSecret, secret};
 use crate::written::fields::{self, Fields};
 use crate::written::{At, Node, Value, parse, shown};
@@ -23,6 +26,9 @@ pub struct WrittenConfig {
     pub templates: Option<At<String>>,
     /// A directory of platform files that override or extend the built-in ones. Default: none.
     pub platforms: Option<At<String>>,
+    /// A directory of images. Planned devices may fetch every file in it, by its path below the
+    /// directory, over TFTP and HTTP. Default: none.
+    pub images: Option<At<String>>,
     /// The directory of the store. Default `data`.
     pub data: Option<At<String>>,
     /// The local socket of `status`, `log`, `watch`, `rerun` and `cancel`.
@@ -30,6 +36,8 @@ pub struct WrittenConfig {
     pub socket: Option<At<String>>,
     /// Addresses for devices. Default: no DHCP from this server.
     pub dhcp: Option<WrittenDhcp>,
+    /// IPv6 addresses for devices. Default: no DHCPv6 from this server.
+    pub dhcp6: Option<WrittenDhcp6>,
     /// Configurations by TFTP. Default: no TFTP from this server.
     pub tftp: Option<WrittenTftp>,
     /// Configurations by HTTP. Default: no HTTP from this server.
@@ -67,6 +75,8 @@ pub struct WrittenDhcp {
     /// short one and no file; both report it. Default `refuse`.
     #[schemars(with = "Option<UnknownSpelling>")]
     pub unknown: Option<At<String>>,
+    /// How much strangers may ask.
+    pub limits: Option<WrittenDhcpLimits>,
     /// The subnets served.
     #[schemars(required)]
     pub pools: Vec<WrittenPool>,
@@ -75,7 +85,7 @@ pub struct WrittenDhcp {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase", inline)]
 #[expect(dead_code, reason = "describes a spelling to editors")]
-enum UnknownSpelling {
+pub(super) enum UnknownSpelling {
     Refuse,
     Quarantine,
 }
@@ -84,7 +94,7 @@ enum UnknownSpelling {
 #[derive(JsonSchema)]
 #[schemars(untagged, inline)]
 #[expect(dead_code, reason = "describes a spelling to editors")]
-enum ListenSpelling {
+pub(super) enum ListenSpelling {
     Address(String),
     Bound {
         /// `address:port`.
@@ -120,39 +130,11 @@ pub struct WrittenPool {
     pub domain: Option<At<String>>,
 }
 
-/// Configurations by TFTP.
-#[derive(Debug, Default, JsonSchema)]
-#[schemars(rename = "Tftp", deny_unknown_fields)]
-pub struct WrittenTftp {
-    /// Where to listen, as for `dhcp`. Default `0.0.0.0:69`.
-    #[schemars(with = "Option<Vec<ListenSpelling>>")]
-    pub listen: Vec<WrittenListen>,
-    /// Transfers at the same time; more are refused with an error. Default 4096.
-    #[schemars(with = "Option<u32>")]
-    pub transfers_max: Option<At<usize>>,
-    /// The largest block a device may negotiate, in bytes (RFC 2348: 8 to 65464). Default 1428,
-    /// which fits an Ethernet frame without fragments.
-    #[schemars(with = "Option<u16>")]
-    pub block_bytes_max: Option<At<u16>>,
-    /// The largest window a device may negotiate, in blocks (RFC 7440). Default 16.
-    #[schemars(with = "Option<u16>")]
-    pub window_blocks_max: Option<At<u16>>,
-    /// From a block to its repetition, unless the device negotiates (RFC 2349). Default `2s`.
-    #[schemars(with = "Option<String>")]
-    pub timeout: Option<At<Duration>>,
-    /// Repetitions of one block before the transfer is given up. Default 6.
-    #[schemars(with = "Option<u32>")]
-    pub retries_max: Option<At<u32>>,
-    /// Answer from the listening port itself, for firewalls and NAT that know nothing of TFTP.
-    /// Default false: each transfer has a port of its own to its device (RFC 1350 section 4).
-    pub single_port: Option<bool>,
-}
-
 /// Configurations by HTTP.
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(rename = "Http", deny_unknown_fields)]
 pub struct WrittenHttp {
-    /// Where to listen, as for `dhcp`. Default `0.0.0.0:80`.
+    /// Where to listen, as for `dhcp`. Default `0.0.0.0:80`; with `dhcp6` `[::]:80`, both families.
     #[schemars(with = "Option<Vec<ListenSpelling>>")]
     pub listen: Vec<WrittenListen>,
     /// Connections at the same time; more wait. Default 1024.
@@ -281,9 +263,11 @@ pub fn read(text: &str, complaints: &mut Complaints) -> WrittenConfig {
     config.inventory = top.text("inventory", complaints);
     config.templates = top.text("templates", complaints);
     config.platforms = top.text("platforms", complaints);
+    config.images = top.text("images", complaints);
     config.data = top.text("data", complaints);
     config.socket = top.text("socket", complaints);
     config.dhcp = top.get("dhcp").and_then(|node| dhcp(node, complaints));
+    config.dhcp6 = top.get("dhcp6").and_then(|node| dhcp6(node, complaints));
     config.tftp = top.get("tftp").and_then(|node| tftp(node, complaints));
     config.http = top.get("http").and_then(|node| http(node, complaints));
     config.runs = top.get("runs").and_then(|node| runs(node, complaints));
@@ -306,6 +290,7 @@ fn dhcp(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenDhcp> {
     let reply_to_port = fields.parsed("reply_to_port", PORT, complaints);
     let lease = fields.duration("lease", complaints);
     let unknown = fields.text("unknown", complaints);
+    let limits = fields.get("limits").and_then(|node| limits(node, complaints));
     let pools = fields
         .require("pools", complaints)
         .map(|node| {
@@ -315,12 +300,12 @@ fn dhcp(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenDhcp> {
         .unwrap_or_default();
     fields.close(complaints);
     let server_address = server_address?;
-    Some(WrittenDhcp { listen, server_address, reply_to_port, lease, unknown, pools })
+    Some(WrittenDhcp { listen, server_address, reply_to_port, lease, unknown, limits, pools })
 }
 
 const PORT: &str = "a port from 1 to 65535";
 
-fn listen(node: Option<&Node<'_>>, complaints: &mut Complaints) -> Vec<WrittenListen> {
+pub(super) fn listen(node: Option<&Node<'_>>, complaints: &mut Complaints) -> Vec<WrittenListen> {
     const EXPECTED: &str = "an address and port such as 0.0.0.0:67";
     let Some(node) = node else { return Vec::new() };
     let mut listens = Vec::new();
@@ -363,22 +348,7 @@ fn pool(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenPool> {
     Some(WrittenPool { subnet: subnet?, range, router, dns, domain })
 }
 
-fn tftp(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenTftp> {
-    let mut fields = Fields::of(node, "tftp section", complaints)?;
-    let tftp = WrittenTftp {
-        listen: listen(fields.get("listen"), complaints),
-        transfers_max: fields.parsed("transfers_max", COUNT, complaints),
-        block_bytes_max: fields.parsed("block_bytes_max", COUNT, complaints),
-        window_blocks_max: fields.parsed("window_blocks_max", COUNT, complaints),
-        timeout: fields.duration("timeout", complaints),
-        retries_max: fields.parsed("retries_max", COUNT, complaints),
-        single_port: fields.boolean("single_port", complaints),
-    };
-    fields.close(complaints);
-    Some(tftp)
-}
-
-const COUNT: &str = "a whole number";
+pub(super) const COUNT: &str = "a whole number";
 
 fn http(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenHttp> {
     let mut fields = Fields::of(node, "http section", complaints)?;
@@ -497,8 +467,11 @@ mod tests {
 
     /// Every kind of map with a key that nobody knows, so that each complaint lists what is known.
     const STRANGE: &str = "\
-dhcp: { server_address: 192.0.2.1, pools: [{ subnet: 192.0.2.0/24, zzzzzzzzzzzzzzzz: 1 }] }
-tftp: { zzzzzzzzzzzzzzzz: 1 }
+dhcp:
+  { server_address: 192.0.2.1, limits: { zzzzzzzzzzzzzzzz: 1 }, pools: [{
+    subnet: 192.0.2.0/24, zzzzzzzzzzzzzzzz: 1 }] }
+dhcp6: { server_address: '2001:db8::1', pools: [{ subnet: '2001:db8::/64', zzzzzzzzzzzzzzzz: 1 }] }
+tftp: { zzzzzzzzzzzzzzzz: 1, uploads: { directory: a, zzzzzzzzzzzzzzzz: 1 } }
 http: { zzzzzzzzzzzzzzzz: 1 }
 runs: { zzzzzzzzzzzzzzzz: 1 }
 ssh: { zzzzzzzzzzzzzzzz: 1 }

@@ -15,9 +15,13 @@ use crate::error::{Code, Error};
 use crate::faces::control;
 use crate::files::{self, Loaded};
 use crate::probes::ssh;
-use crate::servers::{dhcp, http, tftp};
+use crate::proto::dhcp6::Duid;
+use crate::servers::files::Files;
+use crate::servers::images::Images;
+use crate::servers::{dhcp, dhcp6, http, tftp};
 use crate::service::intake::Intake;
-use crate::service::leases::{Kept, Leases};
+use crate::service::leases::{self, Leases};
+use crate::service::leases6::{self, Leases6};
 use crate::service::memory::{Memory, Query, Refused};
 use crate::service::operations::Operations;
 use crate::service::outbox::Outbox;
@@ -35,6 +39,7 @@ mod voice;
 pub struct Running {
     /// Where it really listens: port 0 was replaced by what the kernel gave.
     pub dhcp: Vec<SocketAddr>,
+    pub dhcp6: Vec<SocketAddr>,
     pub tftp: Vec<SocketAddr>,
     pub http: Vec<SocketAddr>,
     pub memory: Memory,
@@ -68,6 +73,7 @@ impl Running {
 struct Reload {
     plan: InForce,
     leases: Option<Leases>,
+    leases6: Option<Leases6>,
 }
 
 impl Reload {
@@ -75,6 +81,9 @@ impl Reload {
         let generation = self.plan.get().generation + 1;
         self.plan.replace(plan(loaded, generation));
         if let Some(leases) = &self.leases {
+            leases.replan(Arc::clone(&loaded.inventory));
+        }
+        if let Some(leases) = &self.leases6 {
             leases.replan(Arc::clone(&loaded.inventory));
         }
     }
@@ -89,13 +98,16 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
     let plan = InForce::new(plan(loaded, 1));
     let (stop, shutdown) = watch::channel(false);
     let (runs, waiting) = runner::channel();
-    let kept = kept(&memory).await.map_err(from_store)?;
+    let Remembered { kept, kept6 } = remembered(&memory).await.map_err(from_store)?;
     let report = voice::report(config);
     let intake = Intake::new(plan.clone(), runs.clone(), clock.clone(), &kept.leases, report);
-    let leases = config
-        .dhcp
-        .as_ref()
-        .map(|dhcp| Leases::new(dhcp, Arc::clone(&loaded.inventory), kept, clock.now()));
+    intake.remember6(&kept6.leases);
+    let (inventory, now) = (&loaded.inventory, clock.now());
+    let leases =
+        config.dhcp.as_ref().map(|dhcp| Leases::new(dhcp, Arc::clone(inventory), kept, now));
+    let leases6 =
+        config.dhcp6.as_ref().map(|dhcp6| Leases6::new(dhcp6, Arc::clone(inventory), kept6, now));
+    let name = leases6::name::of_server(&memory, &entropy).await.map_err(from_store)?;
     let (outbox_bell, bell) = watch::channel(0);
     let parts = Parts {
         memory: memory.clone(),
@@ -119,10 +131,11 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
     });
     let operations = Operations::new(memory.clone(), plan.clone(), runs.clone());
     let facing = Facing { plan: plan.clone(), runs: runs.clone(), intake, clock, shutdown };
-    let (dhcp, tftp, http) = sockets.addresses();
-    facing.serve(loaded, sockets, (leases.clone(), operations.clone()), &mut tasks);
-    let reload = Reload { plan, leases };
-    Ok(Running { dhcp, tftp, http, memory, runs, operations, reload, stop, tasks })
+    let Addresses { dhcp, dhcp6, tftp, http } = sockets.addresses();
+    let reload = Reload { plan, leases: leases.clone(), leases6: leases6.clone() };
+    let addressing = Addressing { leases, leases6, name };
+    facing.serve(loaded, sockets, (addressing, operations.clone()), &mut tasks);
+    Ok(Running { dhcp, dhcp6, tftp, http, memory, runs, operations, reload, stop, tasks })
 }
 
 fn performer(config: &Config, plan: &InForce, clock: &Clock) -> Performer {
@@ -144,22 +157,32 @@ struct Facing {
     shutdown: watch::Receiver<bool>,
 }
 
+/// What addresses are given from.
+struct Addressing {
+    leases: Option<Leases>,
+    leases6: Option<Leases6>,
+    /// What we call ourselves in DHCPv6.
+    name: Duid,
+}
+
 impl Facing {
     fn serve(
         self,
         loaded: &Loaded,
         sockets: Sockets,
-        (leases, operations): (Option<Leases>, Operations),
+        (addressing, operations): (Addressing, Operations),
         tasks: &mut JoinSet<()>,
     ) {
         let Self { plan, runs, intake, clock, shutdown } = self;
         let config = &loaded.config;
-        let alone = config.dhcp.is_none();
-        let http_port = sockets.http_port();
+        let Addressing { leases, leases6, name } = addressing;
+        let alone = config.dhcp.is_none() && config.dhcp6.is_none();
+        let (http_port, http_port6) = (sockets.http_port(), sockets.http_port6());
         let serving = Serving::new(plan, intake.clone(), runs, clock.clone(), alone);
+        let files = Files::of(serving, config.images.clone().map(Images::new));
         if let (Some(dhcp), Some(leases)) = (&config.dhcp, leases) {
             let parts = dhcp::Parts {
-                intake,
+                intake: intake.clone(),
                 leases,
                 platforms: Arc::clone(&loaded.platforms),
                 settings: Arc::new(dhcp.clone()),
@@ -167,12 +190,24 @@ impl Facing {
             };
             tasks.spawn(dhcp::serve(sockets.dhcp, parts, clock.clone(), shutdown.clone()));
         }
+        if let (Some(dhcp6), Some(leases)) = (&config.dhcp6, leases6) {
+            let parts = dhcp6::Parts {
+                intake,
+                leases,
+                platforms: Arc::clone(&loaded.platforms),
+                settings: Arc::new(dhcp6.clone()),
+                name,
+                alone: config.dhcp.is_none(),
+                http_port: http_port6,
+            };
+            tasks.spawn(dhcp6::serve(sockets.dhcp6, parts, clock.clone(), shutdown.clone()));
+        }
         if let (Some(config), Some(sockets)) = (&config.tftp, sockets.tftp) {
-            let files = serving.clone();
+            let files = files.clone();
             tasks.spawn(tftp::serve(sockets, config.clone(), files, clock, shutdown.clone()));
         }
         if let (Some(config), Some(listeners)) = (&config.http, sockets.http) {
-            tasks.spawn(http::serve(listeners, config.clone(), serving, shutdown.clone()));
+            tasks.spawn(http::serve(listeners, config.clone(), files, shutdown.clone()));
         }
         tasks.spawn(control::server::serve(sockets.control, operations, shutdown));
     }
@@ -181,6 +216,7 @@ impl Facing {
 /// All sockets, taken before anything is started.
 struct Sockets {
     dhcp: Vec<crate::servers::socket::dhcp::Port>,
+    dhcp6: Vec<crate::servers::socket::dhcp6::Port>,
     tftp: Option<tftp::Sockets>,
     http: Option<http::Listeners>,
     control: tokio::net::UnixListener,
@@ -197,6 +233,7 @@ impl Sockets {
         })?;
         Ok(Self {
             dhcp: config.dhcp.as_ref().map_or(Ok(Vec::new()), dhcp::bind)?,
+            dhcp6: config.dhcp6.as_ref().map_or(Ok(Vec::new()), dhcp6::bind)?,
             tftp: config.tftp.as_ref().map(tftp::bind).transpose()?,
             http: config.http.as_ref().map(http::bind).transpose()?,
             control,
@@ -207,26 +244,48 @@ impl Sockets {
         self.http.as_ref()?.listening().first().map(SocketAddr::port)
     }
 
-    /// Of DHCP, TFTP and HTTP.
-    fn addresses(&self) -> (Vec<SocketAddr>, Vec<SocketAddr>, Vec<SocketAddr>) {
-        (
-            self.dhcp.iter().map(|port| SocketAddr::V4(port.local())).collect(),
-            self.tftp.as_ref().map(tftp::Sockets::listening).unwrap_or_default(),
-            self.http.as_ref().map(http::Listeners::listening).unwrap_or_default(),
-        )
+    /// Of HTTP over IPv6.
+    fn http_port6(&self) -> Option<u16> {
+        let listening = self.http.as_ref()?.listening();
+        listening.iter().find(|address| address.is_ipv6()).map(SocketAddr::port)
+    }
+
+    fn addresses(&self) -> Addresses {
+        Addresses {
+            dhcp: self.dhcp.iter().map(|port| SocketAddr::V4(port.local())).collect(),
+            dhcp6: self.dhcp6.iter().map(|port| SocketAddr::V6(port.local())).collect(),
+            tftp: self.tftp.as_ref().map(tftp::Sockets::listening).unwrap_or_default(),
+            http: self.http.as_ref().map(http::Listeners::listening).unwrap_or_default(),
+        }
     }
 }
 
-async fn kept(memory: &Memory) -> Result<Kept, Refused> {
-    let resting = memory.ask(Query::Quarantined).await?;
-    let version_4 = |(address, until)| match address {
-        IpAddr::V4(address) => Some((address, until)),
-        IpAddr::V6(_) => None,
-    };
-    Ok(Kept {
-        leases: memory.ask(Query::Leases).await?,
-        quarantined: resting.into_iter().filter_map(version_4).collect(),
-    })
+/// Where each server listens.
+struct Addresses {
+    dhcp: Vec<SocketAddr>,
+    dhcp6: Vec<SocketAddr>,
+    tftp: Vec<SocketAddr>,
+    http: Vec<SocketAddr>,
+}
+
+/// The addresses that were given before this start.
+struct Remembered {
+    kept: leases::Kept,
+    kept6: leases6::Kept,
+}
+
+async fn remembered(memory: &Memory) -> Result<Remembered, Refused> {
+    let mut kept =
+        leases::Kept { leases: memory.ask(Query::Leases).await?, ..leases::Kept::default() };
+    let mut kept6 =
+        leases6::Kept { leases: memory.ask(Query::Leases6).await?, ..leases6::Kept::default() };
+    for (address, until) in memory.ask(Query::Quarantined).await? {
+        match address {
+            IpAddr::V4(address) => drop(kept.quarantined.insert(address, until)),
+            IpAddr::V6(address) => drop(kept6.quarantined.insert(address, until)),
+        }
+    }
+    Ok(Remembered { kept, kept6 })
 }
 
 fn plan(loaded: &Loaded, generation: u64) -> Plan {
@@ -283,7 +342,7 @@ pub async fn serve(config: &Path) -> Result<(), Error> {
         tracing::warn!(%remark, "serving goes on without");
     }
     let running = start(&loaded, Clock::System, Entropy::System).await?;
-    tracing::info!(dhcp = ?running.dhcp, tftp = ?running.tftp, http = ?running.http,
+    tracing::info!(dhcp = ?running.dhcp, dhcp6 = ?running.dhcp6, tftp = ?running.tftp, http = ?running.http,
         devices = loaded.inventory.devices.len(), "serving");
     let on = |kind| signal(kind).map_err(|error| listen(&format!("signals: {error}")));
     let mut hangup = on(SignalKind::hangup())?;

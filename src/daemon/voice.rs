@@ -10,7 +10,7 @@ use crate::domain::notice::{SightingTold, Telling, Words, compose};
 use crate::service::intake::Report;
 use crate::service::outbox::{ChatOutlet, rows_for_handoff, rows_for_notice};
 use crate::service::plan::InForce;
-use crate::service::runner::{Spoken, Voice};
+use crate::service::runner::{Saying, Spoken, Voice};
 
 /// The voice of this configuration. Devices and sites are those of the plan in force at each step.
 pub fn voice(config: &Config, plan: &InForce) -> Voice {
@@ -19,11 +19,15 @@ pub fn voice(config: &Config, plan: &InForce) -> Voice {
     let hooks: Vec<String> = config.hooks.iter().map(|hook| hook.name.clone()).collect();
     let plan = plan.clone();
     Voice {
-        speak: Box::new(move |run, kind, problem, now| {
+        speak: Box::new(move |Saying { run, kind, problem, now, watched }| {
+            let chats = chats.of_site(&run.site);
+            if chats.is_empty() && !watched {
+                return None;
+            }
             let telling = Telling { run, kind, problem, seq: run.seq, now };
             let notice = compose(telling, &words);
-            let rows = rows_for_notice(&notice, &chats.of_site(&run.site));
-            Spoken { notice, rows }
+            let rows = rows_for_notice(&notice, chats);
+            Some(Spoken { notice, rows })
         }),
         hand_off: Box::new(move |run, hook, now| {
             let plan = plan.get();
@@ -83,7 +87,7 @@ impl Chats {
         }
     }
 
-    fn of_site(&self, site: &str) -> Vec<ChatOutlet> {
-        self.by_site.get(site).map_or_else(|| self.usual.clone(), |chats| chats.to_vec())
+    fn of_site(&self, site: &str) -> &[ChatOutlet] {
+        self.by_site.get(site).map_or(&self.usual, |chats| chats)
     }
 }

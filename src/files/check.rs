@@ -2,12 +2,13 @@
 //! against pools.
 
 use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
 use std::path::Path;
 use std::thread;
 
 use crate::complaint::{Complaint, Complaints, Place};
 use crate::config::meant::Config;
-use crate::domain::inventory::meant::Inventory;
+use crate::domain::inventory::meant::{Device, Inventory};
 use crate::domain::template::{RenderError, Renderer, Scratch};
 use crate::files::disk;
 
@@ -118,19 +119,26 @@ pub fn complaint(
 
 /// Planned addresses that no pool of ours could lease.
 pub fn outside_pools(config: &Config, inventory: &Inventory) -> Vec<Complaint> {
-    let Some(dhcp) = &config.dhcp else { return Vec::new() };
     let mut complaints = Vec::new();
-    for device in inventory.devices.iter().filter(|device| device.managed) {
-        let Some(address) = device.address else { continue };
-        if dhcp.pools.iter().any(|pool| pool.subnet.contains(&address)) {
-            continue;
-        }
+    let mut complain = |device: &Device, address: IpAddr, pools: &str| {
         let message = format!("the address {address} of `{}` lies in no pool", device.name);
-        let hint = "add its subnet to `dhcp.pools` of the configuration, or mend the address";
-        let mut complaint = disk::complaint(&config.inventory, message, hint);
+        let hint = format!("add its subnet to `{pools}` of the configuration, or mend the address");
+        let mut complaint = disk::complaint(&config.inventory, message, &hint);
         complaint.line = device.place.line;
         complaint.column = device.place.column;
         complaints.push(complaint);
+    };
+    for device in inventory.devices.iter().filter(|device| device.managed) {
+        if let (Some(dhcp), Some(address)) = (&config.dhcp, device.address)
+            && !dhcp.pools.iter().any(|pool| pool.subnet.contains(&address))
+        {
+            complain(device, address.into(), "dhcp.pools");
+        }
+        if let (Some(dhcp6), Some(address)) = (&config.dhcp6, device.address6)
+            && !dhcp6.pools.iter().any(|pool| pool.subnet.contains(&address))
+        {
+            complain(device, address.into(), "dhcp6.pools");
+        }
     }
     complaints
 }

@@ -37,6 +37,22 @@ enum Piece {
     HttpPort,
 }
 
+/// What gaps are filled with.
+#[derive(Debug)]
+pub struct Gaps<'a> {
+    /// Our address, as a URL writes it.
+    pub server: String,
+    pub device: &'a str,
+    pub http_port: Option<u16>,
+}
+
+impl<'a> From<&'a AnswerFacts> for Gaps<'a> {
+    fn from(facts: &'a AnswerFacts) -> Self {
+        let AnswerFacts { server, device, http_port } = facts;
+        Self { server: server.to_string(), device, http_port: *http_port }
+    }
+}
+
 impl Template {
     /// Reads the gaps. The error says which name is not one.
     pub fn read(text: &str) -> Result<Self, String> {
@@ -62,14 +78,14 @@ impl Template {
     }
 
     /// `None` if a gap cannot be filled: there is no HTTP server.
-    fn fill(&self, facts: &AnswerFacts) -> Option<String> {
+    pub fn fill(&self, gaps: &Gaps<'_>) -> Option<String> {
         let mut text = String::new();
         for piece in &self.0 {
             match piece {
                 Piece::Literal(literal) => text.push_str(literal),
-                Piece::Server => text.push_str(&facts.server.to_string()),
-                Piece::Device => text.push_str(&facts.device),
-                Piece::HttpPort => text.push_str(&facts.http_port?.to_string()),
+                Piece::Server => text.push_str(&gaps.server),
+                Piece::Device => text.push_str(gaps.device),
+                Piece::HttpPort => text.push_str(&gaps.http_port?.to_string()),
             }
         }
         Some(text)
@@ -92,7 +108,7 @@ impl Value {
     /// `None` if something in it cannot be filled.
     fn fill(&self, facts: &AnswerFacts) -> Option<Vec<u8>> {
         match self {
-            Value::Text(template) => template.fill(facts).map(String::into_bytes),
+            Value::Text(template) => template.fill(&facts.into()).map(String::into_bytes),
             Value::ServerAddress => Some(facts.server.octets().to_vec()),
             Value::Bytes(bytes) => Some(bytes.clone()),
             Value::SubOptions(subs) => {

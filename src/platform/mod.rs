@@ -15,6 +15,7 @@ pub mod answers;
 mod built_in;
 pub mod checksum;
 pub mod comparison;
+pub mod dhcp6;
 pub mod dialogue;
 pub mod explain;
 mod names;

@@ -2,5 +2,6 @@
 //! deadlines out.
 
 pub mod dhcp4;
+pub mod dhcp6;
 pub mod slack;
 pub mod tftp;

@@ -2,7 +2,9 @@
 //! service, a clock and its end; the protocol itself is in `proto/`.
 
 pub mod dhcp;
+pub mod dhcp6;
 pub mod files;
 pub mod http;
+pub mod images;
 pub mod socket;
 pub mod tftp;

@@ -1,8 +1,8 @@
 //! Where a packet becomes a device: the clues of one asker are joined to the plan, and what was
 //! heard becomes an event of the device's run.
 
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -13,14 +13,21 @@ use crate::clock::{Clock, Timestamp};
 use crate::domain::inventory::meant::{Device, Position};
 use crate::domain::run::Event;
 use crate::receipt::Committed;
-use crate::service::memory::{Change, Lease, Refused};
-use crate::service::plan::InForce;
+use crate::service::memory::{Change, Lease, Lease6, Refused};
+use crate::service::plan::{InForce, Plan};
 use crate::service::runner::{Input, Opening, Runs};
 
 /// Strangers written down within a minute of each other are one sighting. The number bounds memory
 /// against a flood of invented addresses.
 const STRANGERS_MAX: u64 = 10_000;
 const STRANGER_AGAIN: Duration = Duration::from_secs(60);
+/// Link-local addresses remembered: those of a few links that a server stands on itself.
+const NEIGHBOURS_MAX: usize = 10_000;
+
+/// Strangers written down, and told to people, in a minute. A site that nobody planned has some
+/// hundred devices; more than these at once is a flood of invented addresses, and nobody reads ten
+/// thousand messages.
+const STRANGERS_A_MINUTE: u32 = 300;
 
 /// What an asker let us know about itself. Whatever is absent is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,7 +69,16 @@ impl Holding {
         let device = lease.device.clone()?;
         Some(Self { device, until: lease.expires })
     }
+
+    fn of6(lease: &Lease6) -> Option<Self> {
+        let device = lease.device.clone()?;
+        Some(Self { device, until: lease.expires })
+    }
 }
+
+/// A client's own link-local address, and the number of our interface it is heard on: the same
+/// address may be on every link (RFC 4291 section 2.5.6).
+pub type Neighbour = (Ipv6Addr, u32);
 
 /// Somebody who cannot be served, as people are told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +105,19 @@ pub struct Intake {
     report: Report,
     /// Which device holds which address. A hint that is rebuilt from the leases at every start.
     addresses: Arc<DashMap<IpAddr, Holding>>,
+    /// Which device asks from which link-local address, while its lease counts, and the address of
+    /// that lease.
+    neighbours: Arc<DashMap<Neighbour, (Holding, Ipv6Addr)>>,
     strangers: Cache<String, ()>,
+    minute: Arc<Mutex<Minute>>,
+}
+
+/// The strangers of one minute.
+#[derive(Debug, Default)]
+struct Minute {
+    since: Timestamp,
+    noted: u32,
+    left_out: u32,
 }
 
 impl Intake {
@@ -103,7 +131,9 @@ impl Intake {
         }
         let strangers =
             Cache::builder().max_capacity(STRANGERS_MAX).time_to_live(STRANGER_AGAIN).build();
-        Self { plan, runs, clock, report, addresses: Arc::new(addresses), strangers }
+        let (addresses, neighbours) = (Arc::new(addresses), Arc::new(DashMap::new()));
+        let minute = Arc::default();
+        Self { plan, runs, clock, report, addresses, neighbours, strangers, minute }
     }
 
     /// Joins clues to the plan: serial, then MAC, then position, then the lease that holds the
@@ -152,8 +182,35 @@ impl Intake {
             Some(holding) => plan.inventory.device(&holding.device).cloned(),
             None => match address {
                 IpAddr::V4(address) => plan.inventory.with_address(address).cloned(),
-                IpAddr::V6(_) => None,
+                IpAddr::V6(address) => plan.inventory.with_address6(address).cloned(),
             },
+        }
+    }
+
+    /// The device that a server hears at `peer`, and the address by which others reach it: another
+    /// one for a link-local peer, who is known by the lease it asked for from there.
+    pub fn heard_at(&self, peer: SocketAddr) -> Option<(Arc<Device>, IpAddr)> {
+        let link_local = match peer {
+            SocketAddr::V6(peer) if peer.ip().is_unicast_link_local() => peer,
+            SocketAddr::V4(_) | SocketAddr::V6(_) => {
+                return self.holder(peer.ip()).map(|device| (device, peer.ip()));
+            }
+        };
+        let key = (*link_local.ip(), link_local.scope_id());
+        let (holding, leased) = self.neighbours.get(&key).map(|known| known.clone())?;
+        if holding.until <= self.clock.now() {
+            return None;
+        }
+        let device = self.plan.get().inventory.device(&holding.device).cloned()?;
+        Some((device, IpAddr::V6(leased)))
+    }
+
+    /// Takes over the DHCPv6 leases that the store remembers, at start.
+    pub fn remember6(&self, leases: &[Lease6]) {
+        for lease in leases {
+            if let Some(holding) = Holding::of6(lease) {
+                self.addresses.insert(IpAddr::V6(lease.address), holding);
+            }
         }
     }
 
@@ -165,30 +222,113 @@ impl Intake {
         }
     }
 
-    /// Stores a lease, and with it, in the same commit, the step of the device's run.
-    /// The receipt releases the reply.
-    pub async fn lease_bound(&self, lease: Lease) -> Result<Committed, Refused> {
-        let address = IpAddr::V4(lease.address);
-        let device = lease.device.clone();
-        let holding = Holding::of(&lease);
+    /// True if the plan knows this hardware address: the cheapest thing to ask about a packet.
+    pub fn plans(&self, mac: Mac) -> bool {
+        self.plan.get().inventory.with_mac(mac).is_some()
+    }
+
+    /// Stores leases, and with each the step of its device's run, all in one commit. The receipt
+    /// releases the replies.
+    pub async fn leases_bound(&self, leases: Vec<Lease>) -> Result<Committed, Refused> {
         let plan = self.plan.get();
-        let managed = device
-            .as_deref()
-            .and_then(|name| plan.inventory.device(name))
-            .filter(|device| device.managed);
-        let input = match managed {
-            Some(device) => {
-                let event = Event::LeaseBound { address };
-                let mut input = Input::event(&device.name, event, Opening::Unproven);
-                input.changes.push(Change::Lease(lease));
-                input
-            }
-            None => Input::changes(vec![Change::Lease(lease)]),
+        let holdings: Vec<(IpAddr, Option<Holding>)> =
+            leases.iter().map(|lease| (lease.address.into(), Holding::of(lease))).collect();
+        let input = |lease: Lease| {
+            let mut input = match self.step_of(&plan, &lease) {
+                Some(input) => input,
+                None => Input::changes(Vec::with_capacity(1)),
+            };
+            input.changes.push(Change::Lease(lease));
+            input
         };
-        let committed = self.runs.stored(input).await?;
+        let committed = self.runs.all_stored(leases.into_iter().map(input).collect()).await?;
+        for (address, holding) in holdings {
+            self.remember_holding(address, holding);
+        }
+        Ok(committed)
+    }
+
+    /// Stores one lease. See [`Self::leases_bound`].
+    pub async fn lease_bound(&self, lease: Lease) -> Result<Committed, Refused> {
+        self.leases_bound(vec![lease]).await
+    }
+
+    /// What the run of a managed device hears of its lease.
+    fn step_of(&self, plan: &Plan, lease: &Lease) -> Option<Input> {
+        let device = plan.inventory.device(lease.device.as_deref()?)?;
+        let event = Event::LeaseBound { address: lease.address.into() };
+        device.managed.then(|| Input::event(&device.name, event, Opening::Unproven))
+    }
+
+    fn remember_holding(&self, address: IpAddr, holding: Option<Holding>) {
         match holding {
             Some(holding) => drop(self.addresses.insert(address, holding)),
             None => drop(self.addresses.remove(&address)),
+        }
+    }
+
+    /// Stores the DHCPv6 leases of one message, which are of one device, and with them, in the same
+    /// commit, the step of its run. `neighbour` is where a client without a relay asks from.
+    /// The receipt releases the Reply.
+    pub async fn leases6_bound(
+        &self,
+        leases: Vec<Lease6>,
+        neighbour: Option<Neighbour>,
+    ) -> Result<Committed, Refused> {
+        let plan = self.plan.get();
+        let first = leases.first();
+        let managed = first
+            .and_then(|lease| plan.inventory.device(lease.device.as_deref()?))
+            .filter(|device| device.managed);
+        let mut input = match (managed, first) {
+            (Some(device), Some(lease)) => {
+                let event = Event::LeaseBound { address: IpAddr::V6(lease.address) };
+                Input::event(&device.name, event, Opening::Unproven)
+            }
+            (None, _) | (_, None) => Input::changes(Vec::new()),
+        };
+        input.changes.extend(leases.iter().cloned().map(Change::Lease6));
+        let committed = self.runs.stored(input).await?;
+        for lease in &leases {
+            let address = IpAddr::V6(lease.address);
+            match Holding::of6(lease) {
+                Some(holding) => drop(self.addresses.insert(address, holding)),
+                None => drop(self.addresses.remove(&address)),
+            }
+        }
+        let known = leases.first().and_then(|lease| Some((Holding::of6(lease)?, lease.address)));
+        match (neighbour, known) {
+            (Some(neighbour), Some(known)) => self.meet(neighbour, known),
+            (Some(neighbour), None) => drop(self.neighbours.remove(&neighbour)),
+            (None, _) => {}
+        }
+        Ok(committed)
+    }
+
+    fn meet(&self, neighbour: Neighbour, known: (Holding, Ipv6Addr)) {
+        if self.neighbours.len() >= NEIGHBOURS_MAX {
+            let now = self.clock.now();
+            self.neighbours.retain(|_, (holding, _)| holding.until > now);
+        }
+        if self.neighbours.len() < NEIGHBOURS_MAX {
+            self.neighbours.insert(neighbour, known);
+        }
+    }
+
+    /// What a Release or Decline of DHCPv6 ended, in one commit.
+    pub async fn leases6_ended(
+        &self,
+        ended: Vec<(Ipv6Addr, Option<Timestamp>)>,
+    ) -> Result<Committed, Refused> {
+        let change = |(address, quarantined_until): &(Ipv6Addr, Option<Timestamp>)| {
+            let (address, quarantined_until) = (IpAddr::V6(*address), *quarantined_until);
+            Change::LeaseEnded { address, quarantined_until }
+        };
+        let input = Input::changes(ended.iter().map(change).collect());
+        let committed = self.runs.stored(input).await?;
+        for (address, _) in &ended {
+            self.addresses.remove(&IpAddr::V6(*address));
+            self.neighbours.retain(|_, (_, leased)| leased != address);
         }
         Ok(committed)
     }
@@ -215,30 +355,44 @@ impl Intake {
 
     /// Somebody who asks as a network device does and cannot be served: people are told once.
     pub fn sighted(&self, sighting: &Sighting) {
-        let rows = (self.report)(sighting, self.clock.now());
+        let rows = |now| (self.report)(sighting, now);
         self.remember(&sighting.key, &sighting.description, rows);
     }
 
     /// Somebody unknown: counted, and written down once a minute per `key`.
     pub fn stranger(&self, key: &str, description: &str) {
-        self.remember(key, description, Vec::new());
+        self.remember(key, description, |_| Vec::new());
     }
 
-    fn remember(&self, key: &str, description: &str, rows: Vec<Change>) {
+    fn remember(&self, key: &str, description: &str, rows: impl FnOnce(Timestamp) -> Vec<Change>) {
         let entry = self.strangers.entry_by_ref(key).or_insert(());
-        if !entry.is_fresh() {
+        let at = self.clock.now();
+        if !entry.is_fresh() || !self.may_note(at) {
             return;
         }
         tracing::info!(key, description, "a device that nobody planned");
-        let at = self.clock.now();
         let change = Change::Stranger {
             key: key.chars().take(100).collect(),
             description: description.chars().take(300).collect(),
             at,
         };
-        let mut changes = rows;
+        let mut changes = rows(at);
         changes.push(change);
         self.runs.try_send(Input::changes(changes));
+    }
+
+    fn may_note(&self, now: Timestamp) -> bool {
+        let mut minute = self.minute.lock().expect("nobody panics while counting");
+        if now.since(minute.since) >= Duration::from_secs(60) {
+            if minute.left_out > 0 {
+                tracing::warn!(count = minute.left_out, "more strangers than are written down");
+            }
+            *minute = Minute { since: now, ..Minute::default() };
+        }
+        let may = minute.noted < STRANGERS_A_MINUTE;
+        minute.noted += u32::from(may);
+        minute.left_out += u32::from(!may);
+        may
     }
 }
 

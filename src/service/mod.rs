@@ -4,6 +4,7 @@
 
 pub mod intake;
 pub mod leases;
+pub mod leases6;
 pub mod memory;
 pub mod operations;
 pub mod outbox;

@@ -88,7 +88,7 @@ impl Operations {
                     platform: device.platform.clone(),
                     phase: "planned".into(),
                     fault: None,
-                    address: device.address.map(std::net::IpAddr::V4),
+                    address: device.planned_address(),
                     repeats: 0,
                     proven: 0,
                     planned: 0,

@@ -1,6 +1,6 @@
 //! Which bytes an asker of TFTP or HTTP gets: its own, whatever generic name it asked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use moka::sync::Cache;
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::address::Mac;
 use crate::clock::Clock;
 use crate::domain::inventory::meant::Device;
-use crate::domain::run::Event;
+use crate::domain::run::{self, Event};
 use crate::platform::AnswerFacts;
 use crate::service::intake::{Clues, Identity, Intake};
 use crate::service::memory::{Change, ServedFile};
@@ -53,6 +53,8 @@ pub enum Refusal {
     /// Not known, or not this name: TFTP ERROR 1, HTTP 404. The text goes to the asker: it tells
     /// nothing of others.
     NotFound { why: String },
+    /// Not for this asker: TFTP ERROR 2, HTTP 403.
+    Forbidden { why: String },
     /// Known, and not now (template fails, store is down): TFTP ERROR 0, HTTP 503.
     Unavailable { why: String },
 }
@@ -65,6 +67,8 @@ pub struct Transferred {
     pub peer: SocketAddr,
     pub name: String,
     pub complete: bool,
+    /// It was an image from the disk, and not the device's configuration.
+    pub image: bool,
     /// Where in the content it began: above 0 for the rest of a download that broke off before.
     pub first_byte: u64,
     /// Bytes of content acknowledged.
@@ -72,6 +76,22 @@ pub struct Transferred {
     pub sha256: String,
     /// Requests and blocks that came again.
     pub repeats: u32,
+    /// Why it is not complete; empty otherwise.
+    pub why: String,
+}
+
+/// How an upload ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploaded {
+    pub device: String,
+    pub peer: SocketAddr,
+    /// As stored, or as asked for when nothing was stored; hostile.
+    pub name: String,
+    pub bytes: u64,
+    /// Lower-case hex; empty when nothing was stored.
+    pub sha256: String,
+    /// Stored. The sender hears of it after this was reported.
+    pub complete: bool,
     /// Why it is not complete; empty otherwise.
     pub why: String,
 }
@@ -109,20 +129,49 @@ impl Serving {
         Self { plan, intake, runs, clock, kept, reached, headers_suffice }
     }
 
-    /// Resolves the asker to a device and renders its file. The request is an event of the device's
-    /// run; the answer waits until that event is stored.
-    pub async fn artifact(&self, ask: Ask) -> Result<Artifact, Refusal> {
+    /// Resolves each asker to its device and renders its file. A request is an event of the
+    /// device's run; the answers wait until these events are stored, all together.
+    pub async fn artifacts(&self, asks: Vec<Ask>) -> Vec<Result<Artifact, Refusal>> {
         let plan = self.plan.get();
-        let device = self.asker(&ask)?;
+        let mut inputs = Vec::with_capacity(asks.len());
+        let mut answers: Vec<Result<Artifact, Refusal>> = asks
+            .into_iter()
+            .map(|ask| {
+                let (artifact, input) = self.answered(&plan, ask)?;
+                inputs.push(input);
+                Ok(artifact)
+            })
+            .collect();
+        if inputs.is_empty() {
+            return answers;
+        }
+        if let Err(refused) = self.runs.all_stored(inputs).await {
+            for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
+                *answer = Err(unavailable("try again in a moment"));
+            }
+            tracing::error!(%refused, "requests could not be stored");
+        }
+        answers
+    }
+
+    /// [`Serving::artifacts`] for one.
+    pub async fn artifact(&self, ask: Ask) -> Result<Artifact, Refusal> {
+        let answer = self.artifacts(vec![ask]).await.pop();
+        answer.unwrap_or_else(|| Err(unavailable("try again in a moment")))
+    }
+
+    /// What one asker gets, and the event that must be stored before.
+    fn answered(&self, plan: &Plan, ask: Ask) -> Result<(Artifact, Input), Refusal> {
+        let (device, address) = self.asker(&ask)?;
         if !device.managed || device.template.is_none() {
             return Err(not_found("no file is planned for this device"));
         }
-        if !fits(&plan, &device, &ask.name) {
-            let event = Event::StrangeFileAsked { name: ask.name.clone() };
+        if !fits(plan, &device, &ask.name) {
+            let event = Event::StrangeFileAsked { name: ask.name };
             self.runs.try_send(Input::event(&device.name, event, Opening::AfterWindow));
             return Err(not_found("this platform has no such file"));
         }
-        let artifact = match self.rendered(&plan, &device) {
+        let artifact = match self.rendered(plan, &device) {
             Ok(artifact) => artifact,
             Err(why) => {
                 tracing::error!(device = device.name, why, "its configuration does not render");
@@ -131,24 +180,57 @@ impl Serving {
                 return Err(unavailable("the configuration is not ready"));
             }
         };
-        let event = Event::FileAsked {
-            transport: ask.transport.to_owned(),
-            name: ask.name.clone(),
-            address: ask.peer.ip(),
+        let event =
+            Event::FileAsked { transport: ask.transport.to_owned(), name: ask.name, address };
+        Ok((artifact, Input::event(&device.name, event, Opening::AfterWindow)))
+    }
+
+    /// The device that may fetch an image by this name: whoever is known, and does not ask for its
+    /// configuration by it.
+    pub fn may_fetch_image(&self, ask: &Ask) -> Option<String> {
+        let claim = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
+        let claimed = match self.intake.identify(&claim) {
+            Identity::Device(device) => Some(device),
+            Identity::Conflict { .. } => return None,
+            Identity::Stranger { .. } | Identity::Nobody => None,
         };
-        let input = Input::event(&device.name, event, Opening::AfterWindow);
-        match self.runs.stored(input).await {
-            Ok(_) => Ok(artifact),
-            Err(refused) => {
-                tracing::error!(device = device.name, %refused, "a request could not be stored");
-                Err(unavailable("try again in a moment"))
-            }
+        let device = match (self.intake.heard_at(ask.peer), claimed) {
+            (Some((holder, _)), Some(claimed)) if holder.name != claimed.name => return None,
+            (Some((holder, _)), _) => holder,
+            (None, claimed) => claimed.filter(|_| self.headers_suffice)?,
+        };
+        let configured = device.managed && device.template.is_some();
+        let own = configured && fits(&self.plan.get(), &device, &ask.name);
+        (!own).then(|| device.name.clone())
+    }
+
+    /// The device that may send us this file: the one that holds the address, whatever a request
+    /// says. Anybody else is a sighting.
+    pub fn sender(&self, ask: &Ask) -> Result<String, Refusal> {
+        if let Some((device, _)) = self.intake.heard_at(ask.peer) {
+            return Ok(device.name.clone());
+        }
+        let address = ask.peer.ip();
+        let detail = format!("sent {} by {} from {address}", shown(&ask.name), ask.transport);
+        self.intake.stranger(&format!("{} {address}", ask.transport), &detail);
+        Err(Refusal::Forbidden { why: "no device is known at this address".to_owned() })
+    }
+
+    /// Reports the end of an upload. Durable before this returns, unless the store is down: then it
+    /// is kept and stored when the store is back.
+    pub async fn uploaded(&self, end: Uploaded) {
+        let Uploaded { device, peer, name, bytes, sha256, complete, why } = end;
+        tracing::info!(device, %peer, name = shown(&name), bytes, complete, why, "upload");
+        let event = Event::Uploaded(run::Uploaded { name, bytes, sha256, complete, why });
+        let input = || Input::event(&device, event.clone(), Opening::Never);
+        if self.runs.stored(input()).await.is_err() {
+            self.runs.send(input()).await;
         }
     }
 
-    /// The device behind an asker. The address decides, because a header is only a claim; a header
-    /// that contradicts the address is a conflict.
-    fn asker(&self, ask: &Ask) -> Result<Arc<Device>, Refusal> {
+    /// The device behind an asker, and the address by which it is reached. The address decides,
+    /// because a header is only a claim; a header that contradicts the address is a conflict.
+    fn asker(&self, ask: &Ask) -> Result<(Arc<Device>, IpAddr), Refusal> {
         let nobody = || not_found("no device is known at this address");
         let address = ask.peer.ip();
         let claim = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
@@ -160,8 +242,8 @@ impl Serving {
             }
             Identity::Stranger { .. } | Identity::Nobody => None,
         };
-        match (self.intake.holder(address), claimed) {
-            (Some(holder), Some(claimed)) if holder.name != claimed.name => {
+        match (self.intake.heard_at(ask.peer), claimed) {
+            (Some((holder, _)), Some(claimed)) if holder.name != claimed.name => {
                 let detail =
                     format!("the address is {}'s, its headers say {}", holder.name, claimed.name);
                 self.intake.stranger(&format!("http {address}"), &detail);
@@ -170,9 +252,9 @@ impl Serving {
                 Err(nobody())
             }
             (Some(holder), _) => Ok(holder),
-            (None, Some(claimed)) if self.headers_suffice => Ok(claimed),
+            (None, Some(claimed)) if self.headers_suffice => Ok((claimed, address)),
             (None, _) => {
-                let name: String = ask.name.chars().filter(|c| !c.is_control()).take(80).collect();
+                let name = shown(&ask.name);
                 let detail = format!("asked for {name} by {} from {address}", ask.transport);
                 self.intake.stranger(&format!("{} {address}", ask.transport), &detail);
                 Err(nobody())
@@ -180,8 +262,11 @@ impl Serving {
         }
     }
 
-    /// A part counts as the whole once the bytes before it were fetched too.
+    /// A part counts as the whole once the bytes before it were fetched too. TFTP knows no parts.
     fn join_parts(&self, end: &mut Transferred) {
+        if end.transport == "tftp" {
+            return;
+        }
         let key = (end.device.clone(), end.sha256.clone());
         let reached = self.reached.get(&key).unwrap_or(0);
         if end.first_byte > reached {
@@ -199,28 +284,46 @@ impl Serving {
         }
         let text = (plan.render)(device, &plan.inventory)?;
         let digest = Sha256::digest(text.as_bytes());
-        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex(&digest);
         let content = Arc::from(text.into_bytes());
         let artifact = Artifact { device: device.name.clone(), content, sha256 };
         self.kept.insert(key, artifact.clone());
         Ok(artifact)
     }
 
-    /// Reports the end of a transfer. Durable before this returns, unless the store is down: then
-    /// it is kept and stored when the store is back.
-    pub async fn transferred(&self, mut end: Transferred) {
+    /// Reports the ends of transfers. Durable before this returns, unless the store is down: then
+    /// they are kept and stored when the store is back.
+    pub async fn all_transferred(&self, ends: Vec<Transferred>) {
+        let inputs: Vec<Input> = ends.into_iter().map(|end| self.ended(end)).collect();
+        if self.runs.all_stored(inputs.clone()).await.is_err() {
+            for input in inputs {
+                self.runs.send(input).await;
+            }
+        }
+    }
+
+    /// [`Serving::all_transferred`] for one.
+    pub async fn transferred(&self, end: Transferred) {
+        self.all_transferred(vec![end]).await;
+    }
+
+    fn ended(&self, mut end: Transferred) -> Input {
         let at = self.clock.now();
         self.join_parts(&mut end);
         let served = Change::Served(ServedFile {
             run: None,
             device: end.device.clone(),
-            name_asked: end.name.chars().take(200).collect(),
+            name_asked: shortened(end.name),
             transport: end.transport.to_owned(),
             bytes: end.bytes,
             sha256: end.sha256.clone(),
             complete: end.complete,
             at,
         });
+        if end.image {
+            // Images come before or after the configuration and say nothing of it.
+            return Input::changes(vec![served]);
+        }
         let event = Event::TransferEnded {
             complete: end.complete,
             bytes: end.bytes,
@@ -228,15 +331,24 @@ impl Serving {
             repeats: end.repeats,
             why: end.why,
         };
-        let input = || {
-            let mut input = Input::event(&end.device, event.clone(), Opening::Never);
-            input.changes.push(served.clone());
-            input
-        };
-        if self.runs.stored(input()).await.is_err() {
-            self.runs.send(input()).await;
-        }
+        let mut input = Input::event(&end.device, event, Opening::Never);
+        input.changes.push(served);
+        input
     }
+}
+
+/// A name as it is written down: no longer than any platform's.
+fn shortened(name: String) -> String {
+    match name.char_indices().nth(200) {
+        Some((end, _)) => name[..end].to_owned(),
+        None => name,
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Whether this device may ask for its configuration by this name: the one it was told, or one that
@@ -258,6 +370,10 @@ fn fits(plan: &Plan, device: &Device, name: &str) -> bool {
         let told = path.map_or(told.as_ref(), |(_, path)| path);
         told.trim_start_matches('/') == asked
     })
+}
+
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
 fn not_found(why: &str) -> Refusal {

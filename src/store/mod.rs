@@ -1,26 +1,34 @@
-//! The store: SQLite behind the channels of `service/memory`. One writer groups what is waiting
-//! into one transaction, so durability costs a flush per group; a reader of its own never waits for
-//! the writer.
+//! The store: SQLite behind the channels of `service/memory`, log first.
 //!
-//! The SQL keeps to what SQLite and PostgreSQL both take: `$1` placeholders, TEXT, BIGINT, partial
-//! indices, `ON CONFLICT`.
+//! The writer's thread takes what waits, decides about each commit in memory (`heads`), and stores
+//! the whole group as one row of a log: one flush, and the receipts go out (`keeper`). The tables
+//! are brought up to date later and in slices (`backlog`, `apply`): when there is time, when much
+//! waits, or when the reader's thread is asked about one of them (`desk`, `read`). What a killed
+//! process left in the log is brought to the tables before anything is answered.
 
 use std::path::Path;
-use std::str::FromStr;
-use std::time::Duration;
+use std::thread;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::sync::mpsc;
 
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::service::memory::{Memory, Refused};
 
+mod apply;
+mod backlog;
+mod desk;
+mod entry;
+mod file;
 mod forget;
+mod heads;
+mod keeper;
 mod read;
 mod rows;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod write;
+mod writer;
 
 /// Commits and questions that may wait: beyond it the askers wait, which slows intake instead of
 /// filling memory.
@@ -29,40 +37,30 @@ const QUEUE: usize = 4096;
 /// Opens the store at `file`, makes or upgrades its tables, and starts its writer and reader.
 /// They end when the last [`Memory`] is dropped.
 pub async fn open(file: &Path) -> Result<Memory, Error> {
-    let trouble = |doing: &str, error: sqlx::Error| {
-        Error::new(Code::Store, format!("{doing} {}: {error}", file.display()))
-            .hint("the directory must exist, be writable and have space")
-    };
-    let options = SqliteConnectOptions::from_str("sqlite::memory:")
-        .map_err(|error| trouble("reading the options of", error))?
-        .filename(file)
-        .in_memory(false)
-        .shared_cache(false)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(5))
-        .disable_statement_logging();
-    let mut writer =
-        options.connect().await.map_err(|error| trouble("opening the store", error))?;
-    private(file).map_err(|error| trouble("guarding", sqlx::Error::Io(error)))?;
-    schema::make(&mut writer).await.map_err(|error| trouble("making the tables of", error))?;
-    let reader: SqliteConnection =
-        options.connect().await.map_err(|error| trouble("opening the store", error))?;
+    let path = file.to_owned();
+    // Reading what is stored takes a while, and waits for the disk.
+    let opened = tokio::task::spawn_blocking(move || start(&path)).await;
+    opened.map_err(|why| file::trouble("opening", file, why))?
+}
+
+fn start(path: &Path) -> Result<Memory, Error> {
+    let keeper = keeper::Keeper::open(path)?;
+    let reader = file::connect(path)?;
     let (commits, waiting_commits) = mpsc::channel(QUEUE);
     let (queries, waiting_queries) = mpsc::channel(QUEUE);
-    tokio::spawn(write::run(writer, waiting_commits));
-    tokio::spawn(read::run(reader, waiting_queries));
+    let (desk, tickets) = desk::desk(&commits);
+    let no_thread = |error| file::trouble("starting the threads of", path, error);
+    thread::Builder::new()
+        .name("store-writer".into())
+        .spawn(move || writer::run(keeper, waiting_commits, &tickets))
+        .map_err(no_thread)?;
+    thread::Builder::new()
+        .name("store-reader".into())
+        .spawn(move || read::run(&reader, &desk, waiting_queries))
+        .map_err(no_thread)?;
     Ok(Memory { commits, queries })
 }
 
-/// Who may read the store reads who is where: nobody but the server's own user. SQLite gives the
-/// files beside it the same rights.
-fn private(file: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
-}
-
-fn unavailable(error: &sqlx::Error) -> Refused {
+fn unavailable(error: &rusqlite::Error) -> Refused {
     Refused::Unavailable { why: error.to_string() }
 }

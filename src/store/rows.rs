@@ -1,107 +1,138 @@
 //! Rows into the service's words and back.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Error, Row};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use rusqlite::types::Type;
+use rusqlite::{Error, Row};
+
+use crate::address::Mac;
 use crate::clock::Timestamp;
 use crate::domain::run::Run;
 use crate::service::memory::{
     Delivery, DeliveryState, JournalLine, Lease, Lease6, ServedFile, Stranger,
 };
+use crate::store::heads::Head;
 
 fn broken(column: &str, why: impl std::fmt::Display) -> Error {
-    Error::Decode(format!("column {column}: {why}").into())
+    let why = format!("column {column}: {why}");
+    Error::FromSqlConversionFailure(0, Type::Null, why.into())
 }
 
-pub fn moment(row: &SqliteRow, column: &str) -> Result<Timestamp, Error> {
-    row.try_get::<i64, _>(column).map(Timestamp::from_micros)
+pub fn moment(row: &Row, column: &str) -> Result<Timestamp, Error> {
+    row.get(column).map(Timestamp::from_micros)
 }
 
-fn count(row: &SqliteRow, column: &str) -> Result<u64, Error> {
-    u64::try_from(row.try_get::<i64, _>(column)?).map_err(|why| broken(column, why))
+fn count(row: &Row, column: &str) -> Result<u64, Error> {
+    u64::try_from(row.get::<_, i64>(column)?).map_err(|why| broken(column, why))
 }
 
-fn parsed<T: std::str::FromStr>(row: &SqliteRow, column: &str) -> Result<T, Error>
-where
-    T::Err: std::fmt::Display,
-{
-    row.try_get::<String, _>(column)?.parse().map_err(|why: T::Err| broken(column, why))
+/// A MAC as a number of 48 bits.
+pub fn of_mac(mac: Mac) -> i64 {
+    mac.octets().iter().fold(0, |sum, octet| sum << 8 | i64::from(*octet))
 }
 
-pub fn run(row: &SqliteRow) -> Result<Run, Error> {
-    serde_json::from_str(row.try_get::<&str, _>("body")?).map_err(|why| broken("body", why))
+fn mac(number: i64) -> Mac {
+    let [_, _, octets @ ..] = number.to_be_bytes();
+    Mac::new(octets)
 }
 
-pub fn journal_line(row: &SqliteRow) -> Result<JournalLine, Error> {
+pub fn run(row: &Row) -> Result<Run, Error> {
+    let body = row.get_ref("body")?.as_str()?;
+    serde_json::from_str(body).map_err(|why| broken("body", why))
+}
+
+pub fn head(row: &Row) -> Result<Head, Error> {
+    Ok(Head {
+        id: row.get("id")?,
+        rev: count(row, "rev")?,
+        open: row.get("open")?,
+        opened: moment(row, "opened")?,
+        last_heard: moment(row, "last_heard")?,
+    })
+}
+
+pub fn journal_line(row: &Row) -> Result<JournalLine, Error> {
     Ok(JournalLine {
-        run: row.try_get("run")?,
+        run: row.get("run")?,
         seq: count(row, "seq")?,
-        device: row.try_get("device")?,
+        device: row.get("device")?,
         at: moment(row, "at")?,
-        topic: row.try_get("topic")?,
-        text: row.try_get("text")?,
+        topic: row.get("topic")?,
+        text: row.get("text")?,
     })
 }
 
-pub fn lease(row: &SqliteRow) -> Result<Lease, Error> {
+pub fn numbered_line(row: &Row) -> Result<(i64, JournalLine), Error> {
+    Ok((row.get("row")?, journal_line(row)?))
+}
+
+pub fn lease(row: &Row) -> Result<Lease, Error> {
     Ok(Lease {
-        address: parsed(row, "address")?,
-        mac: parsed(row, "mac")?,
-        client_id: row.try_get("client_id")?,
-        device: row.try_get("device")?,
-        relay_information: row.try_get("relay_information")?,
+        address: Ipv4Addr::from_bits(row.get("address")?),
+        mac: mac(row.get("mac")?),
+        client_id: row.get("client_id")?,
+        device: row.get("device")?,
+        relay_information: row.get("relay_information")?,
         granted: moment(row, "granted")?,
         expires: moment(row, "expires")?,
     })
 }
 
-pub fn lease6(row: &SqliteRow) -> Result<Lease6, Error> {
-    let mac = row.try_get::<Option<String>, _>("mac")?;
+pub fn lease6(row: &Row) -> Result<Lease6, Error> {
     Ok(Lease6 {
-        address: parsed(row, "address")?,
-        duid: row.try_get("duid")?,
-        iaid: u32::try_from(count(row, "iaid")?).map_err(|why| broken("iaid", why))?,
-        mac: mac.map(|mac| mac.parse()).transpose().map_err(|why| broken("mac", why))?,
-        device: row.try_get("device")?,
+        address: Ipv6Addr::from(row.get::<_, [u8; 16]>("address")?),
+        duid: row.get("duid")?,
+        iaid: row.get("iaid")?,
+        mac: row.get::<_, Option<i64>>("mac")?.map(mac),
+        device: row.get("device")?,
         granted: moment(row, "granted")?,
         expires: moment(row, "expires")?,
     })
 }
 
-pub fn delivery(row: &SqliteRow) -> Result<Delivery, Error> {
+pub fn resting(row: &Row) -> Result<(IpAddr, Timestamp), Error> {
+    let address = row.get_ref("address")?.as_str()?.parse();
+    Ok((address.map_err(|why| broken("address", why))?, moment(row, "until")?))
+}
+
+pub fn timer(row: &Row) -> Result<(String, String, Timestamp), Error> {
+    Ok((row.get("run")?, row.get("name")?, moment(row, "at")?))
+}
+
+pub fn delivery(row: &Row) -> Result<Delivery, Error> {
     Ok(Delivery {
-        id: row.try_get("id")?,
-        outlet: row.try_get("outlet")?,
-        subject: row.try_get("subject")?,
-        key: row.try_get("key")?,
-        kind: row.try_get("kind")?,
-        payload: serde_json::from_str(row.try_get::<&str, _>("payload")?)
+        id: row.get("id")?,
+        outlet: row.get("outlet")?,
+        subject: row.get("subject")?,
+        key: row.get("key")?,
+        kind: row.get("kind")?,
+        payload: serde_json::from_str(row.get_ref("payload")?.as_str()?)
             .map_err(|why| broken("payload", why))?,
-        state: state_from(row.try_get("state")?)?,
+        state: state_from(row.get_ref("state")?.as_str()?)?,
         attempts: u32::try_from(count(row, "attempts")?).unwrap_or(u32::MAX),
         created: moment(row, "created")?,
         next_at: moment(row, "next_at")?,
-        note: row.try_get("note")?,
+        note: row.get("note")?,
     })
 }
 
-pub fn served(row: &SqliteRow) -> Result<ServedFile, Error> {
+pub fn served(row: &Row) -> Result<ServedFile, Error> {
     Ok(ServedFile {
-        run: row.try_get("run")?,
-        device: row.try_get("device")?,
-        name_asked: row.try_get("name_asked")?,
-        transport: row.try_get("transport")?,
+        run: row.get("run")?,
+        device: row.get("device")?,
+        name_asked: row.get("name_asked")?,
+        transport: row.get("transport")?,
         bytes: count(row, "bytes")?,
-        sha256: row.try_get("sha256")?,
-        complete: row.try_get::<i64, _>("complete")? == 1,
+        sha256: row.get("sha256")?,
+        complete: row.get("complete")?,
         at: moment(row, "at")?,
     })
 }
 
-pub fn stranger(row: &SqliteRow) -> Result<Stranger, Error> {
+pub fn stranger(row: &Row) -> Result<Stranger, Error> {
     Ok(Stranger {
-        key: row.try_get("key")?,
-        description: row.try_get("description")?,
+        key: row.get("key")?,
+        description: row.get("description")?,
         first: moment(row, "first")?,
         last: moment(row, "last")?,
         count: count(row, "count")?,

@@ -1,7 +1,14 @@
 //! Stories: the store, the service and the whole daemon on loopback.
 
 mod crash;
+mod dhcp6;
 mod disk;
+mod flood;
 mod hostile;
+mod knocks;
 mod service;
 mod store;
+
+/// What the fuzzer runs for an hour runs here for some seconds.
+#[path = "../fuzz/src/lib.rs"]
+mod fuzz;

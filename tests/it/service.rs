@@ -1,7 +1,7 @@
 //! The service over a real store: de-duplication, resumption, and that nothing is said before it is
 //! stored.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use greenlight::entropy::Entropy;
 use greenlight::platform::Platforms;
 use greenlight::secret::Secret;
 use greenlight::service::intake::{Clues, Identity, Intake};
-use greenlight::service::memory::{Change, Memory, NewDelivery, Query};
+use greenlight::service::memory::{Change, Lease6, Memory, NewDelivery, Query};
 use greenlight::service::outbox::Outbox;
 use greenlight::service::performer::Performer;
 use greenlight::service::plan::{InForce, Plan, Rules};
 use greenlight::service::probe::{Outcome, Report};
-use greenlight::service::runner::{self, Input, Opening, Parts, Runs, Spoken, Told, Voice};
+use greenlight::service::runner::{self, Input, Opening, Parts, Runs, Saying, Spoken, Told, Voice};
 use greenlight::store;
 use tokio::sync::{Semaphore, watch};
 
@@ -68,7 +68,7 @@ fn plan() -> InForce {
 
 fn voice(said: Arc<Mutex<Vec<Kind>>>) -> Voice {
     Voice {
-        speak: Box::new(move |run: &Run, kind, _, now| {
+        speak: Box::new(move |Saying { run, kind, now, .. }| {
             said.lock().unwrap().push(kind);
             let notice = Notice {
                 run: run.id.clone(),
@@ -83,7 +83,7 @@ fn voice(said: Arc<Mutex<Vec<Kind>>>) -> Voice {
                 fault: None,
                 checklist: Vec::new(),
             };
-            Spoken { notice, rows: Vec::new() }
+            Some(Spoken { notice, rows: Vec::new() })
         }),
         hand_off: Box::new(|run, hook, at| {
             Some(Change::Outbox(NewDelivery {
@@ -299,5 +299,39 @@ async fn an_expired_lease_names_nobody() {
     let holder = |address: &str| house.intake.holder(address.parse().unwrap());
     assert!(holder("127.7.0.50").is_none());
     assert_eq!(holder("127.7.0.51").map(|device| device.name.clone()).as_deref(), Some("sw1"));
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_local_peer_is_known_by_the_lease_it_asked_for_and_on_that_link_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = house(folder.path()).await;
+    let now = Clock::System.now();
+    let leased: Ipv6Addr = "fd00::9".parse().unwrap();
+    let near: Ipv6Addr = "fe80::7".parse().unwrap();
+    let lease = |expires| Lease6 {
+        address: leased,
+        duid: "0004aa".into(),
+        iaid: 1,
+        mac: None,
+        device: Some("sw1".into()),
+        granted: now,
+        expires,
+    };
+    let at = |ip, scope| {
+        let peer = SocketAddr::V6(SocketAddrV6::new(ip, 40_000, 0, scope));
+        house.intake.heard_at(peer).map(|(device, address)| (device.name.clone(), address))
+    };
+    let known = Some(("sw1".to_owned(), IpAddr::V6(leased)));
+    let hour = Duration::from_secs(3600);
+    house.intake.leases6_bound(vec![lease(now.plus(hour))], Some((near, 3))).await.unwrap();
+    assert_eq!((at(near, 3), at(leased, 0)), (known.clone(), known));
+    assert_eq!((at(near, 4), at("fe80::8".parse().unwrap(), 3)), (None, None));
+    let run = house.until(|run| run.device == "sw1").await;
+    assert_eq!(run.address, Some(IpAddr::V6(leased)));
+    house.intake.leases6_ended(vec![(leased, None)]).await.unwrap();
+    assert_eq!((at(near, 3), at(leased, 0)), (None, None));
+    house.intake.leases6_bound(vec![lease(now.minus(hour))], Some((near, 3))).await.unwrap();
+    assert_eq!((at(near, 3), at(leased, 0)), (None, None), "it is over");
     house.end().await;
 }

@@ -1,5 +1,8 @@
 //! The store keeps what it confirmed, refuses what would be done twice, and orders what goes out.
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use greenlight::clock::Timestamp;
@@ -19,6 +22,7 @@ pub fn device(name: &str) -> Device {
         macs: Vec::new(),
         position: None,
         address: None,
+        address6: None,
         ssh_port: 22,
         managed: true,
         template: Some("frr.j2".into()),
@@ -274,4 +278,132 @@ async fn what_is_old_is_let_go_of_and_what_is_open_or_newest_stays() {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(folder.path().join("greenlight.db")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "the store is the server's own");
+}
+
+fn line(device: &str, seq: u64) -> Change {
+    Change::Journal(JournalLine {
+        run: "r".into(),
+        seq,
+        device: device.into(),
+        at: at(0),
+        topic: "test".into(),
+        text: "text".into(),
+    })
+}
+
+async fn lines_of(memory: &Memory, device: &str) -> Vec<u64> {
+    let device = device.to_owned();
+    let last = 1_000_000;
+    let lines = memory.ask(|reply| Query::Journal { device, last, reply }).await.unwrap();
+    lines.into_iter().map(|line| line.seq).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_sees_every_commit_before_it_and_none_by_half() {
+    let (_folder, memory) = fresh().await;
+    let busy: Vec<_> = (0..8u64)
+        .map(|task| {
+            let memory = memory.clone();
+            tokio::spawn(async move {
+                let own = format!("sw{task}");
+                for number in 0..40 {
+                    let seq = (task * 1000 + number) * 2;
+                    let both = vec![line("all", seq), line(&own, seq), line("all", seq + 1)];
+                    memory.commit(both).await.unwrap();
+                    let seen = lines_of(&memory, &own).await;
+                    assert_eq!(seen.len() as u64, number + 1, "task {task} misses its own");
+                    let all = lines_of(&memory, "all").await;
+                    assert_eq!(all.len() % 2, 0, "half a commit was seen");
+                }
+            })
+        })
+        .collect();
+    for task in busy {
+        task.await.unwrap();
+    }
+    assert_eq!(lines_of(&memory, "all").await.len(), 8 * 40 * 2);
+}
+
+/// Tells the other process where its store is.
+const STORE: &str = "GREENLIGHT_TEST_STORE";
+
+#[tokio::test]
+#[ignore = "the process that the next test starts and kills"]
+async fn commits_until_it_is_killed() {
+    let Ok(path) = std::env::var(STORE) else { return };
+    let memory = store::open(Path::new(&path)).await.unwrap();
+    let first = lines_of(&memory, "last").await.len() as u64;
+    for task in 0..8u64 {
+        let memory = memory.clone();
+        tokio::spawn(async move {
+            for number in first.. {
+                let seq = number * 8 + task;
+                let changes = vec![line("sw1", seq), line("sw2", seq)];
+                memory.commit(changes).await.unwrap();
+                println!("stored {seq} ");
+            }
+        });
+    }
+    // Now and then a question, so that the tables are written too.
+    loop {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        lines_of(&memory, "nobody").await;
+    }
+}
+
+/// Starts a process that commits, and gives what it confirms.
+fn other_process(path: &Path) -> (Child, BufReader<ChildStdout>) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["store::commits_until_it_is_killed", "--exact", "--ignored", "--nocapture"])
+        .env(STORE, path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(child.stdout.take().unwrap());
+    (child, said)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_between_the_receipt_and_the_tables_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("greenlight.db");
+    let mut confirmed = std::collections::BTreeSet::new();
+    for round in 1..=4 {
+        let (mut child, mut said) = other_process(&path);
+        let mut text = String::new();
+        let mut heard = 0;
+        let mut begun = false;
+        loop {
+            text.clear();
+            if said.read_line(&mut text).unwrap() == 0 {
+                break;
+            }
+            let Some((_, seq)) = text.trim().split_once("stored ") else { continue };
+            confirmed.insert(seq.parse::<u64>().unwrap());
+            heard += 1;
+            if round == 1 && !begun {
+                begun = true;
+                let refused = store::open(&path).await.err().expect("it has an owner");
+                assert!(format!("{refused:?}").contains("another process"), "{refused:?}");
+            }
+            if heard == 150 * round {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        assert!(heard >= 150 * round, "the other process ended by itself");
+        let memory = store::open(&path).await.unwrap();
+        let (one, other) = (lines_of(&memory, "sw1").await, lines_of(&memory, "sw2").await);
+        assert_eq!(one, other, "half a commit is there");
+        let there: std::collections::BTreeSet<u64> = one.iter().copied().collect();
+        assert_eq!(there.len(), one.len(), "a line is there twice");
+        let lost: Vec<_> = confirmed.difference(&there).collect();
+        assert!(lost.is_empty(), "confirmed and lost: {lost:?}");
+        // Where the next one goes on.
+        let next = there.last().unwrap() / 8 + 1;
+        let done = lines_of(&memory, "last").await.len() as u64;
+        memory.commit((done..next).map(|seq| line("last", seq)).collect()).await.unwrap();
+        drop(memory);
+    }
 }

@@ -3,12 +3,20 @@
 //! Needs root and the packages of `tests/lab/prepare`; `./test` sees to both and runs the stories
 //! with `--run-ignored`. Each story has namespaces of its own and leaves none behind.
 
+mod asking;
 mod device;
+mod dhcp6_clients;
+mod dhcp_clients;
 mod itself;
 mod net;
+mod relays;
+mod relays6;
+mod room;
+mod server;
 mod site;
 mod slack;
 mod stories;
+mod tftp_clients;
 
 use std::time::Duration;
 

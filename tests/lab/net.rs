@@ -32,11 +32,58 @@ impl Net {
         net
     }
 
+    /// The same with Greenlight's own namespace `srv`, its interface and addresses.
+    pub fn with_server() -> Self {
+        let mut net = Self::new();
+        net.space("srv");
+        net.join_management("srv", "eth0");
+        net.ip("-n srv addr add 10.77.0.1/24 dev eth0");
+        net.ip("-n srv addr add fd00:77::1/64 dev eth0");
+        net
+    }
+
+    /// A box on the management network: its `eth0` has this MAC, and an address where one is named.
+    pub fn box_with(&mut self, name: &str, mac: &str, address: Option<&str>) {
+        self.space(name);
+        self.join_management(name, "eth0");
+        // Down and up again: its link-local address is made of the MAC.
+        self.ip(&format!("-n {name} link set eth0 down address {mac}"));
+        self.ip(&format!("-n {name} link set eth0 up"));
+        if let Some(address) = address {
+            self.ip(&format!("-n {name} addr add {address} dev eth0"));
+        }
+    }
+
+    /// Forwards packets between the interfaces of a namespace.
+    pub fn forward(&self, space: &str) {
+        self.run(space, &["sysctl", "-qw", "net.ipv4.ip_forward=1"]);
+        self.run(space, &["sysctl", "-qw", "net.ipv6.conf.all.forwarding=1"]);
+    }
+
+    /// Gives a namespace these rules of nftables.
+    pub fn rules(&self, space: &str, rules: &str) {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), rules).expect("it can be written");
+        self.run(space, &["nft", "-f", &file.path().to_string_lossy()]);
+    }
+
+    /// Runs a command inside a namespace, which must succeed; what it printed.
+    #[track_caller]
+    pub fn run(&self, space: &str, words: &[&str]) -> String {
+        let mut command = self.command(space, words[0]);
+        let done = command.args(&words[1..]).output().expect("iproute2 is installed");
+        let complaint = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{}: {complaint}", words.join(" "));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
     /// A new namespace. `-n NAME` and `netns NAME` in [`Net::ip`] mean it.
     pub fn space(&mut self, name: &str) {
         ip(&["netns", "add", &format!("{}{name}", self.prefix)]);
         self.spaces.push(name.to_owned());
         self.ip(&format!("-n {name} link set lo up"));
+        // Nobody has the address of another one here: looking for one would cost a second each.
+        self.run(name, &["sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0"]);
     }
 
     /// Runs `ip` with our names of namespaces made unique.

@@ -1,15 +1,14 @@
 //! A small site: one switch to be provisioned, two in service, Greenlight, and the installer's
 //! chat.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::path::Path;
 
 use serde_json::Value;
 
 use crate::device::{Client, Device, Label};
 use crate::net::Net;
-use crate::slack::{Slack, TOKEN};
+use crate::server::Greenlight;
+use crate::slack::Slack;
 use crate::until;
 
 /// The end of a cable: device and port.
@@ -27,9 +26,6 @@ const PORTS: [End; 6] = [
     ("dist-2", "swp47"),
     ("dist-2", "swp48"),
 ];
-
-/// What the plan and the configuration refer to.
-const SECRETS: [(&str, &str); 2] = [("LAB_PASSWORD", "lab-password"), ("LAB_SLACK_TOKEN", TOKEN)];
 
 const INVENTORY: &str = "\
 defaults:
@@ -72,13 +68,12 @@ ip route 198.51.100.0/24 10.77.0.1
 /// A site with everything under power. Dropping it ends all of it.
 pub struct Site {
     // Fields are dropped in this order: processes first, namespaces last.
-    greenlight: Child,
+    greenlight: Greenlight,
     slack: Slack,
     pub access: Device,
     _distribution: [Device; 2],
     pub net: Net,
     home: tempfile::TempDir,
-    config: PathBuf,
 }
 
 impl Site {
@@ -100,12 +95,8 @@ impl Site {
             net.plug(*one, *other);
         }
         let slack = Slack::start(&net, "srv", home.path());
-        let config = write_plan(home.path(), &slack);
-        let greenlight = serve(&net, home.path(), &config);
-        until("Greenlight answers", 30, || {
-            let log = || std::fs::read_to_string(home.path().join("serve.log")).unwrap_or_default();
-            order(&net, &config, &["status"]).map_err(|complaint| complaint + &log())
-        });
+        let settings = write_plan(home.path(), &slack);
+        let greenlight = Greenlight::start(&net, "srv", home.path(), &settings);
         let distribution = ["dist-1", "dist-2"].map(|name| {
             let label = Label { name, serial: name, client };
             Device::power_on(&net, home.path(), &label, Some(&format!("hostname {name}\n")))
@@ -115,13 +106,13 @@ impl Site {
         }
         let label = Label { name: "acc-1", serial: "LAB0001", client };
         let access = Device::power_on(&net, home.path(), &label, None);
-        Self { greenlight, slack, access, _distribution: distribution, net, home, config }
+        Self { greenlight, slack, access, _distribution: distribution, net, home }
     }
 
     /// Runs a command of Greenlight's and gives back what it prints.
     #[track_caller]
     pub fn greenlight(&self, words: &[&str]) -> String {
-        match order(&self.net, &self.config, words) {
+        match self.greenlight.order(&self.net, words) {
             Ok(printed) => printed,
             Err(complaint) => panic!("greenlight {}: {complaint}\n{}", words.join(" "), self.all()),
         }
@@ -141,11 +132,7 @@ impl Site {
     #[track_caller]
     pub fn wait_for(&mut self, phase: &str) {
         until(&format!("the phase `{phase}`"), 60, || {
-            assert!(
-                self.greenlight.try_wait().is_ok_and(|ended| ended.is_none()),
-                "{}",
-                self.all()
-            );
+            assert!(self.greenlight.is_running(), "{}", self.all());
             if self.status()["phase"] == phase { Ok(()) } else { Err(self.all()) }
         });
     }
@@ -186,19 +173,9 @@ impl Site {
 
     /// The whole story, for a failure.
     pub fn all(&self) -> String {
-        let log = std::fs::read_to_string(self.home.path().join("serve.log")).unwrap_or_default();
-        let tail: Vec<&str> = log.lines().rev().take(40).collect();
-        let tail: Vec<&str> = tail.into_iter().rev().collect();
-        let run = order(&self.net, &self.config, &["log", "acc-1"]).unwrap_or_else(|why| why);
+        let run = self.greenlight.order(&self.net, &["log", "acc-1"]).unwrap_or_else(|why| why);
         let console = self.access.console();
-        format!("the switch:\n{console}\nits run:\n{run}\nGreenlight:\n{}\n", tail.join("\n"))
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        let _ = self.greenlight.kill();
-        let _ = self.greenlight.wait();
+        format!("the switch:\n{console}\nits run:\n{run}\nGreenlight:\n{}\n", self.greenlight.log())
     }
 }
 
@@ -215,7 +192,8 @@ fn find<'a>(json: &'a Value, device: &str) -> Option<&'a Value> {
     }
 }
 
-fn write_plan(home: &Path, slack: &Slack) -> PathBuf {
+/// Writes the plan down and gives back the settings.
+fn write_plan(home: &Path, slack: &Slack) -> String {
     let write = |name: &str, text: &str| {
         std::fs::write(home.join(name), text).expect("the lab's directory can be written");
     };
@@ -224,7 +202,7 @@ fn write_plan(home: &Path, slack: &Slack) -> PathBuf {
     }
     write("inventory.yaml", INVENTORY);
     write("templates/switch.j2", TEMPLATE);
-    let config = format!(
+    format!(
         "\
 data: data
 dhcp:
@@ -249,34 +227,5 @@ hooks:
         channel = slack.channel,
         api = Slack::API,
         handed = home.join("handed").display(),
-    );
-    write("greenlight.yaml", &config);
-    home.join("greenlight.yaml")
-}
-
-/// Runs a command beside the server; what it prints, or complains.
-fn order(net: &Net, config: &Path, words: &[&str]) -> Result<String, String> {
-    let done = net
-        .command("srv", env!("CARGO_BIN_EXE_greenlight"))
-        .args(words)
-        .arg("--config")
-        .arg(config)
-        .envs(SECRETS)
-        .output()
-        .expect("greenlight runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if done.status.success() { Ok(text(&done.stdout)) } else { Err(text(&done.stderr)) }
-}
-
-fn serve(net: &Net, home: &Path, config: &Path) -> Child {
-    let log = File::create(home.join("serve.log")).expect("the lab's directory can be written");
-    net.command("srv", env!("CARGO_BIN_EXE_greenlight"))
-        .args(["serve", "--config"])
-        .arg(config)
-        .envs(SECRETS)
-        .env("NO_PROXY", "*")
-        .stdout(log.try_clone().expect("a file can be shared"))
-        .stderr(log)
-        .spawn()
-        .expect("greenlight runs")
+    )
 }

@@ -10,7 +10,7 @@ pub const HOMES: &[(&str, &[&str], &str)] = &[
     ("clap", &["faces/", "main.rs"], "the command line"),
     ("comfy_table", &["faces/", "demo/", "demo.rs"], "tables for people"),
     ("dashmap", &["service/"], "hot maps; no guard over an await"),
-    ("dhcproto", &["proto/dhcp4/"], "DHCP options, behind our own walker"),
+    ("dhcproto", &["proto/dhcp4/", "proto/dhcp6/"], "DHCP options, behind our own walker"),
     ("getrandom", &["entropy.rs"], "chance"),
     ("granit_parser", &["written.rs", "written/"], "YAML with the place of each value"),
     ("hmac", &["outlets/hook/", "proto/"], "signatures"),
@@ -27,6 +27,8 @@ pub const HOMES: &[(&str, &[&str], &str)] = &[
     ("ratatui", &["faces/", "demo/", "demo.rs"], "the live view"),
     ("regex", &["platform/", "domain/", "config/", "sim/"], "patterns"),
     ("reqwest", &["outlets/"], "HTTP towards other systems"),
+    ("rmp_serde", &["store/"], "the store's log: MessagePack"),
+    ("rusqlite", &["store/"], "SQL"),
     ("russh", &["probes/ssh/", "sim/"], "SSH, and the simulated devices' side of it"),
     ("rustls", &["main.rs", "daemon.rs", "daemon/"], "the one TLS backend, installed once"),
     ("schemars", &["*written.rs", "faces/", "*schema.rs"], "schemas for editors"),
@@ -35,7 +37,6 @@ pub const HOMES: &[(&str, &[&str], &str)] = &[
     ("serde_json", &["everywhere"], "JSON: a value"),
     ("sha2", &["everywhere"], "digests: a pure function"),
     ("socket2", &["servers/socket/", "sim/"], "socket options"),
-    ("sqlx", &["store/"], "SQL"),
     ("tera", &["domain/template"], "templates: *.tera"),
     ("textfsm_core", &["platform/"], "answers of command lines"),
     ("tokio", &["everywhere"], "floors 0 and 1 are kept from it by floors.rs"),
@@ -167,8 +168,8 @@ mod tests {
 
     #[test]
     fn a_crate_away_from_home_is_seen() {
-        assert_eq!(count("faces/api.rs", "use sqlx::Row;"), 1);
-        assert_eq!(count("store/mod.rs", "use sqlx::Row;"), 0);
+        assert_eq!(count("faces/api.rs", "use rusqlite::Row;"), 1);
+        assert_eq!(count("store/mod.rs", "use rusqlite::Row;"), 0);
         assert_eq!(count("domain/check.rs", "let x = serde_saphyr::from_str(t);"), 1);
         assert_eq!(count("domain/inventory/written.rs", "use serde_saphyr::Spanned;"), 0);
         assert_eq!(count("faces/api.rs", "use reqwest;"), 1);
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_module_of_the_same_name_is_no_crate() {
-        assert_eq!(count("faces/api.rs", "use crate::domain::regex::X; // sqlx::Row"), 0);
+        assert_eq!(count("faces/api.rs", "use crate::domain::regex::X; // rusqlite::Row"), 0);
     }
 
     #[test]
@@ -189,6 +190,6 @@ mod tests {
     fn a_dependency_without_a_home_is_refused() {
         let complaints = homeless("[dependencies]\nleft-pad = \"1\"\n");
         assert!(complaints[0].contains("left_pad"), "{complaints:?}");
-        assert!(complaints.iter().any(|text| text.contains("sqlx")), "stale lines are seen");
+        assert!(complaints.iter().any(|text| text.contains("rusqlite")), "stale lines are seen");
     }
 }

@@ -2,7 +2,7 @@
 //! known.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::address::Mac;
@@ -20,6 +20,7 @@ pub struct Inventory {
     pub by_mac: HashMap<Mac, usize>,
     pub by_position: HashMap<Position, usize>,
     pub by_address: HashMap<Ipv4Addr, usize>,
+    pub by_address6: HashMap<Ipv6Addr, usize>,
 }
 
 impl Inventory {
@@ -42,6 +43,10 @@ impl Inventory {
     pub fn with_address(&self, address: Ipv4Addr) -> Option<&Arc<Device>> {
         self.by_address.get(&address).map(|index| &self.devices[*index])
     }
+
+    pub fn with_address6(&self, address: Ipv6Addr) -> Option<&Arc<Device>> {
+        self.by_address6.get(&address).map(|index| &self.devices[*index])
+    }
 }
 
 /// A place where devices stand.
@@ -54,12 +59,13 @@ pub struct Site {
     pub channel: Option<String>,
 }
 
-/// Where a device is plugged in, as its DHCP relay tells it (RFC 3046).
+/// Where a device is plugged in, as its DHCP relay tells it: option 82 of DHCPv4 (RFC 3046), and in
+/// DHCPv6 the Interface-Id (RFC 8415 section 21.18) with the Remote-Id (RFC 4649).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Position {
-    /// Option 82 sub-option 1, as text; binary circuit ids as lower-case hex after `0x`.
+    /// Option 82 sub-option 1 or Interface-Id, as text; binary ones as lower-case hex after `0x`.
     pub circuit_id: String,
-    /// Option 82 sub-option 2, likewise; `None` matches any.
+    /// Option 82 sub-option 2 or Remote-Id, likewise; `None` matches any.
     pub remote_id: Option<String>,
 }
 
@@ -76,6 +82,8 @@ pub struct Device {
     pub position: Option<Position>,
     /// The management address: reserved for it in DHCP and used for SSH.
     pub address: Option<Ipv4Addr>,
+    /// The management address of IPv6: reserved for it in DHCPv6.
+    pub address6: Option<Ipv6Addr>,
     /// TCP port of SSH, 22 unless written.
     pub ssh_port: u16,
     /// False for what is in service already: a neighbour to be seen, never served.
@@ -93,6 +101,13 @@ pub struct Device {
     pub location: String,
     /// Where it is written.
     pub place: Place,
+}
+
+impl Device {
+    /// Its planned address; that of IPv4 if it has both.
+    pub fn planned_address(&self) -> Option<IpAddr> {
+        self.address.map(IpAddr::V4).or(self.address6.map(IpAddr::V6))
+    }
 }
 
 /// What a template finds by name: what defaults, group and site say, and what the device adds.

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::address::Mac;
 use crate::complaint::{Complaint, Complaints, Place};
+use crate::domain::inventory::addresses::{address, address6, macs};
 use crate::domain::inventory::cables;
 use crate::domain::inventory::meant::{
     CredentialReference, Device, Inventory, Position, SecretSource, Site, Variables,
@@ -264,6 +263,7 @@ fn meant_device(
         macs: macs(&written.mac, complaints),
         position: written.position.as_ref().map(|position| meant_position(position, complaints)),
         address: address(written.address.as_ref(), complaints),
+        address6: address6(written.address6.as_ref(), complaints),
         ssh_port: nearest(stack, |layer| layer.ssh_port.as_ref().map(|port| port.value))
             .unwrap_or(SSH_PORT),
         managed,
@@ -323,26 +323,6 @@ fn lacks(written: &WrittenDevice, device: &Device, complaints: &mut Complaints) 
     }
 }
 
-fn macs(written: &[At<String>], complaints: &mut Complaints) -> Vec<Mac> {
-    let mut macs = Vec::with_capacity(written.len());
-    for text in written {
-        match text.value.parse() {
-            Ok(mac) => macs.push(mac),
-            Err(error) => {
-                let error: crate::address::NotAMac = error;
-                let hint = "look at the label on the box";
-                complaints.at(text.place, shown_whole(&error.to_string()), hint);
-            }
-        }
-    }
-    macs
-}
-
-/// A message that quotes the operator, without control characters.
-fn shown_whole(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 fn meant_position(written: &WrittenPosition, complaints: &mut Complaints) -> Position {
     let mut text = |id: &At<String>| {
         if let Some(hex) = id.value.strip_prefix("0x")
@@ -361,20 +341,6 @@ fn meant_position(written: &WrittenPosition, complaints: &mut Complaints) -> Pos
     let circuit_id = text(&written.circuit_id);
     let remote_id = written.remote_id.as_ref().map(text);
     Position { circuit_id, remote_id }
-}
-
-fn address(written: Option<&At<String>>, complaints: &mut Complaints) -> Option<Ipv4Addr> {
-    let text = written?;
-    let parsed: Option<Ipv4Addr> = text.value.parse().ok();
-    let usable = parsed.filter(|address| {
-        !address.is_unspecified() && !address.is_broadcast() && !address.is_multicast()
-    });
-    if usable.is_none() {
-        let message = format!("`{}` is no address a device can have", shown(&text.value));
-        let hint = "write an IPv4 address such as 192.0.2.10, without a prefix length";
-        complaints.at(text.place, message, hint);
-    }
-    usable
 }
 
 type Map = serde_json::Map<String, serde_json::Value>;
@@ -452,6 +418,9 @@ impl Seen {
         if let (Some(key), Some(address)) = (device.address, &written.address) {
             once.only(&mut inventory.by_address, key, &address.place, "address");
         }
+        if let (Some(key), Some(address)) = (device.address6, &written.address6) {
+            once.only(&mut inventory.by_address6, key, &address.place, "IPv6 address");
+        }
     }
 }
 
@@ -502,7 +471,7 @@ sites:
 groups:
   access: { platform: cisco_ios, template: access.j2, variables: { a: { x: 1, y: 2 } } }
 devices:
-  - { name: dist-1, site: zurich, managed: false }
+  - { name: dist-1, site: zurich, managed: false, address6: '2001:db8::1' }
   - name: access-1
     site: zurich
     group: access
@@ -533,6 +502,8 @@ devices:
         assert_eq!(device.ssh_port, 22);
         assert_eq!(inventory.with_serial("foc1").unwrap().name, "access-1");
         assert_eq!(inventory.with_address([192, 0, 2, 1].into()).unwrap().name, "access-1");
+        let address6 = "2001:db8:0::1".parse().unwrap();
+        assert_eq!(inventory.with_address6(address6).unwrap().name, "dist-1");
         let mac = "001b.21aa.0001".parse().unwrap();
         assert_eq!(inventory.with_mac(mac).unwrap().name, "access-1");
         let position = Position { circuit_id: "0x0a0b".to_owned(), remote_id: None };
@@ -630,6 +601,15 @@ devices:
             "  - { name: b, site: zurich, managed: false, address: 192.0.2.1 }\n",
             "17:55: two \
           devices have this address (the other device begins in line 9)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, address6: '2001:DB8:0::1' }\n",
+            "17:56: two devices have this IPv6 address (the other device begins in line 8)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, address6: 'fe80::1' }\n",
+            "17:56: `fe80::1` is no IPv6 address a device can have (write an address such as \
+          2001:db8::10, without a prefix length)",
         ),
         (
             "  - { name: b, site: zurich, managed: false, position: { circuit_id: 0x0a0b } }\n",

@@ -84,10 +84,14 @@ pub struct WrittenDevice {
     /// Its Ethernet address, or a list of them, in any of the usual spellings.
     #[schemars(with = "Option<OneOrMany>")]
     pub mac: Vec<At<String>>,
-    /// Where it is plugged in, as its DHCP relay tells it (option 82, RFC 3046).
+    /// Where it is plugged in, as its DHCP relay tells it (option 82, RFC 3046; in DHCPv6 the
+    /// Interface-Id and Remote-Id).
     pub position: Option<WrittenPosition>,
     /// The management address: reserved for it in DHCP, and used for SSH.
     pub address: Option<At<String>>,
+    /// The management address of IPv6: reserved for it in DHCPv6, and used for SSH where it comes
+    /// to us over IPv6.
+    pub address6: Option<At<String>>,
     /// Where it stands, in words for the installer: `Building 2, rack 4`.
     pub location: Option<At<String>>,
     /// Its cables, each as `local port -> device, port`. If the other device lists its neighbours
@@ -101,13 +105,13 @@ pub struct WrittenDevice {
     pub place: Place,
 }
 
-/// Option 82 of a DHCP relay.
+/// Option 82 of a DHCP relay, or Interface-Id and Remote-Id of DHCPv6.
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "Position", deny_unknown_fields)]
 pub struct WrittenPosition {
-    /// Sub-option 1, as text; a binary circuit id as lower-case hex after `0x`.
+    /// Sub-option 1 or Interface-Id, as text; a binary one as lower-case hex after `0x`.
     pub circuit_id: At<String>,
-    /// Sub-option 2, likewise. Default: any.
+    /// Sub-option 2 or Remote-Id, likewise. Default: any.
     pub remote_id: Option<At<String>>,
     #[schemars(skip)]
     pub place: Place,
@@ -233,6 +237,7 @@ pub(super) fn device(node: &Node<'_>, complaints: &mut Complaints) -> Option<Wri
         mac: fields.texts("mac", complaints),
         position: fields.get("position").and_then(|node| position(node, complaints)),
         address: fields.text("address", complaints),
+        address6: fields.text("address6", complaints),
         location: fields.text("location", complaints),
         neighbours: neighbours(fields.get("neighbours"), complaints),
         layer: layer(&mut fields, complaints),

@@ -159,7 +159,7 @@ mod tests {
             rev: 1,
             seq: 1,
             phase,
-            timing,
+            timing: timing.into(),
             actor: None,
             address: Some("172.29.50.18".parse().unwrap()),
             repeats: 12,
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn without_hooks_nobody_is_promised_a_hand_over() {
         let mut run = run(EXPECTED, &[]);
-        run.timing.hooks_required.clear();
+        std::sync::Arc::make_mut(&mut run.timing).hooks_required.clear();
         assert_eq!(say(&run, Kind::Started, None).checklist.len(), 5);
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -40,7 +41,7 @@ pub struct Run {
     /// Counts every journal line and effect of this run: with `id` the key of each.
     pub seq: u64,
     pub phase: Phase,
-    pub timing: Timing,
+    pub timing: Arc<Timing>,
     /// Who asked for this run, if a person did.
     pub actor: Option<String>,
     /// The address the device was last given or seen at.
@@ -158,6 +159,8 @@ pub enum Event {
     StrangeFileAsked { name: String },
     /// A transfer of its configuration ended.
     TransferEnded { complete: bool, bytes: u64, sha256: String, repeats: u32, why: String },
+    /// A file that it sent us was stored, or broke off.
+    Uploaded(Uploaded),
     /// A timer of this run went off.
     Due { timer: Timer },
     /// A visit came back.
@@ -172,6 +175,20 @@ pub enum Event {
     Recheck { by: String },
     /// A person ends the run.
     Cancel { by: String },
+}
+
+/// A file that a device sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uploaded {
+    /// Its name as stored, or as asked for when nothing was stored; hostile.
+    pub name: String,
+    pub bytes: u64,
+    /// Lower-case hex.
+    pub sha256: String,
+    /// Stored and acknowledged.
+    pub complete: bool,
+    /// Why it is not complete; empty otherwise.
+    pub why: String,
 }
 
 /// What a visit brought.

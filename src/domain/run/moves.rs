@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
-use crate::domain::run::{Milestone, Phase, Timer};
+use crate::domain::run::{Milestone, Phase, Timer, Uploaded};
 
 pub(super) fn again_addressed(d: &mut Draft, address: IpAddr) {
     if d.run.address == Some(address) {
@@ -69,6 +69,17 @@ pub(super) fn recheck(d: &mut Draft, by: &str) {
         let back_by = d.now.plus(d.run.timing.back_deadline);
         d.sleep(Timer::StillWaiting);
         d.connecting(back_by, "asked for by a person");
+    }
+}
+
+/// A backup says nothing of the way to green: it is written down, in every phase alike.
+pub(super) fn uploaded(d: &mut Draft, upload: &Uploaded) {
+    let Uploaded { name, bytes, sha256, complete, why } = upload;
+    let name = shown(name);
+    if *complete {
+        d.note("backup", format!("received {name}, {bytes} bytes, SHA-256 {sha256}"));
+    } else {
+        d.note("backup", format!("{name} broke after {bytes} bytes: {}", shown(why)));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The phases, one function each, every event named.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
@@ -9,7 +10,7 @@ use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
 use crate::domain::run::moves::{
     again_addressed, cancel, conflict, give_up, lease_impossible, our_side, recheck, still_waiting,
-    strange_file, transfer_ended, unexpected_hook,
+    strange_file, transfer_ended, unexpected_hook, uploaded,
 };
 use crate::domain::run::{Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
 
@@ -26,7 +27,7 @@ pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run 
         rev: 0,
         seq: 0,
         phase: Phase::Expected { ask_by: now.plus(timing.file_patience) },
-        timing,
+        timing: Arc::new(timing),
         actor: None,
         address: device.address.map(std::net::IpAddr::V4),
         repeats: 0,
@@ -78,6 +79,7 @@ fn expected(d: &mut Draft, event: &Event) {
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
+        Event::Uploaded(upload) => uploaded(d, upload),
         Event::Due { timer: Timer::Deadline } => d.trouble(Fault::Silent, &[]),
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
@@ -99,6 +101,7 @@ fn addressed(d: &mut Draft, event: &Event) {
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
+        Event::Uploaded(upload) => uploaded(d, upload),
         Event::Due { timer: Timer::Deadline } => match d.run.strange_file.clone() {
             Some(name) => d.trouble(Fault::UnexpectedFile, &[("found", &name)]),
             None => d.trouble(Fault::NoFileAsked, &[]),
@@ -126,6 +129,7 @@ fn fetching(d: &mut Draft, event: &Event) {
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
+        Event::Uploaded(upload) => uploaded(d, upload),
         Event::Due { timer: Timer::Deadline } => {
             let fetch_by = d.now.plus(d.run.timing.file_patience);
             d.enter(Phase::Addressed { fetch_by }, "the end of its transfer was not seen");
@@ -157,6 +161,7 @@ fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
                 d.settling(sha256);
             }
         }
+        Event::Uploaded(upload) => uploaded(d, upload),
         Event::Due { timer: Timer::Visit } => d.connecting(back_by, "first visit"),
         Event::Due { timer: Timer::Deadline } => d.connecting(back_by, "deadline of settling"),
         Event::Due { timer: Timer::StillWaiting } => {}
@@ -185,6 +190,7 @@ fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: O
                 d.settling(sha256);
             }
         }
+        Event::Uploaded(upload) => uploaded(d, upload),
         Event::Due { timer: Timer::Visit } => d.visit(),
         Event::Due { timer: Timer::Deadline } => {
             if refused_since.is_none() {
@@ -249,6 +255,7 @@ fn verifying(d: &mut Draft, event: &Event) {
                 d.settling(sha256);
             }
         }
+        Event::Uploaded(upload) => uploaded(d, upload),
         Event::Due { timer: Timer::Visit } => d.visit(),
         Event::Due { timer: Timer::Deadline | Timer::StillWaiting } => {}
         Event::Visited { attempt, visit } => {
@@ -298,6 +305,7 @@ fn handing_off(d: &mut Draft, event: &Event, waiting_for: &[String]) {
         Event::TransferEnded { complete, bytes, why, .. } => {
             d.transfer_ended(*complete, *bytes, why);
         }
+        Event::Uploaded(upload) => uploaded(d, upload),
         Event::Due { timer: Timer::Visit | Timer::Deadline } => {}
         Event::Due { timer: Timer::StillWaiting } => d.tell(Kind::StillWaiting),
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
@@ -374,6 +382,7 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
                 d.settling(sha256);
             }
         }
+        Event::Uploaded(upload) => uploaded(d, upload),
         Event::Due { timer: Timer::Visit } => {
             // What is ours to mend waits for a person: looking at the device changes nothing.
             if fault.layer() >= Fault::NotBack.layer() {
@@ -439,6 +448,7 @@ fn ready(d: &mut Draft, event: &Event) {
         | Event::LeaseImpossible { .. }
         | Event::StrangeFileAsked { .. }
         | Event::TransferEnded { .. }
+        | Event::Uploaded(_)
         | Event::Due { .. }
         | Event::Visited { .. }
         | Event::HookAnswered { .. }
@@ -458,6 +468,7 @@ fn ended(d: &mut Draft, event: &Event) {
         Event::TransferEnded { complete, bytes, why, .. } => {
             d.transfer_noted(*complete, *bytes, why);
         }
+        Event::Uploaded(upload) => uploaded(d, upload),
         Event::LeaseBound { address } => d.moved_to(*address),
         Event::HookAnswered { hook, accepted, answer } => {
             hook_answered(d, (hook, *accepted), answer, &[]);

@@ -9,7 +9,7 @@ use crate::domain::check::{Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::transitions::{events, example, findings, page, phases};
-use crate::domain::run::{Effect, Event, Phase, Run, Timer, Visit, step};
+use crate::domain::run::{Effect, Event, Phase, Run, Timer, Uploaded, Visit, step};
 
 /// A run driven by a timetable. Time moves when told, and only forward.
 struct Story {
@@ -234,7 +234,7 @@ fn a_host_key_that_changes_within_a_run_is_never_accepted() {
 fn a_platform_that_only_merges_is_told_to_save_and_saving_is_proven() {
     use crate::domain::check::Check;
     let mut story = Story::begin();
-    story.run.timing.save = true;
+    std::sync::Arc::make_mut(&mut story.run.timing).save = true;
     up_to_first_visit(&mut story);
     let unsaved = |verdict: Verdict| {
         let mut findings = findings(Verdict::Pass, Verdict::Pass);
@@ -302,6 +302,25 @@ proptest! {
         }
         let done = story.told.iter().filter(|(kind, _)| *kind == Kind::Done).count();
         prop_assert_eq!(done, greens);
+    }
+}
+
+#[test]
+fn a_backup_is_written_down_in_every_phase_and_moves_none() {
+    for phase in phases() {
+        let run = example(phase.clone());
+        let upload = Uploaded {
+            name: "sw1\u{1b}[2J-confg".into(),
+            bytes: 512,
+            sha256: "ab".into(),
+            complete: true,
+            why: String::new(),
+        };
+        let stepped = step(&run, &Event::Uploaded(upload), run.opened);
+        let text = "received sw1 [2J-confg, 512 bytes, SHA-256 ab".to_owned();
+        assert_eq!(stepped.notes, [("backup".to_owned(), text)], "{phase:?}");
+        assert_eq!((&stepped.run.phase, stepped.effects), (&phase, vec![]));
+        assert_eq!(stepped.run.last_heard, run.last_heard);
     }
 }
 

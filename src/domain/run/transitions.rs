@@ -8,7 +8,9 @@ use crate::clock::Timestamp;
 use crate::domain::check::{Check, Findings, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
-use crate::domain::run::{Effect, Event, Phase, Run, Timer, Timing, Transfers, Visit, step};
+use crate::domain::run::{
+    Effect, Event, Phase, Run, Timer, Timing, Transfers, Uploaded, Visit, step,
+};
 
 /// A run for examples, at `phase`, with an address, at time 1000 s.
 pub fn example(phase: Phase) -> Run {
@@ -35,7 +37,8 @@ pub fn example(phase: Phase) -> Run {
             save: false,
             hooks_required: vec!["ansible".into()],
             hooks_optional: Vec::new(),
-        },
+        }
+        .into(),
         actor: None,
         address: Some(std::net::IpAddr::from([10, 0, 0, 17])),
         repeats: 0,
@@ -118,6 +121,8 @@ pub fn events() -> Vec<(&'static str, Event)> {
         ("asks for a strange file", Event::StrangeFileAsked { name: "x".into() }),
         ("transfer complete", ended(true)),
         ("transfer broken", ended(false)),
+        ("sends a backup", sent(true)),
+        ("backup broken", sent(false)),
         ("deadline", Event::Due { timer: Timer::Deadline }),
         ("visit is due", Event::Due { timer: Timer::Visit }),
         ("still waiting is due", Event::Due { timer: Timer::StillWaiting }),
@@ -135,6 +140,12 @@ pub fn events() -> Vec<(&'static str, Event)> {
         ("person rechecks", Event::Recheck { by: "unix:0".into() }),
         ("person cancels", Event::Cancel { by: "unix:0".into() }),
     ]
+}
+
+fn sent(complete: bool) -> Event {
+    let why = if complete { String::new() } else { "the disk is full".into() };
+    let (name, sha256) = ("sw1-confg".into(), "00".into());
+    Event::Uploaded(Uploaded { name, bytes: 512, sha256, complete, why })
 }
 
 fn hook(accepted: bool) -> Event {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -228,6 +228,7 @@ struct DeviceContext<'a> {
     serial: Option<&'a str>,
     macs: &'a [Mac],
     address: Option<Ipv4Addr>,
+    address6: Option<Ipv6Addr>,
     location: &'a str,
     software: Option<&'a str>,
     neighbours: Vec<NeighbourContext<'a>>,
@@ -254,6 +255,7 @@ impl<'a> DeviceContext<'a> {
             serial: device.serial.as_deref(),
             macs: &device.macs,
             address: device.address,
+            address6: device.address6,
             location: &device.location,
             software: device.software.as_deref(),
             neighbours: device.neighbours.iter().map(neighbour).collect(),
@@ -322,6 +324,7 @@ mod tests {
             macs: Vec::new(),
             position: None,
             address: Some([192, 0, 2, 10].into()),
+            address6: None,
             ssh_port: 22,
             managed: true,
             template: Some(template.to_owned()),

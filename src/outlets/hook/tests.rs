@@ -37,7 +37,8 @@ fn run_of(id: &str) -> Run {
             save: false,
             hooks_required: vec!["takeover".into()],
             hooks_optional: vec![],
-        },
+        }
+        .into(),
         actor: None,
         address: Some("172.29.50.18".parse().unwrap()),
         repeats: 0,
@@ -65,6 +66,7 @@ fn device() -> Device {
         macs: vec![],
         position: None,
         address: None,
+        address6: None,
         ssh_port: 22,
         managed: true,
         template: None,

@@ -31,13 +31,17 @@ const THROWN_FACTOR: usize = 16;
 /// The echo of a command stands in the first lines of its answer, after what the device still had
 /// to say.
 const ECHO_LINES_MAX: usize = 50;
+/// No prompt, pager or question is longer: twice the width of the terminal we ask for. Of a longer
+/// line only the end is looked at, or each packet of a line without end would cost the whole line.
+const PROMPT_CHARS_MAX: usize = 1024;
 /// How much of what was seen last stands in a reason.
 const SEEN_CHARS_MAX: usize = 160;
 
 /// What the dialogue may use up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// For one answer, in bytes as they arrive.
+    /// For one answer, in bytes as they arrive and as a terminal shows them: eight bytes can move
+    /// the cursor over five hundred columns.
     pub output_bytes_max: usize,
 }
 
@@ -155,6 +159,11 @@ impl<'a> Dialogue<'a> {
             }
         }
         self.terminal.feed(bytes);
+        let shown = self.terminal.finished().len();
+        if shown > self.limits.output_bytes_max {
+            self.received_bytes = self.received_bytes.max(shown);
+            self.terminal.throw_away();
+        }
         Vec::new()
     }
 
@@ -221,7 +230,7 @@ impl<'a> Dialogue<'a> {
 
     /// What the unfinished line asks of us, if anything.
     fn waiting(&self) -> Option<Waiting> {
-        let line = self.terminal.line();
+        let (line, whole) = self.terminal.line_end(PROMPT_CHARS_MAX);
         if line.is_empty() {
             return None;
         }
@@ -233,8 +242,8 @@ impl<'a> Dialogue<'a> {
         if let Some((_, keys)) = self.cli.pagers.iter().find(|(pager, _)| pager.is_match(&line)) {
             return Some(Waiting::Pager { keys: keys.clone() });
         }
-        let known = self.prompt.as_deref() == Some(line.as_str());
-        let looks = known || self.looks_like_prompt(&line);
+        let known = whole && self.prompt.as_deref() == Some(line.as_str());
+        let looks = known || whole && self.looks_like_prompt(&line);
         let behind_data = self.prompt.as_deref().is_some_and(|prompt| line.ends_with(prompt));
         if !looks && !behind_data {
             return None;
@@ -723,6 +732,30 @@ mod tests {
         table.typed(1220, "exit~|close");
         let why = "expected at most 1000 bytes, found 10812".to_owned();
         assert_eq!(table.end(), End::Answered(vec![Output::Refused { why }]));
+    }
+
+    #[test]
+    fn an_answer_that_only_a_terminal_makes_long_is_refused_as_well() {
+        let cli = cli();
+        let mut table = at_first_command_with(&cli, 10_000);
+        table.device(200, "show x\r\n");
+        for at in 201..221 {
+            table.device(at, &"\u{1b}[511Cx\r\n".repeat(10));
+            assert!(table.dialogue.terminal.finished().len() <= 20_000, "at {at}");
+        }
+        table.device(230, "sw1#").typed(1230, "exit~|close");
+        let End::Answered(outputs) = table.end() else { panic!("the visit goes on") };
+        assert!(matches!(&outputs[..], [Output::Refused { why }] if why.contains("at most 10000")));
+    }
+
+    #[test]
+    fn behind_a_very_long_line_only_the_prompt_that_we_know_ends_an_answer() {
+        let cli = cli();
+        let long = "x".repeat(PROMPT_CHARS_MAX);
+        let mut table = at_first_command(&cli);
+        table.device(200, &format!("show x\r\n{long}#")).silence(5000);
+        table.device(5001, "sw1#").typed(6001, "exit~|close");
+        assert_eq!(table.end(), End::Answered(vec![text(&format!("{long}#\n"))]));
     }
 
     #[test]

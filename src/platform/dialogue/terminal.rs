@@ -57,6 +57,13 @@ impl Terminal {
         text.trim_end().to_owned()
     }
 
+    /// The last `chars` characters of that line, and whether they are all of it.
+    pub(super) fn line_end(&self, chars: usize) -> (String, bool) {
+        let begin = self.line.len().saturating_sub(chars);
+        let text: String = self.line[begin..].iter().collect();
+        (text.trim_end().to_owned(), begin == 0)
+    }
+
     /// Forgets what is on the current line, as after a key that makes a pager go on.
     pub(super) fn clear_line(&mut self) {
         self.line.clear();

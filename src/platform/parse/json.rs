@@ -10,6 +10,10 @@ use crate::platform::parse::{Row, field::Field, quote};
 /// Most rows one answer may hold. The largest chassis in service has some 1200 ports.
 const ROWS_MAX: usize = 20_000;
 
+/// The longest text that may be noted on the way to a row: each row below has a copy of it. Names
+/// of ports stay far below.
+const NOTED_BYTES_MAX: usize = 1024;
+
 /// A way into a JSON document: `/lldp/*/interface?/*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path(Vec<Step>);
@@ -121,9 +125,6 @@ impl Rows {
             for (row, value) in places {
                 enter(step, row, value, &mut next)?;
             }
-            if next.len() > ROWS_MAX {
-                return Err(format!("more than {ROWS_MAX} rows"));
-            }
             places = next;
         }
         self.whole(&document, places.len())?;
@@ -160,6 +161,9 @@ fn enter<'v>(
     value: &'v Value,
     next: &mut Vec<(Row, &'v Value)>,
 ) -> Result<(), String> {
+    if next.len() + places(step, value) > ROWS_MAX {
+        return Err(format!("more than {ROWS_MAX} rows"));
+    }
     match (step, value) {
         (Step::Key { name, optional }, _) => match child(value, name) {
             Some(value) => next.push((row, value)),
@@ -181,21 +185,39 @@ fn enter<'v>(
             let noted =
                 noted.ok_or_else(|| format!("no `{key}` in {}", quote(&value.to_string())))?;
             let mut row = row;
-            row.push((*field, noted));
+            row.push((*field, short(noted)?));
             next.push((row, value));
         }
         (Step::Keyed(field), Value::Object(map)) => {
-            next.extend(map.iter().map(|(key, value)| {
+            for (key, value) in map {
                 let mut row = row.clone();
-                row.push((*field, key.clone()));
-                (row, value)
-            }));
+                row.push((*field, short(key.clone())?));
+                next.push((row, value));
+            }
         }
         (Step::Each | Step::Keyed(_), other) => {
             return Err(format!("expected a list, found {}", quote(&other.to_string())));
         }
     }
     Ok(())
+}
+
+/// How many places a step leads to at most.
+fn places(step: &Step, value: &Value) -> usize {
+    match (step, value) {
+        (Step::Key { .. } | Step::Noted(..), _) => 1,
+        (Step::Each | Step::OneOrMany, Value::Array(list)) => list.len(),
+        (Step::Each | Step::Keyed(_), Value::Object(map)) => map.len(),
+        (Step::Each | Step::OneOrMany | Step::Keyed(_), _) => 1,
+    }
+}
+
+fn short(text: String) -> Result<String, String> {
+    if text.len() > NOTED_BYTES_MAX {
+        let found = text.len();
+        return Err(format!("expected a name of at most {NOTED_BYTES_MAX} bytes, found {found}"));
+    }
+    Ok(text)
 }
 
 /// One row from one document.
@@ -269,6 +291,19 @@ mod tests {
         assert!(counted(r#"{"count": "2", "rows": {"id": "a"}}"#).unwrap_err().contains("2 rows"));
         assert!(counted(r#"{"rows": {"id": "a"}}"#).unwrap_err().contains("missing"));
         assert!(counted(r#"{"count": "some", "rows": []}"#).unwrap_err().contains("missing"));
+    }
+
+    #[test]
+    fn a_long_name_is_not_copied_for_a_million_rows() {
+        let many = format!("[{}1]", "1,".repeat(ROWS_MAX));
+        let why = rows("/*/*", None, &format!("[{many}]")).unwrap_err();
+        assert_eq!(why, "more than 20000 rows");
+        let long = "x".repeat(NOTED_BYTES_MAX + 1);
+        let told = "expected a name of at most 1024 bytes, found 1025";
+        let keyed = rows("/{local_port}/*", None, &format!(r#"{{"{long}": [1]}}"#));
+        assert_eq!(keyed.unwrap_err(), told);
+        let noted = rows("/{local_port=n}/r/*", None, &format!(r#"{{"n": "{long}", "r": [1]}}"#));
+        assert_eq!(noted.unwrap_err(), told);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod ask;
 pub mod code;
 mod decode;
 mod encode;
+mod glance;
 mod message;
 pub mod relay;
 
@@ -16,4 +17,5 @@ pub use answer::answer;
 pub use ask::Ask;
 pub use decode::{DecodeError, MESSAGE_BYTES_MAX};
 pub use encode::{Encoded, MESSAGE_BYTES_LEAST, PATH_BYTES_MAX, reply_bytes_max};
+pub use glance::Glance;
 pub use message::{Message, MessageType};

@@ -1,5 +1,7 @@
 //! What holds for every file, size, option and misfortune of the wire.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::Output;
@@ -24,6 +26,21 @@ fn block_numbers_roll_over_to_zero_in_lockstep_and_in_windows() {
 }
 
 #[test]
+fn a_slow_disk_costs_time_and_no_repetition() {
+    let content: Vec<u8> = (0..1_000_000u32).map(|i| (i % 251) as u8).collect();
+    for wish in [windowed(1428, 16), Wish { patience: PATIENCE, ..Wish::plain("f") }] {
+        let mut fate = |_, _, _: &[u8]| vec![1];
+        let mut room = Room::new(&content, wish, &mut fate);
+        room.disk_millis = Some(1500);
+        room.logging = false;
+        room.run();
+        let digest = room.digest.clone().unwrap();
+        assert_eq!((digest.end, digest.bytes, digest.repeats), (End::Complete, 1_000_000, 0));
+        assert!(room.client.into_bytes() == content);
+    }
+}
+
+#[test]
 fn the_whole_transfer_has_a_bound() {
     let mut fate = |_, _, _: &[u8]| vec![1000];
     let mut room = Room::new(&vec![7; 2_000_000], Wish::plain("f"), &mut fate);
@@ -32,6 +49,9 @@ fn the_whole_transfer_has_a_bound() {
     assert_eq!(room.end(), End::TooLong);
     assert!(room.millis() < 3_700_000, "{}", room.millis());
 }
+
+/// Of a reader on a slow disk's other side.
+const PATIENCE: Duration = Duration::from_secs(9);
 
 /// What becomes of a packet: its copies' delays in milliseconds.
 fn fates() -> impl Strategy<Value = Vec<Vec<u64>>> {
@@ -42,6 +62,31 @@ fn fates() -> impl Strategy<Value = Vec<Vec<u64>>> {
         1 => (1u64..3000).prop_map(|d| vec![d]),
     ];
     prop::collection::vec(fate, 1..200)
+}
+
+proptest! {
+    // Each case is some hundred kilobytes.
+    #![proptest_config(ProptestConfig::with_cases(20))]
+
+    #[test]
+    fn a_file_that_comes_from_the_disk_piece_by_piece_is_the_same_file(
+        length in 0usize..300_000, window in 1u16..90, block in 1000u16..1600,
+        disk_millis in 0u64..2500, fates in fates(),
+    ) {
+        let content: Vec<u8> = (0..length).map(|i| (i * 31 % 251) as u8).collect();
+        let mut next = 0;
+        let mut fate = |_, _, _: &[u8]| { next += 1; fates[next % fates.len()].clone() };
+        let mut room = Room::new(&content, windowed(block, window), &mut fate);
+        room.disk_millis = Some(disk_millis);
+        room.logging = false;
+        room.run();
+        if room.client.outcome() == Some(&Outcome::Complete) {
+            prop_assert!(room.client.into_bytes() == content);
+        } else {
+            let digest = room.digest.clone();
+            prop_assert!(digest.is_none_or(|digest| digest.end != End::Complete));
+        }
+    }
 }
 
 proptest! {
@@ -97,7 +142,7 @@ proptest! {
         let mut out = Output::default();
         let request = windowed(8, 4).request();
         let asked = (reader(), &request);
-        let content = [7; 100_000].as_slice().into();
+        let content = std::sync::Arc::<[u8]>::from([7; 100_000].as_slice());
         let mut server = Transfer::start(asked, content, &limits(), now, &mut out);
         for (opcode, rest) in datagrams {
             out.clear();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Output;
+use super::content::{PIECE_BYTES, Source};
 use super::download::{Download, Outcome, Stop, Wish};
 use super::negotiate::Limits;
 use super::packet::{Mode, Packet, Request, shown};
@@ -56,6 +57,9 @@ pub(super) struct Room<'a> {
     /// When, which way, at or from which port of the server.
     wire: Vec<(Instant, Way, u16, Vec<u8>)>,
     counts: [usize; 2],
+    /// The file lies on a disk that takes so many milliseconds for a piece.
+    pub(super) disk_millis: Option<u64>,
+    piece_due: Option<(Instant, u64)>,
     fate: Fate<'a>,
     log: Vec<String>,
     pub(super) logging: bool,
@@ -76,6 +80,8 @@ impl<'a> Room<'a> {
             client,
             wire: Vec::new(),
             counts: [0, 0],
+            disk_millis: None,
+            piece_due: None,
             fate,
             log: Vec::new(),
             logging: true,
@@ -109,7 +115,8 @@ impl<'a> Room<'a> {
         let packet = self.wire.iter().enumerate().min_by_key(|(_, p)| p.0).map(|(i, p)| (p.0, i));
         let server = self.server.as_ref().and_then(Transfer::deadline);
         let client = self.client.deadline();
-        let due = [packet.map(|p| p.0), server, client].into_iter().flatten().min();
+        let piece = self.piece_due.map(|(at, _)| at);
+        let due = [packet.map(|p| p.0), server, client, piece].into_iter().flatten().min();
         let Some(due) = due else { return false };
         assert!(due >= self.now, "time goes forward only");
         self.now = due;
@@ -118,6 +125,7 @@ impl<'a> Room<'a> {
                 let (_, way, port, bytes) = self.wire.remove(index);
                 self.arrive(way, port, &bytes);
             }
+            Some(_) | None if piece == Some(due) => self.bring_piece(),
             Some(_) | None if server == Some(due) => {
                 self.server.as_mut().unwrap().on_time(due, &mut out);
                 self.put(Way::Down, &out);
@@ -127,9 +135,26 @@ impl<'a> Room<'a> {
                 self.put(Way::Up, &out);
             }
         }
+        if let (Some(millis), Some(server)) = (self.disk_millis, &mut self.server)
+            && let Some(index) = server.next_piece()
+        {
+            self.piece_due = Some((self.now + Duration::from_millis(millis), index));
+        }
         self.digest =
             self.server.as_ref().and_then(Transfer::digest).cloned().or(self.digest.take());
         true
+    }
+
+    fn bring_piece(&mut self) {
+        let mut out = Output::default();
+        let (Some((_, index)), Some(server)) = (self.piece_due.take(), &mut self.server) else {
+            return;
+        };
+        let start = index as usize * PIECE_BYTES;
+        let end = self.content.len().min(start + PIECE_BYTES);
+        let piece = Arc::new(self.content[start..end].to_vec());
+        server.on_piece(index, Some(piece), self.now, &mut out);
+        self.put(Way::Down, &out);
     }
 
     fn arrive(&mut self, way: Way, port: u16, bytes: &[u8]) {
@@ -162,8 +187,13 @@ impl<'a> Room<'a> {
     }
 
     fn start(&mut self, request: &Request, out: &mut Output) {
-        let (asked, content) = ((reader(), request), self.content.clone());
-        self.server = Some(Transfer::start(asked, content, &limits(), self.now, out));
+        let source = match self.disk_millis {
+            Some(_) => Source::Pieces { bytes: self.content.len() as u64 },
+            None => Source::Whole(self.content.clone()),
+        };
+        self.piece_due = None;
+        let asked = (reader(), request);
+        self.server = Some(Transfer::start(asked, source, &limits(), self.now, out));
     }
 
     pub(super) fn run(&mut self) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Output;
-use super::content::{Content, Cursor};
+use super::content::{Content, Cursor, Source};
 use super::negotiate::{Agreed, Limits};
 use super::packet::{ErrorCode, Packet, Request, encode_data_head, shown};
 use super::patience::Patience;
@@ -18,13 +18,19 @@ use super::patience::Patience;
 /// Seen with an NVIDIA DGX (facebookarchive/fbtftp, issue 51).
 const OACKS_IGNORED: u32 = 3;
 
+/// For a piece of a file to come from its disk. A reader repeats its last ACK meanwhile.
+const DISK_PATIENCE: Duration = Duration::from_secs(30);
+
 /// One file on its way to one reader.
 #[derive(Debug)]
 pub struct Transfer {
     peer: SocketAddr,
     content: Content,
-    limits: Limits,
+    retries_max: u32,
+    timeout_min: Duration,
     agreed: Agreed,
+    /// Our answer to the options; empty if none was agreed.
+    oack: Box<[u8]>,
     /// Blocks acknowledged: the number of the newest, counted from 1 without rollover.
     acknowledged: u64,
     /// The place behind the acknowledged blocks.
@@ -36,6 +42,8 @@ pub struct Transfer {
     /// a quick reader is not given up earlier than a slow one.
     retries: u32,
     patience: Patience,
+    /// A piece of the file was asked of the driver.
+    fetching: bool,
     /// When the newest packets left, how long their answer is awaited, and whether they were there
     /// before: then nobody knows which of them an answer is for.
     flight: Flight,
@@ -59,6 +67,11 @@ enum Phase {
     },
     /// Blocks are in flight.
     Sending {
+        deadline: Instant,
+        gap: Gap,
+    },
+    /// The next blocks are not here: the driver was asked for their piece.
+    Starving {
         deadline: Instant,
         gap: Gap,
     },
@@ -99,6 +112,8 @@ pub enum End {
     Silent { waits: u32 },
     /// The bound for the whole transfer has passed.
     TooLong,
+    /// Our side has the file no more, or waits too long for its disk.
+    Unreadable,
     /// The same reader asked anew.
     AskedAnew,
     /// The server was told to end.
@@ -117,6 +132,7 @@ impl fmt::Display for End {
             }
             End::Silent { waits } => write!(f, "the reader was silent through {waits} waits"),
             End::TooLong => write!(f, "the transfer took too long"),
+            End::Unreadable => write!(f, "the file cannot be read"),
             End::AskedAnew => write!(f, "the reader asked anew"),
             End::Stopped => write!(f, "the server was stopped"),
         }
@@ -128,25 +144,29 @@ impl Transfer {
     /// mode that [`Request::readable_mode`] lets pass.
     pub fn start(
         (peer, request): (SocketAddr, &Request),
-        content: Arc<[u8]>,
+        content: impl Into<Source>,
         limits: &Limits,
         now: Instant,
         out: &mut Output,
     ) -> Self {
         let content = Content::new(content, &request.mode);
-        let agreed = Agreed::new(request, limits, content.wire_bytes());
-        let offered = !agreed.answer.is_empty();
+        let mut agreed = Agreed::new(request, limits, content.wire_bytes());
+        let oack = agreed.take_oack();
+        let offered = !oack.is_empty();
         let mut transfer = Self {
             peer,
             content,
-            limits: limits.clone(),
+            retries_max: limits.retries_max,
+            timeout_min: limits.timeout_min,
             agreed,
+            oack,
             acknowledged: 0,
             cursor: Cursor::default(),
             sent: 0,
             repeats: 0,
             retries: 0,
             patience: Patience::default(),
+            fetching: false,
             flight: Flight { left_at: now, wait: limits.timeout, repeated: false },
             give_up_at: now + limits.total_max,
             phase: Phase::Offered { deadline: now, oacks: 0 },
@@ -192,7 +212,7 @@ impl Transfer {
         match self.phase {
             Phase::Offered { .. } => self.offer(now, out),
             Phase::Sending { gap, .. } if self.acknowledged == 0 => self.fly(gap, now, out),
-            Phase::Sending { .. } | Phase::Ended(_) => {}
+            Phase::Sending { .. } | Phase::Starving { .. } | Phase::Ended(_) => {}
         }
     }
 
@@ -201,7 +221,7 @@ impl Transfer {
     pub fn options_ignored(&self) -> bool {
         match self.phase {
             Phase::Offered { oacks, .. } => oacks >= OACKS_IGNORED,
-            Phase::Sending { .. } | Phase::Ended(_) => false,
+            Phase::Sending { .. } | Phase::Starving { .. } | Phase::Ended(_) => false,
         }
     }
 
@@ -222,7 +242,9 @@ impl Transfer {
         let waited_fully = self.flight.wait >= self.agreed.timeout;
         if now >= self.give_up_at {
             self.give_up(End::TooLong, out);
-        } else if waited_fully && self.retries >= self.limits.retries_max {
+        } else if matches!(self.phase, Phase::Starving { .. }) {
+            self.give_up(End::Unreadable, out);
+        } else if waited_fully && self.retries >= self.retries_max {
             self.give_up(End::Silent { waits: self.retries + 1 }, out);
         } else {
             self.retries += u32::from(waited_fully);
@@ -233,7 +255,7 @@ impl Transfer {
                     self.offer(now, out);
                 }
                 Phase::Sending { .. } => self.fly_again(Gap::MayBeFilled, now, out),
-                Phase::Ended(_) => {}
+                Phase::Starving { .. } | Phase::Ended(_) => {}
             }
         }
     }
@@ -241,9 +263,9 @@ impl Transfer {
     /// When [`Self::on_time`] is due; `None` after the end.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Offered { deadline, .. } | Phase::Sending { deadline, .. } => {
-                Some((*deadline).min(self.give_up_at))
-            }
+            Phase::Offered { deadline, .. }
+            | Phase::Sending { deadline, .. }
+            | Phase::Starving { deadline, .. } => Some((*deadline).min(self.give_up_at)),
             Phase::Ended(_) => None,
         }
     }
@@ -261,7 +283,7 @@ impl Transfer {
     /// How it ended, once it has.
     pub fn digest(&self) -> Option<&Digest> {
         match &self.phase {
-            Phase::Offered { .. } | Phase::Sending { .. } => None,
+            Phase::Offered { .. } | Phase::Sending { .. } | Phase::Starving { .. } => None,
             Phase::Ended(digest) => Some(digest),
         }
     }
@@ -270,7 +292,9 @@ impl Transfer {
     pub fn has_progress(&self) -> bool {
         match &self.phase {
             Phase::Offered { .. } => false,
-            Phase::Sending { .. } => self.acknowledged > 0 || !self.agreed.answer.is_empty(),
+            Phase::Sending { .. } | Phase::Starving { .. } => {
+                self.acknowledged > 0 || !self.oack.is_empty()
+            }
             Phase::Ended(_) => true,
         }
     }
@@ -286,13 +310,41 @@ impl Transfer {
         self.acknowledged + u64::from(self.has_progress())
     }
 
+    /// The number of the piece of the file (see [`Content::wanted`]) that the driver is to bring
+    /// now. One at a time: the next is named after [`Self::on_piece`].
+    pub fn next_piece(&mut self) -> Option<u64> {
+        if self.fetching || self.digest().is_some() {
+            return None;
+        }
+        let index = self.content.wanted(self.cursor)?;
+        self.fetching = true;
+        Some(index)
+    }
+
+    /// The piece that was named, or `None` if the file cannot be read any more.
+    pub fn on_piece(
+        &mut self,
+        index: u64,
+        piece: Option<Arc<Vec<u8>>>,
+        now: Instant,
+        out: &mut Output,
+    ) {
+        self.fetching = false;
+        let Some(piece) = piece else { return self.give_up(End::Unreadable, out) };
+        self.content.bring(index, piece);
+        if let Phase::Starving { gap, .. } = self.phase {
+            self.fly(gap, now, out);
+        }
+    }
+
     fn on_ack(&mut self, block: u16, now: Instant, out: &mut Output) {
         let gap = match self.phase {
             Phase::Offered { .. } if block == 0 => {
                 self.went_on(now);
                 return self.fly(Gap::MayBeFilled, now, out);
             }
-            Phase::Offered { .. } | Phase::Ended(_) => return,
+            // What is acknowledged now will be again, once more blocks leave.
+            Phase::Offered { .. } | Phase::Starving { .. } | Phase::Ended(_) => return,
             Phase::Sending { gap, .. } => gap,
         };
         // Numbers roll over to 0 after 65535; the flight is far shorter than that.
@@ -334,7 +386,7 @@ impl Transfer {
     /// Packets leave now; returns when their answer is due.
     fn leave(&mut self, repeated: bool, now: Instant) -> Instant {
         let longest = self.agreed.timeout;
-        let shortest = if self.agreed.adapts { self.limits.timeout_min } else { longest };
+        let shortest = if self.agreed.adapts { self.timeout_min } else { longest };
         let wait = self.patience.wait(shortest.min(longest), longest);
         self.flight = Flight { left_at: now, wait, repeated };
         now + wait
@@ -347,11 +399,10 @@ impl Transfer {
     }
 
     fn offer(&mut self, now: Instant, out: &mut Output) {
-        let answer = &self.agreed.answer;
-        out.datagram(self.peer, |bytes| Packet::OptionAck(answer.clone()).encode(bytes));
+        out.datagram(self.peer, |bytes| bytes.extend_from_slice(&self.oack));
         let oacks = match &self.phase {
             Phase::Offered { oacks, .. } => oacks.saturating_add(1),
-            Phase::Sending { .. } | Phase::Ended(_) => 1,
+            Phase::Sending { .. } | Phase::Starving { .. } | Phase::Ended(_) => 1,
         };
         let deadline = self.leave(oacks > 1, now);
         self.phase = Phase::Offered { deadline, oacks };
@@ -360,6 +411,12 @@ impl Transfer {
     /// Sends the window behind the acknowledged blocks.
     fn fly(&mut self, gap: Gap, now: Instant, out: &mut Output) {
         let end = (self.acknowledged + u64::from(self.agreed.window_blocks)).min(self.last_block());
+        let window_bytes =
+            usize::from(self.agreed.window_blocks) * usize::from(self.agreed.block_bytes);
+        if !self.content.has(self.cursor, window_bytes) {
+            self.phase = Phase::Starving { deadline: now + DISK_PATIENCE, gap };
+            return;
+        }
         let mut cursor = self.cursor;
         for number in self.acknowledged + 1..=end {
             cursor = out.datagram(self.peer, |bytes| {
@@ -435,7 +492,7 @@ mod tests {
         let request = Wish { timeout_seconds, ..Wish::plain("f") }.request();
         let mut now = Clock::System.instant();
         let mut out = Output::default();
-        let content = Arc::from([7; 2000]);
+        let content = Arc::<[u8]>::from([7; 2000]);
         let mut transfer = Transfer::start((peer, &request), content, &limits, now, &mut out);
         now += Duration::from_millis(80);
         let first = if timeout_seconds.is_some() { 0 } else { 1 };

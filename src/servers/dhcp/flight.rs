@@ -10,6 +10,8 @@ use crate::proto::dhcp4::MessageType;
 /// Requests under way at a time. Each waits for one flush of the store, a few milliseconds; whoever
 /// is refused here repeats after 4 s (RFC 2131 section 4.1).
 const UNDER_WAY_MAX: usize = 4096;
+/// Strangers get no seat beyond this, so that they never take the last one.
+const STRANGERS_UNDER_WAY_MAX: usize = UNDER_WAY_MAX / 4;
 
 /// Client, transaction and kind: a repetition has all three in common.
 pub type Key = (Mac, u32, MessageType);
@@ -28,10 +30,12 @@ pub struct Seat {
 }
 
 impl Flight {
-    /// `None` if this request is under way already, or too many are.
-    pub fn take(&self, key: Key) -> Option<Seat> {
+    /// `None` if this request is under way already, or too many are. `planned`: the inventory knows
+    /// the client's hardware address.
+    pub fn take(&self, key: Key, planned: bool) -> Option<Seat> {
+        let most = if planned { UNDER_WAY_MAX } else { STRANGERS_UNDER_WAY_MAX };
         let mut keys = self.keys.lock().expect("nobody panics while holding this set");
-        if keys.len() >= UNDER_WAY_MAX || !keys.insert(key) {
+        if keys.len() >= most || !keys.insert(key) {
             return None;
         }
         Some(Seat { flight: self.clone(), key })
@@ -51,23 +55,28 @@ mod tests {
 
     #[test]
     fn a_repetition_waits_until_the_first_is_answered() {
-        let flight = Flight::default();
+        let whole = Flight::default();
         let key = |xid, kind| (Mac::new([2, 0, 0, 0, 0, 1]), xid, kind);
-        let first = flight.take(key(7, MessageType::Request));
-        assert!(first.is_some() && flight.take(key(7, MessageType::Request)).is_none());
-        assert!(flight.take(key(8, MessageType::Request)).is_some());
-        assert!(flight.take(key(7, MessageType::Discover)).is_some());
+        let take = |xid, kind| whole.take(key(xid, kind), true);
+        let first = take(7, MessageType::Request);
+        assert!(first.is_some() && take(7, MessageType::Request).is_none());
+        assert!(take(8, MessageType::Request).is_some());
+        assert!(take(7, MessageType::Release).is_some());
         drop(first);
-        assert!(flight.take(key(7, MessageType::Request)).is_some());
+        assert!(take(7, MessageType::Request).is_some());
     }
 
     #[test]
     fn the_table_has_an_end_and_room_again_after_it() {
         let flight = Flight::default();
-        let take = |xid| flight.take((Mac::new([0; 6]), xid, MessageType::Request));
-        let seats: Vec<Seat> = (0..4096).map_while(take).collect();
-        assert_eq!((seats.len(), take(5000).is_none()), (UNDER_WAY_MAX, true));
-        drop(seats);
-        assert!(take(5000).is_some());
+        let take =
+            |xid, planned| flight.take((Mac::new([0; 6]), xid, MessageType::Request), planned);
+        let strangers: Vec<Seat> = (0..4096).map_while(|xid| take(xid, false)).collect();
+        assert_eq!(strangers.len(), STRANGERS_UNDER_WAY_MAX);
+        let planned: Vec<Seat> = (1024..9000).map_while(|xid| take(xid, true)).collect();
+        assert_eq!(strangers.len() + planned.len(), UNDER_WAY_MAX);
+        assert!(take(9000, true).is_none());
+        drop((strangers, planned));
+        assert!(take(9000, true).is_some());
     }
 }

@@ -17,6 +17,7 @@ use crate::proto::dhcp4::relay::{Information, kept_position};
 use crate::proto::dhcp4::{Ask, DecodeError, Message, MessageType};
 use crate::servers::dhcp::Parts;
 use crate::servers::dhcp::flight::Key;
+use crate::servers::dhcp::gate::Gate;
 use crate::servers::socket::dhcp::Received;
 use crate::service::intake::{Clues, Identity, Sighting};
 use crate::service::leases::{Asker, Decision, Ended, Link};
@@ -88,26 +89,59 @@ fn sighting(mac: Mac, conflict: bool, description: String, clues: Clues) -> Sigh
 }
 
 /// Finds out who asks, which address it gets, and what is answered.
-pub fn handle(request: &Request, heard: &Received, parts: &Parts, now: Timestamp) -> Outcome {
+pub fn handle(
+    request: &Request,
+    heard: &Received,
+    parts: &Parts,
+    gate: &mut Gate,
+    now: Timestamp,
+) -> Outcome {
+    match who(request, parts, gate, now) {
+        Some(device) => decide((request, heard), device, parts, now),
+        None => Outcome::Silent,
+    }
+}
+
+/// Who asks, if it may be served: a device of the plan, or a stranger in quarantine (`None`
+/// within). People are told of those that may not.
+fn who(
+    request: &Request,
+    parts: &Parts,
+    gate: &mut Gate,
+    now: Timestamp,
+) -> Option<Option<Arc<Device>>> {
     let Request { message, ask, mac, .. } = request;
     let recognised = parts.platforms.recognise(&message.options, *mac);
     let kept = held(*ask).and_then(|held| parts.leases.relay_information(*mac, held, now));
     let clues = clues_of(request, recognised.as_ref(), kept.as_deref());
-    let device = match parts.intake.identify(&clues) {
-        Identity::Device(device) if device.managed || device.address.is_some() => Some(device),
-        Identity::Device(_) | Identity::Nobody => return Outcome::Silent,
+    match parts.intake.identify(&clues) {
+        Identity::Device(device) if device.managed || device.address.is_some() => {
+            let known = parts.intake.plans(*mac) || gate.may_be_served(*mac, &device.name);
+            known.then_some(Some(device))
+        }
+        Identity::Device(_) | Identity::Nobody => None,
+        Identity::Conflict { .. } | Identity::Stranger { .. } if !gate.may_be_noticed() => None,
         Identity::Conflict { detail } => {
             parts.intake.sighted(&sighting(*mac, true, detail, clues));
-            return Outcome::Silent;
+            None
         }
         Identity::Stranger { description } => {
             parts.intake.sighted(&sighting(*mac, false, description, clues));
             match parts.settings.unknown {
-                Unknown::Refuse => return Outcome::Silent,
-                Unknown::Quarantine => None,
+                Unknown::Refuse => None,
+                Unknown::Quarantine => Some(None),
             }
         }
-    };
+    }
+}
+
+fn decide(
+    (request, heard): (&Request, &Received),
+    device: Option<Arc<Device>>,
+    parts: &Parts,
+    now: Timestamp,
+) -> Outcome {
+    let Request { message, ask, mac, .. } = request;
     let asker = asker_of(request, heard, device.as_ref());
     let discovering = is_discovering(*ask);
     if let Some(device) = device.as_ref().filter(|device| device.managed && discovering) {
@@ -274,7 +308,6 @@ mod tests {
 
     fn heard(to_us_alone: bool) -> Received {
         Received {
-            length: 300,
             from: SocketAddrV4::new(RELAY, 67),
             local: Ipv4Addr::new(10, 0, 0, 1),
             interface: 2,

@@ -11,8 +11,8 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 
 use crate::address::Mac;
-use crate::servers::files::canonical;
-use crate::service::serving::{Artifact, Ask, Refusal};
+use crate::servers::files::{Content, Served, canonical};
+use crate::service::serving::{Ask, Refusal};
 
 /// Where a serial number stands, in the order of preference: Arista, Cisco IOS XR, Cumulus, ONIE,
 /// SONiC.
@@ -71,13 +71,14 @@ pub fn ask<B>(request: &Request<B>, peer: SocketAddr, local: SocketAddr) -> Ask 
 pub fn refusal(refusal: &Refusal) -> Response<Bytes> {
     match refusal {
         Refusal::NotFound { why } => text(StatusCode::NOT_FOUND, why),
+        Refusal::Forbidden { why } => text(StatusCode::FORBIDDEN, why),
         Refusal::Unavailable { why } => text(StatusCode::SERVICE_UNAVAILABLE, why),
     }
 }
 
 /// Status and headers for an artifact (RFC 9110 sections 8.6 and 14).
-pub fn head(artifact: &Artifact, part: &Part) -> Response<()> {
-    let length = artifact.content.len();
+pub fn head(served: &Served, part: &Part) -> Response<()> {
+    let length = length(served);
     let mut response = Response::new(());
     let (status, sent, range) = match part {
         Part::Whole => (StatusCode::OK, length, None),
@@ -92,7 +93,7 @@ pub fn head(artifact: &Artifact, part: &Part) -> Response<()> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(sent));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    if let Ok(tag) = HeaderValue::try_from(entity_tag(artifact)) {
+    if let Ok(tag) = HeaderValue::try_from(entity_tag(served)) {
         headers.insert(ETAG, tag);
     }
     if let Some(range) = range.and_then(|range| HeaderValue::try_from(range).ok()) {
@@ -103,18 +104,26 @@ pub fn head(artifact: &Artifact, part: &Part) -> Response<()> {
 
 /// What of the artifact is wanted. A range that we do not understand, several ranges, or a range of
 /// another version (`If-Range`) get the whole (RFC 9110 section 14.2).
-pub fn part(headers: &HeaderMap, artifact: &Artifact) -> Part {
+pub fn part(headers: &HeaderMap, served: &Served) -> Part {
     let Some(range) = headers.get(RANGE).and_then(|range| range.to_str().ok()) else {
         return Part::Whole;
     };
-    if headers.get(IF_RANGE).is_some_and(|tag| tag.as_bytes() != entity_tag(artifact).as_bytes()) {
+    if headers.get(IF_RANGE).is_some_and(|tag| tag.as_bytes() != entity_tag(served).as_bytes()) {
         return Part::Whole;
     }
-    range_of(range, artifact.content.len()).unwrap_or(Part::Whole)
+    range_of(range, length(served)).unwrap_or(Part::Whole)
 }
 
-fn entity_tag(artifact: &Artifact) -> String {
-    format!("\"{}\"", artifact.sha256)
+/// Bytes of the whole. A platform of 32 bits cannot serve more than it can count.
+pub fn length(served: &Served) -> usize {
+    usize::try_from(served.content.bytes()).unwrap_or(usize::MAX)
+}
+
+fn entity_tag(served: &Served) -> String {
+    match &served.content {
+        Content::Here(_) => format!("\"{}\"", served.sha256),
+        Content::Image(reading) => format!("\"{}\"", reading.image().tag()),
+    }
 }
 
 fn range_of(range: &str, length: usize) -> Option<Part> {

@@ -2,16 +2,20 @@
 //! through.
 
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
-use crate::service::serving::Transferred;
+use crate::proto::tftp::content::PIECE_BYTES;
+use crate::servers::files::Report;
+use crate::servers::images::{Image, Reading};
 
 /// What goes to the connection in one piece.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -29,13 +33,13 @@ pub struct Watch {
 #[derive(Debug, Default)]
 struct State {
     flight: Option<Flight>,
-    reports: Vec<Transferred>,
+    reports: Vec<Report>,
 }
 
 #[derive(Debug)]
 struct Flight {
     /// Filled in but for its end.
-    report: Transferred,
+    report: Report,
     length: u64,
     /// Bytes of the body that the connection has taken.
     handed: u64,
@@ -46,7 +50,7 @@ struct Flight {
 impl Watch {
     /// A response of `length` bytes begins. `report` says complete and has no reason yet, unless
     /// only a part of the file was asked for.
-    pub fn begin(&self, report: Transferred, length: u64) {
+    pub fn begin(&self, report: Report, length: u64) {
         self.end_flight();
         let written_before = self.written.load(Ordering::Relaxed);
         self.state().flight = Some(Flight { report, length, handed: 0, written_before });
@@ -60,17 +64,18 @@ impl Watch {
             return;
         };
         let written = self.written.load(Ordering::Relaxed) - written_before;
-        report.bytes = handed.min(written);
+        let end = &mut report.end;
+        end.bytes = handed.min(written);
         if handed < length || written < length {
-            report.complete = false;
-            report.why = "the reader closed the connection before the end".to_owned();
+            end.complete = false;
+            end.why = "the reader closed the connection before the end".to_owned();
         }
         state.reports.push(report);
         self.ended.notify_one();
     }
 
     /// Everything that has ended since the last call.
-    pub fn take_reports(&self) -> Vec<Transferred> {
+    pub fn take_reports(&self) -> Vec<Report> {
         std::mem::take(&mut self.state().reports)
     }
 
@@ -110,27 +115,98 @@ impl Watch {
 #[derive(Debug)]
 pub struct Content {
     rest: Bytes,
+    behind: Option<Behind>,
     watch: Option<Arc<Watch>>,
+}
+
+/// The part of an image that is not in memory yet. One piece is read ahead.
+#[derive(Debug)]
+struct Behind {
+    reading: Arc<Reading>,
+    range: Range<usize>,
+    fetch: Option<JoinHandle<io::Result<Arc<Vec<u8>>>>>,
+}
+
+impl Behind {
+    fn fetch(&mut self) {
+        let (image, index) = (self.reading.image(), self.index());
+        if self.fetch.is_none() && !self.range.is_empty() {
+            let read = move || Image::read(&image, index);
+            self.fetch = Some(tokio::task::spawn_blocking(read));
+        }
+    }
+
+    fn index(&self) -> u64 {
+        (self.range.start / PIECE_BYTES) as u64
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        self.fetch();
+        let Some(fetch) = &mut self.fetch else { return Poll::Ready(Ok(Bytes::new())) };
+        let piece = match ready!(Pin::new(fetch).poll(cx)) {
+            Ok(Ok(piece)) => piece,
+            Ok(Err(error)) => return Poll::Ready(Err(error)),
+            Err(broken) => return Poll::Ready(Err(io::Error::other(broken))),
+        };
+        self.fetch = None;
+        let skipped = self.range.start % PIECE_BYTES;
+        let end = piece.len().min(skipped + self.range.len());
+        if end <= skipped {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.range.start += end - skipped;
+        self.fetch();
+        Poll::Ready(Ok(Bytes::from_owner(Piece(piece)).slice(skipped..end)))
+    }
+}
+
+struct Piece(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Content {
     pub fn text(text: Bytes) -> Self {
-        Self { rest: text, watch: None }
+        Self { rest: text, behind: None, watch: None }
     }
 
     pub fn file(part: Bytes, watch: Arc<Watch>) -> Self {
-        Self { rest: part, watch: Some(watch) }
+        Self { rest: part, behind: None, watch: Some(watch) }
+    }
+
+    pub fn image(reading: Arc<Reading>, range: Range<usize>, watch: Arc<Watch>) -> Self {
+        let behind = Behind { reading, range, fetch: None };
+        Self { rest: Bytes::new(), behind: Some(behind), watch: Some(watch) }
+    }
+
+    fn remaining(&self) -> u64 {
+        let behind = self.behind.as_ref().map_or(0, |behind| behind.range.len());
+        (self.rest.len() + behind) as u64
     }
 }
 
 impl Body for Content {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.rest.is_empty()
+            && let Some(behind) = &mut self.behind
+        {
+            match ready!(behind.poll(cx)) {
+                Ok(piece) => self.rest = piece,
+                Err(error) => {
+                    tracing::warn!(%error, "an image cannot be read");
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
@@ -143,11 +219,11 @@ impl Body for Content {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
+        self.remaining() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest.len() as u64)
+        SizeHint::with_exact(self.remaining())
     }
 }
 

@@ -1,5 +1,5 @@
-//! The HTTP boot driver: the artifacts of TFTP over HTTP/1.1, GET and HEAD. A path is only a name:
-//! no file is ever opened by a name from outside.
+//! The HTTP boot driver: the files of TFTP over HTTP/1.1, GET and HEAD. A path is only a name:
+//! which file it means, if any, is decided where TFTP's names are.
 
 mod answer;
 mod flight;
@@ -24,9 +24,9 @@ use self::answer::Part;
 use self::flight::{Content, Watch, Watched};
 use crate::config::meant;
 use crate::error::{Code, Error};
-use crate::servers::files::Files;
+use crate::servers::files::{self, Files, Report, Served};
 use crate::servers::socket::http::listen;
-use crate::service::serving::{Artifact, Ask, Refusal, Transferred};
+use crate::service::serving::{Ask, Refusal, Transferred};
 
 /// How long a connection may keep us waiting.
 #[derive(Debug, Clone, Copy)]
@@ -223,13 +223,13 @@ async fn respond(
     let ask = answer::ask(&request, peer, local);
     let answered = tokio::time::timeout(ARTIFACT_PATIENCE, files.artifact(ask.clone())).await;
     let late = || Refusal::Unavailable { why: "no answer in time, ask again".to_owned() };
-    let artifact = match answered.unwrap_or_else(|_| Err(late())) {
-        Ok(artifact) => artifact,
+    let served = match answered.unwrap_or_else(|_| Err(late())) {
+        Ok(served) => served,
         Err(refusal) => return answer::refusal(&refusal).map(Content::text),
     };
-    let part = answer::part(request.headers(), &artifact);
-    let head = answer::head(&artifact, &part);
-    let whole = artifact.content.len();
+    let part = answer::part(request.headers(), &served);
+    let head = answer::head(&served, &part);
+    let whole = answer::length(&served);
     let range = match part {
         Part::Whole => 0..whole,
         Part::Range(range) => range,
@@ -238,28 +238,33 @@ async fn respond(
     if request.method() == Method::HEAD {
         return head.map(|()| Content::text(Bytes::new()));
     }
-    let mut report = begun(&ask, &artifact);
+    let mut report = begun(&ask, &served);
     report.first_byte = range.start as u64;
     if range.end < whole {
         report.complete = false;
         let (first, last) = (range.start, range.end - 1);
         report.why = format!("only bytes {first} to {last} of {whole} were asked for");
     }
-    watch.begin(report, range.len() as u64);
-    let bytes = Bytes::from_owner(artifact.content).slice(range);
-    head.map(|()| Content::file(bytes, watch))
+    let image = served.content.image();
+    watch.begin(Report { end: report, image }, range.len() as u64);
+    let content = match served.content {
+        files::Content::Here(bytes) => Content::file(Bytes::from_owner(bytes).slice(range), watch),
+        files::Content::Image(reading) => Content::image(reading, range, watch),
+    };
+    head.map(|()| content)
 }
 
-fn begun(ask: &Ask, artifact: &Artifact) -> Transferred {
+fn begun(ask: &Ask, served: &Served) -> Transferred {
     Transferred {
-        device: artifact.device.clone(),
+        device: served.device.clone(),
+        image: served.content.image().is_some(),
         transport: "http",
         peer: ask.peer,
         name: ask.name.clone(),
         complete: true,
         first_byte: 0,
         bytes: 0,
-        sha256: artifact.sha256.clone(),
+        sha256: served.sha256.clone(),
         repeats: 0,
         why: String::new(),
     }
@@ -275,6 +280,8 @@ mod tests {
 
     use super::*;
     use crate::config::meant::Listen;
+    use crate::servers::images::Images;
+    use crate::service::serving::Artifact;
 
     const IN_TIME: Duration = Duration::from_secs(20);
     const LENGTH: usize = 20_000_000;
@@ -285,6 +292,12 @@ mod tests {
         reports: watch::Receiver<Vec<Transferred>>,
         shutdown: watch::Sender<bool>,
         task: JoinHandle<()>,
+        _images: tempfile::TempDir,
+    }
+
+    /// More than a few pieces.
+    fn image() -> Vec<u8> {
+        (0..1_000_003u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
     }
 
     /// `small`, `large`, `down`, and nothing else.
@@ -321,9 +334,14 @@ mod tests {
             told.send_modify(|reports: &mut Vec<Transferred>| reports.push(end));
             std::future::ready(())
         });
+        let images = tempfile::tempdir().unwrap();
+        std::fs::write(images.path().join("image"), image()).unwrap();
+        let files = files.with_images(Images::new(images.path().to_owned()), |ask| {
+            (ask.name != "small").then(|| "sw1".to_owned())
+        });
         let (shutdown, end) = watch::channel(false);
         let task = tokio::spawn(serve_within(patience, listeners, config, files, end));
-        Room { server, asks, reports, shutdown, task }
+        Room { server, asks, reports, shutdown, task, _images: images }
     }
 
     impl Room {
@@ -387,6 +405,41 @@ mod tests {
         assert!(rest.ends_with("\n\nsw1\n"), "{rest}");
         let reports = room.reported(3).await;
         assert_eq!((reports[2].complete, reports[2].bytes), (true, 4), "the end was reached");
+    }
+
+    async fn body_of(room: &Room, headers: &str) -> (String, Vec<u8>) {
+        let request =
+            format!("GET /image HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n");
+        let mut stream = TcpStream::connect(room.server).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(IN_TIME, stream.read_to_end(&mut answer)).await;
+        read.expect("the server closes in time").unwrap();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let body = answer.split_off(end);
+        (String::from_utf8(answer).unwrap(), body)
+    }
+
+    #[tokio::test]
+    async fn an_image_streams_whole_and_in_parts() {
+        let mut room = room(10);
+        let image = image();
+        let (head, body) = body_of(&room, "").await;
+        assert!(head.contains("content-length: 1000003\r\n"), "{head}");
+        assert!(body == image);
+        let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned();
+        for range in [0..1, 131_071..131_073, 131_072..400_000, 999_999..1_000_003] {
+            let headers =
+                format!("Range: bytes={}-{}\r\nIf-Range: {tag}\r\n", range.start, range.end - 1);
+            let (head, body) = body_of(&room, &headers).await;
+            assert!(head.starts_with("HTTP/1.1 206"), "{head}");
+            assert!(body == image[range.clone()], "{range:?}");
+        }
+        let reports = room.reported(5).await;
+        assert!(reports.iter().all(|report| report.image && report.sha256.len() == 64));
+        assert_eq!((reports[0].complete, reports[0].bytes), (true, 1_000_003));
+        assert_eq!((reports[4].complete, reports[4].first_byte), (true, 999_999));
+        assert!(room.asks.lock().unwrap().is_empty(), "the service renders nothing for it");
     }
 
     #[tokio::test]

@@ -1,24 +1,24 @@
 //! A UDP socket that hears DHCP broadcasts, knows where each datagram came in, and answers there.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::os::fd::AsRawFd;
 
-use nix::libc;
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt,
-    sockopt,
-};
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::tftp::batch::{self, Inbox, Letter};
+use super::tftp::raw::Arrival;
 use crate::config::meant::Listen;
 use crate::error::{Code, Error};
 
-/// Asked of the kernel, which may give less: a thousand DISCOVERs after a power cut are about 1 MB
-/// with the kernel's own bookkeeping.
-const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// Asked of the kernel, which may give less. A DISCOVER takes about 1 KB with the kernel's own
+/// bookkeeping: ten thousand devices after a power cut, or 40 ms of a flood that fills 1 Gbit/s, so
+/// that a known device's request is not lost among it while others are being answered.
+const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
+
+/// Some thousand replies that leave at once, after one flush of the store.
+const SEND_BUFFER_BYTES: usize = 4 << 20;
 
 /// One bound socket.
 #[derive(Debug)]
@@ -28,10 +28,9 @@ pub struct Port {
     interface: Option<String>,
 }
 
-/// A datagram's length and where it came in.
+/// Where a datagram came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Received {
-    pub length: usize,
     pub from: SocketAddrV4,
     /// Our address on the interface that heard it.
     pub local: Ipv4Addr,
@@ -66,6 +65,11 @@ impl Port {
         socket.set_reuse_address(true)?;
         socket.set_broadcast(true)?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+        socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+        // With CAP_NET_ADMIN also beyond `net.core.rmem_max` and `wmem_max`; without, both are
+        // refused.
+        let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES);
+        let _ = setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER_BYTES);
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         if let Some(interface) = &interface {
             socket.bind_device(Some(interface.as_bytes()))?;
@@ -93,57 +97,76 @@ impl Port {
         self.interface.as_deref()
     }
 
-    /// Waits for a datagram. What does not fit into `buffer` is cut off.
-    pub async fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
-        self.socket.async_io(Interest::READABLE, || self.take(buffer)).await
+    /// Returns once a datagram may be waiting.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await
     }
 
-    fn take(&self, buffer: &mut [u8]) -> io::Result<Received> {
-        let mut slices = [IoSliceMut::new(buffer)];
-        let mut control = nix::cmsg_space!(libc::in_pktinfo);
-        let message = recvmsg::<SockaddrIn>(
-            self.socket.as_raw_fd(),
-            &mut slices,
-            Some(&mut control),
-            MsgFlags::MSG_DONTWAIT,
-        )?;
-        let from = message.address.map(SocketAddrV4::from);
-        let from = from.ok_or_else(|| io::Error::other("a datagram without a sender"))?;
-        let information = message.cmsgs()?.find_map(|control| match control {
-            ControlMessageOwned::Ipv4PacketInfo(information) => Some(information),
-            _ => None,
-        });
-        let address = |raw: libc::in_addr| Ipv4Addr::from(raw.s_addr.to_ne_bytes());
-        let (local, sent_to, interface) = match information {
-            Some(found) => {
-                let index = u32::try_from(found.ipi_ifindex).unwrap_or(0);
-                (address(found.ipi_spec_dst), address(found.ipi_addr), index)
+    /// Takes what is waiting, up to a batch; returns how many. What does not fit into the room of
+    /// the inbox is cut off.
+    pub fn receive(&self, inbox: &mut Inbox) -> io::Result<usize> {
+        batch::receive((&self.socket, self.local.into()), inbox)
+    }
+
+    /// One of those that the last call brought; `None` if it did not come by IPv4.
+    pub fn datagram<'a>(&self, inbox: &'a Inbox, index: usize) -> Option<(Received, &'a [u8])> {
+        let (SocketAddr::V4(from), arrival, bytes) = inbox.arrived(index)? else { return None };
+        let IpAddr::V4(local) = arrival.ours else { return None };
+        let Arrival { broadcast, interface, .. } = arrival;
+        Some((Received { from, local, interface, to_us_alone: !broadcast }, bytes))
+    }
+
+    /// Sends each from the address that was asked; a broadcast leaves by the interface that heard
+    /// the request. What the kernel cannot take now is lost, as on the wire: clients repeat. Tells
+    /// how many were lost, and the last reason.
+    pub fn send(&self, replies: &[Posted]) -> Result<(), Lost> {
+        let local = SocketAddr::V4(self.local);
+        let mut lost = None;
+        let mut rest = replies;
+        while !rest.is_empty() {
+            match batch::send((&self.socket, local), rest.iter().map(Posted::letter)) {
+                Ok(sent) => rest = &rest[sent.max(1).min(rest.len())..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let count = rest.len() + lost.map_or(0, |lost: Lost| lost.count);
+                    return Err(Lost { count, error });
+                }
+                Err(error) => {
+                    let count = 1 + lost.map_or(0, |lost: Lost| lost.count);
+                    lost = Some(Lost { count, error });
+                    rest = &rest[1..];
+                }
             }
-            None => (*self.local.ip(), *self.local.ip(), 0),
-        };
-        let length = message.bytes;
-        Ok(Received { length, from, local, interface, to_us_alone: local == sent_to })
+        }
+        lost.map_or(Ok(()), Err)
     }
+}
 
-    /// Sends one datagram from the address that was asked; a broadcast leaves by the interface that
-    /// heard the request. What the kernel cannot take now is lost, as on the wire: clients repeat.
-    pub fn send(&self, bytes: &[u8], to: SocketAddrV4, asked: &Received) -> io::Result<()> {
-        let everybody = to.ip().is_broadcast();
-        let index = if everybody { i32::try_from(asked.interface).unwrap_or(0) } else { 0 };
-        let information = libc::in_pktinfo {
-            ipi_ifindex: index,
-            ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(asked.local.octets()) },
-            ipi_addr: libc::in_addr { s_addr: 0 },
-        };
-        let sent = sendmsg(
-            self.socket.as_raw_fd(),
-            &[IoSlice::new(bytes)],
-            &[ControlMessage::Ipv4PacketInfo(&information)],
-            MsgFlags::MSG_DONTWAIT,
-            Some(&SockaddrIn::from(to)),
-        )?;
-        if sent == bytes.len() { Ok(()) } else { Err(io::Error::other("sent a part only")) }
+/// A reply, and the request that it answers.
+#[derive(Debug, Clone)]
+pub struct Posted {
+    pub bytes: Vec<u8>,
+    pub to: SocketAddrV4,
+    pub asked: Received,
+}
+
+impl Posted {
+    fn letter(&self) -> Letter<'_> {
+        let everybody = self.to.ip().is_broadcast();
+        Letter {
+            bytes: &self.bytes,
+            to: self.to.into(),
+            source: self.asked.local.into(),
+            interface: if everybody { self.asked.interface } else { 0 },
+            segment: None,
+        }
     }
+}
+
+/// Replies that did not leave.
+#[derive(Debug)]
+pub struct Lost {
+    pub count: usize,
+    pub error: io::Error,
 }
 
 fn interface_with(address: Ipv4Addr) -> io::Result<String> {
@@ -183,18 +206,27 @@ mod tests {
         Listen { address: address.parse().unwrap(), interface: None }
     }
 
+    /// Everything that one call brings, at least one datagram.
+    async fn heard(port: &Port, room: usize) -> Vec<(Received, Vec<u8>)> {
+        let mut inbox = Inbox::new(room);
+        port.readable().await.unwrap();
+        let count = port.receive(&mut inbox).unwrap();
+        let datagram = |index| port.datagram(&inbox, index).unwrap();
+        (0..count).map(datagram).map(|(heard, bytes)| (heard, bytes.to_vec())).collect()
+    }
+
     #[tokio::test]
     async fn an_answer_leaves_from_the_address_that_was_asked() {
         let port = Port::bind(&listen("0.0.0.0:0")).unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let at = SocketAddr::from(([127, 7, 0, 3], port.local().port()));
         client.send_to(b"discover", at).await.unwrap();
+        let (asked, bytes) = heard(&port, 64).await.remove(0);
+        assert_eq!(bytes, b"discover");
+        assert_eq!((asked.local, asked.to_us_alone), (Ipv4Addr::new(127, 7, 0, 3), true));
+        assert_ne!(asked.interface, 0);
+        port.send(&[Posted { bytes: b"offer".to_vec(), to: asked.from, asked }]).unwrap();
         let mut buffer = [0; 64];
-        let heard = port.receive(&mut buffer).await.unwrap();
-        assert_eq!(&buffer[..heard.length], b"discover");
-        assert_eq!((heard.local, heard.to_us_alone), (Ipv4Addr::new(127, 7, 0, 3), true));
-        assert_ne!(heard.interface, 0);
-        port.send(b"offer", heard.from, &heard).unwrap();
         let (length, from) = client.recv_from(&mut buffer).await.unwrap();
         assert_eq!((&buffer[..length], from), (&b"offer"[..], at));
     }
@@ -207,7 +239,7 @@ mod tests {
         // The broadcast address of 127.0.0.0/8, as Linux sets it up on its loopback interface.
         let at = SocketAddr::from(([127, 255, 255, 255], port.local().port()));
         client.send_to(b"x", at).await.unwrap();
-        let heard = port.receive(&mut [0; 8]).await.unwrap();
+        let (heard, _) = heard(&port, 8).await.remove(0);
         assert!(!heard.to_us_alone, "{heard:?}");
         assert_eq!(heard.local, Ipv4Addr::LOCALHOST);
     }
@@ -219,10 +251,29 @@ mod tests {
         for bytes in [&[1; 100][..], &[2; 5][..]] {
             client.send_to(bytes, SocketAddr::V4(port.local())).await.unwrap();
         }
-        let mut buffer = [0; 10];
-        assert_eq!(port.receive(&mut buffer).await.unwrap().length, 10);
-        assert_eq!(port.receive(&mut buffer).await.unwrap().length, 5);
-        assert_eq!(buffer[..5], [2; 5]);
+        let heard = heard(&port, 10).await;
+        let bytes: Vec<&[u8]> = heard.iter().map(|(_, bytes)| bytes.as_slice()).collect();
+        assert_eq!(bytes, [&[1; 10][..], &[2; 5]]);
+    }
+
+    #[tokio::test]
+    async fn a_reply_that_cannot_leave_holds_up_no_other() {
+        let port = Port::bind(&listen("127.0.0.1:0")).unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        client.send_to(b"x", SocketAddr::V4(port.local())).await.unwrap();
+        let (asked, _) = heard(&port, 8).await.remove(0);
+        let posted = |byte, to| Posted { bytes: vec![byte], to, asked };
+        // From loopback no datagram leaves the machine.
+        let nowhere = "192.0.2.1:68".parse().unwrap();
+        let mut replies: Vec<Posted> = (0..100).map(|byte| posted(byte, asked.from)).collect();
+        replies.insert(40, posted(200, nowhere));
+        let lost = port.send(&replies).unwrap_err();
+        assert_eq!(lost.count, 1, "{lost:?}");
+        let mut buffer = [0; 8];
+        for byte in 0..100 {
+            assert_eq!(client.recv(&mut buffer).await.unwrap(), 1);
+            assert_eq!(buffer[0], byte);
+        }
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! share: a thousand devices cost no thousand sockets. Packets come and go in batches, and only
 //! questions to the service and reports run as tasks, so that a slow answer holds up nobody else.
 
+mod area;
 mod post;
 mod table;
 mod worker;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::area::Area;
 use self::table::Bounds;
 use self::worker::Worker;
 use crate::clock::Clock;
@@ -145,12 +147,23 @@ pub async fn serve(
         held: Arc::new(AtomicUsize::new(0)),
         workers: sockets.workers.len().max(1),
         single_port: config.single_port,
+        upload_bytes_max: config.uploads.as_ref().map(|uploads| uploads.bytes_max),
         limits,
     };
     let files = files.into();
+    let area = match config.uploads {
+        // It sweeps, which may take the disk a while.
+        Some(uploads) => tokio::task::spawn_blocking(move || Area::new(uploads)).await.ok(),
+        None => None,
+    };
     let mut workers = JoinSet::new();
     for (index, ports) in sockets.workers.into_iter().enumerate() {
-        let worker = Worker::new((index, ports), bounds.clone(), files.clone(), clock.clone());
+        let worker = Worker::new(
+            (index, ports),
+            bounds.clone(),
+            (files.clone(), area.clone()),
+            clock.clone(),
+        );
         workers.spawn(worker.serve(shutdown.clone()));
     }
     while let Some(ended) = workers.join_next().await {
@@ -173,8 +186,10 @@ mod tests {
     use crate::config::meant::Listen;
     use crate::proto::tftp::Output;
     use crate::proto::tftp::download::{Download, Outcome, Stop, Wish};
-    use crate::proto::tftp::packet::{ErrorCode, Packet};
-    use crate::service::serving::{Artifact, Ask, Refusal, Transferred};
+    use crate::proto::tftp::packet::{ErrorCode, Mode, Packet};
+    use crate::proto::tftp::writer::{self, Offer, Writer};
+    use crate::servers::images::Images;
+    use crate::service::serving::{Artifact, Ask, Refusal, Transferred, Uploaded};
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -182,6 +197,9 @@ mod tests {
         server: SocketAddr,
         asks: Arc<Mutex<Vec<Ask>>>,
         reports: watch::Receiver<Vec<Transferred>>,
+        uploads: watch::Receiver<Vec<Uploaded>>,
+        /// Where uploads go; `sw1` is whoever is not 127.0.0.66.
+        area: tempfile::TempDir,
         shutdown: watch::Sender<bool>,
         task: JoinHandle<()>,
     }
@@ -195,11 +213,17 @@ mod tests {
             timeout: Duration::from_millis(500),
             retries_max: 5,
             single_port: false,
+            uploads: None,
         }
     }
 
     fn content() -> Arc<[u8]> {
         (0..100_000u32).map(|i| if i % 40 == 39 { b'\n' } else { b'a' + (i % 23) as u8 }).collect()
+    }
+
+    /// More than a few pieces, and no multiple of anything.
+    fn image() -> Vec<u8> {
+        (0..1_234_567u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
     }
 
     /// `network-confg` is there, `slow` after a while, `down` never, and nothing else.
@@ -231,9 +255,33 @@ mod tests {
             told.send_modify(|reports: &mut Vec<Transferred>| reports.push(end));
             std::future::ready(())
         });
+        let area = tempfile::tempdir().unwrap();
+        let mut config = config;
+        if let Some(uploads) = &mut config.uploads {
+            uploads.directory = area.path().to_owned();
+        }
+        let (told, uploads) = watch::channel(Vec::new());
+        let stored = area.path().to_owned();
+        let files = files.with_uploads(
+            |ask| match ask.peer.ip().to_string().as_str() {
+                "127.0.0.66" => Err(Refusal::Forbidden { why: "not known".into() }),
+                _ => Ok("sw1".to_owned()),
+            },
+            move |end: Uploaded| {
+                assert!(!end.complete || stored.join("sw1").join(&end.name).exists());
+                told.send_modify(|uploads: &mut Vec<Uploaded>| uploads.push(end));
+                std::future::ready(())
+            },
+        );
+        // Images: `img/big`, for all but 127.0.0.66.
+        std::fs::create_dir_all(area.path().join(".images/img")).unwrap();
+        std::fs::write(area.path().join(".images/img/big"), image()).unwrap();
+        let images = Images::new(area.path().join(".images"));
+        let known = |ask: &Ask| ask.peer.ip().to_string() != "127.0.0.66";
+        let files = files.with_images(images, move |ask| known(ask).then(|| "sw1".to_owned()));
         let (shutdown, end) = watch::channel(false);
         let task = tokio::spawn(serve(sockets, config, files, Clock::System, end));
-        Room { server, asks, reports, shutdown, task }
+        Room { server, asks, reports, uploads, area, shutdown, task }
     }
 
     fn room() -> Room {
@@ -251,11 +299,13 @@ mod tests {
         /// file.
         async fn client(&self, line: &str) -> (Ended, Option<Vec<u8>>) {
             let folder = tempfile::tempdir().unwrap();
-            let to = folder.path().join("file");
+            let (to, from) = (folder.path().join("file"), folder.path().join("backup"));
+            std::fs::write(&from, content()).unwrap();
             let words: Vec<String> = line
                 .split_whitespace()
                 .map(|word| word.replace("{port}", &self.server.port().to_string()))
                 .map(|word| word.replace("{to}", to.to_str().unwrap()))
+                .map(|word| word.replace("{from}", from.to_str().unwrap()))
                 .map(|word| word.replace('_', " "))
                 .collect();
             let mut command = Command::new(&words[0]);
@@ -364,12 +414,202 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn uploads_are_refused() {
+    async fn uploads_are_refused_unless_they_are_configured() {
         let room = room();
-        let line = "curl -sS -T /etc/hostname tftp://127.0.0.1:{port}/network-confg";
+        let line = "curl -sS -T {from} tftp://127.0.0.1:{port}/sw1-confg";
         let (ended, _) = room.client(line).await;
         // 69: permission problem on the TFTP server.
         assert_eq!(ended.status.code(), Some(69), "{ended:?}");
+    }
+
+    #[tokio::test]
+    async fn an_image_is_read_piece_by_piece_with_options_and_without() {
+        let mut room = room();
+        for line in [
+            "curl -s -o {to} tftp://127.0.0.1:{port}/img/big",
+            "curl -s -o {to} --tftp-no-options tftp://127.0.0.1:{port}/img/big",
+            "atftp --option blksize_1428 --option windowsize_16 --option tsize_0 \
+             --get -r img/big -l {to} 127.0.0.1 {port}",
+        ] {
+            let (ended, file) = room.client(line).await;
+            assert!(file.is_some_and(|file| file == image()), "{line}: {ended:?}");
+        }
+        let digest = <sha2::Sha256 as sha2::Digest>::digest(image());
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        for report in room.reported(3).await {
+            assert!(report.complete && report.image, "{report:?}");
+            assert_eq!((report.bytes, &report.sha256), (1_234_567, &digest));
+        }
+        let (outcome, ..) =
+            room.download(Wish { mode: Mode::Netascii, ..Wish::plain("img/big") }).await;
+        let text = "an image goes in mode octet only".to_owned();
+        assert_eq!(outcome, Outcome::Refused { code: ErrorCode::IllegalOperation, text });
+        let (outcome, ..) = room.download(Wish::plain("img/../img/big")).await;
+        assert!(matches!(outcome, Outcome::Refused { code: ErrorCode::NotFound, .. }));
+    }
+
+    #[tokio::test]
+    async fn a_hundred_readers_of_one_image_get_it_whole() {
+        let mut room = room();
+        let wish = Wish {
+            block_bytes: Some(1468),
+            window_blocks: Some(16),
+            tsize: true,
+            ..Wish::plain("img/big")
+        };
+        let mut readers = JoinSet::new();
+        for _ in 0..100 {
+            readers.spawn(download(room.server, wish.clone()));
+        }
+        let image = image();
+        for (outcome, bytes, tsize) in readers.join_all().await {
+            assert_eq!((outcome, tsize), (Outcome::Complete, Some(1_234_567)));
+            assert!(bytes == image);
+        }
+        assert!(room.reported(100).await.iter().all(|report| report.complete));
+    }
+
+    fn taking() -> Room {
+        let directory = "set by the room".into();
+        let uploads = meant::Uploads { directory, bytes_max: 200_000, versions: 3, names_max: 9 };
+        room_with(meant::Tftp { uploads: Some(uploads), ..config("127.0.0.1:0") })
+    }
+
+    impl Room {
+        /// The client's file is stored under this name, and was reported before it ended.
+        async fn puts(&mut self, line: &str, name: &str) {
+            let (ended, _) = self.client(line).await;
+            let report = self.uploads.borrow().last().cloned();
+            let report = report.unwrap_or_else(|| panic!("{line}: {ended:?}"));
+            let found = (report.complete, report.device.as_str(), report.name.as_str());
+            assert_eq!(found, (true, "sw1", name), "{line}: {report:?}");
+            let stored = std::fs::read(self.area.path().join("sw1").join(name)).unwrap();
+            assert!(stored == *content(), "{line}: {} bytes", stored.len());
+            let digest = <sha2::Sha256 as sha2::Digest>::digest(&stored);
+            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!((report.bytes, report.sha256), (stored.len() as u64, digest));
+            std::fs::remove_file(self.area.path().join("sw1").join(name)).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn curl_puts_a_file_with_options_and_without() {
+        let mut room = taking();
+        let to = "tftp://127.0.0.1:{port}/sw1-confg";
+        for options in ["", "--tftp-blksize 1400", "--tftp-no-options"] {
+            room.puts(&format!("curl -sS {options} -T {{from}} {to}"), "sw1-confg").await;
+        }
+    }
+
+    #[tokio::test]
+    async fn tftp_hpa_puts_a_file_in_both_modes() {
+        let mut room = taking();
+        for mode in ["binary", "ascii"] {
+            let line = format!("tftp -m {mode} 127.0.0.1 {{port}} -c put {{from}} sw1-confg");
+            room.puts(&line, "sw1-confg").await;
+        }
+    }
+
+    #[tokio::test]
+    async fn atftp_puts_a_file_in_windows() {
+        let mut room = taking();
+        let line = "atftp --option blksize_1428 --option windowsize_16 --option tsize_0 \
+                    --put -l {from} -r ../../sw1-confg 127.0.0.1 {port}";
+        room.puts(line, "sw1-confg").await;
+    }
+
+    #[tokio::test]
+    async fn busybox_puts_a_file() {
+        let mut room = taking();
+        let line = "busybox tftp -p -b 1400 -l {from} -r sw1-confg 127.0.0.1 {port}";
+        room.puts(line, "sw1-confg").await;
+    }
+
+    async fn put(room: &Room, (offer, from): (Offer, &str), file: &[u8]) -> writer::Outcome {
+        let socket = UdpSocket::bind((from, 0)).await.unwrap();
+        let mut out = Output::default();
+        let now = || Clock::System.instant();
+        let mut writer = Writer::start(room.server, (offer, file), now(), &mut out);
+        let mut buffer = vec![0; 65536];
+        loop {
+            for (to, bytes) in out.datagrams() {
+                socket.send_to(bytes, to).await.unwrap();
+            }
+            out.clear();
+            let Some(deadline) = writer.deadline() else { break };
+            let wait = deadline.saturating_duration_since(now());
+            match tokio::time::timeout(wait, socket.recv_from(&mut buffer)).await {
+                Ok(heard) => {
+                    let (length, from) = heard.unwrap();
+                    writer.on_packet(&buffer[..length], from, now(), &mut out);
+                }
+                Err(_) => writer.on_time(now(), &mut out),
+            }
+        }
+        writer.outcome().unwrap().clone()
+    }
+
+    #[tokio::test]
+    async fn whoever_is_not_known_may_put_nothing() {
+        let room = taking();
+        let outcome = put(&room, (Offer::plain("sw1-confg"), "127.0.0.66"), b"evil").await;
+        let (code, text) = (ErrorCode::AccessViolation, "not known".to_owned());
+        assert_eq!(outcome, writer::Outcome::Refused { code, text });
+        assert!(!room.area.path().join("sw1").exists());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_too_large_is_refused_at_once_or_when_it_shows() {
+        let mut room = taking();
+        let file = vec![7; 300_000];
+        for tsize in [true, false] {
+            let offer = Offer { tsize, ..Offer::plain("sw1-confg") };
+            let outcome = put(&room, (offer, "127.0.0.1"), &file).await;
+            let (code, text) =
+                (ErrorCode::DiskFull, "more than 200000 bytes are not taken".to_owned());
+            assert_eq!(outcome, writer::Outcome::Refused { code, text });
+        }
+        let two = room.uploads.wait_for(|uploads| uploads.len() == 2);
+        let two = tokio::time::timeout(PATIENCE, two).await.unwrap().unwrap().clone();
+        assert!(two.iter().all(|upload| !upload.complete));
+        assert_eq!(two[0].bytes, 0);
+        // What had come in is gone soon.
+        let device = room.area.path().join("sw1");
+        let mut tries = 0;
+        while std::fs::read_dir(&device).unwrap().count() > 0 {
+            tries += 1;
+            assert!(tries < 200, "a broken upload stays");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hundred_writers_at_once_have_their_files_stored() {
+        let room = taking();
+        let file = content();
+        let offer = |number: usize| Offer {
+            block_bytes: Some(1468),
+            window_blocks: Some(8),
+            ..Offer::plain(&format!("confg-{}", number % 9))
+        };
+        let puts = (0..100).map(|number| put(&room, (offer(number), "127.0.0.1"), &file));
+        let mut puts: Vec<_> = puts.map(Box::pin).collect();
+        std::future::poll_fn(|cx| {
+            puts.retain_mut(|put| match put.as_mut().poll(cx) {
+                Poll::Ready(outcome) => {
+                    assert_eq!(outcome, writer::Outcome::Complete);
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if puts.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        assert_eq!(room.uploads.borrow().iter().filter(|upload| upload.complete).count(), 100);
+        for number in 0..9 {
+            let stored = room.area.path().join(format!("sw1/confg-{number}"));
+            assert!(std::fs::read(stored).unwrap() == *file);
+        }
     }
 
     #[tokio::test]

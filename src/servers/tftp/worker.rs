@@ -1,25 +1,27 @@
 //! One worker: its sockets, its table, its questions to the service.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
+use super::area::{Area, Part, Refused, Written};
 use super::post::Post;
-use super::table::{ARTIFACT_PATIENCE, Arrival, Bounds, Origin, Table, Todo};
+use super::table::{ARTIFACT_PATIENCE, Arrival, Bounds, Fetch, Job, Origin, Table, Todo};
 use super::{Ports, TRANSFER_PORTS};
 use crate::clock::Clock;
 use crate::proto::tftp::packet::REQUEST_BYTES_MAX;
-use crate::servers::files::Files;
+use crate::servers::files::{Files, Served};
 use crate::servers::socket::tftp::batch::{Inbox, Received};
-use crate::service::serving::{Artifact, Refusal};
+use crate::service::serving::Refusal;
 
 /// For reports that are still under way when the server ends.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// One more byte than a request may have, so that a longer one is recognised.
-const BUFFER_BYTES: usize = REQUEST_BYTES_MAX + 1;
+/// Opcode and block number of DATA.
+const DATA_HEAD_BYTES: usize = 4;
 
 /// Bytes that wait to be sent, before they are: eight of the largest windows.
 const WAITING_BYTES_MAX: usize = 1 << 20;
@@ -27,7 +29,11 @@ const WAITING_BYTES_MAX: usize = 1 << 20;
 /// What a task brings back.
 #[derive(Debug)]
 enum Done {
-    Answered(u64, Result<Artifact, Refusal>),
+    Answered(u64, Result<Served, Refusal>),
+    /// Of a transfer the piece of this number.
+    Fetched((u64, u64), Option<Arc<Vec<u8>>>),
+    Granted(u64, Result<(String, Box<Part>), Refused>),
+    Written(u64, Result<Written, Refused>),
     Reported,
 }
 
@@ -39,6 +45,8 @@ pub struct Worker {
     ports: Ports,
     table: Table,
     files: Files,
+    /// `None`: no upload is taken.
+    area: Option<Area>,
     clock: Clock,
     tasks: JoinSet<Done>,
     /// Questions and reports under way at once.
@@ -52,9 +60,12 @@ impl Worker {
     pub(super) fn new(
         (index, ports): (usize, Ports),
         bounds: Bounds,
-        files: Files,
+        (files, area): (Files, Option<Area>),
         clock: Clock,
     ) -> Self {
+        // One more byte than a packet may have, so that a longer one is recognised.
+        let block_bytes = area.as_ref().map_or(0, |_| usize::from(bounds.limits.block_bytes_max));
+        let buffer_bytes = REQUEST_BYTES_MAX.max(DATA_HEAD_BYTES + block_bytes) + 1;
         Self {
             index,
             workers: bounds.workers,
@@ -63,9 +74,10 @@ impl Worker {
             tasks_max: bounds.transfers_max.saturating_mul(2).max(16),
             table: Table::new(bounds),
             files,
+            area,
             clock,
             tasks: JoinSet::new(),
-            inbox: Inbox::new(BUFFER_BYTES),
+            inbox: Inbox::new(buffer_bytes),
             todo: Todo::default(),
             post: Post::default(),
         }
@@ -162,17 +174,23 @@ impl Worker {
     }
 
     fn on_done(&mut self, done: Result<Done, JoinError>) {
-        match done {
-            Ok(Done::Answered(id, answer)) => {
-                let now = self.clock.instant();
-                let before = self.todo.out.len();
-                if let Some(origin) = self.table.on_answer(id, answer, now, &mut self.todo) {
-                    self.posted(before, origin);
-                }
+        let now = self.clock.instant();
+        let before = self.todo.out.len();
+        let (table, todo) = (&mut self.table, &mut self.todo);
+        let origin = match done {
+            Ok(Done::Answered(id, answer)) => table.on_answer(id, answer, now, todo),
+            Ok(Done::Fetched(which, piece)) => table.on_fetched(which, piece, now, todo),
+            Ok(Done::Granted(id, granted)) => table.on_granted(id, granted, now, todo),
+            Ok(Done::Written(id, written)) => table.on_written(id, written, now, todo),
+            Ok(Done::Reported) => None,
+            // The transfer's own deadline answers its peer.
+            Err(error) => {
+                tracing::error!(%error, "a task of the TFTP server broke");
+                None
             }
-            Ok(Done::Reported) => {}
-            // The transfer's own deadline answers its reader.
-            Err(error) => tracing::error!(%error, "a task of the TFTP server broke"),
+        };
+        if let Some(origin) = origin {
+            self.posted(before, origin);
         }
     }
 
@@ -193,6 +211,7 @@ impl Worker {
     }
 
     fn start_tasks(&mut self) {
+        self.start_fetches();
         for (id, ask) in self.todo.asks.drain(..) {
             if self.tasks.len() >= self.tasks_max {
                 let why = "busy, ask again".to_owned();
@@ -208,12 +227,52 @@ impl Worker {
                 Done::Answered(id, answer.unwrap_or_else(|_| Err(late())))
             });
         }
+        for (id, ask) in self.todo.offers.drain(..) {
+            let Some(area) = self.area.clone().filter(|_| self.tasks.len() < self.tasks_max) else {
+                let busy = Refused::busy();
+                self.tasks.spawn(async move { Done::Granted(id, Err(busy)) });
+                continue;
+            };
+            let sender = self.files.sender(&ask);
+            self.tasks.spawn_blocking(move || Done::Granted(id, area.admit(sender, &ask.name)));
+        }
+        // Never refused: each transfer has one piece under way at most.
+        for job in self.todo.jobs.drain(..) {
+            self.tasks.spawn(write(job, self.files.clone()));
+        }
+        for report in self.todo.uploads.drain(..) {
+            let report = self.files.uploaded(report);
+            self.tasks.spawn(async move {
+                report.await;
+                Done::Reported
+            });
+        }
         for report in self.todo.reports.drain(..) {
             let report = self.files.transferred(report);
             self.tasks.spawn(async move {
                 report.await;
                 Done::Reported
             });
+        }
+    }
+
+    /// Brings the pieces of images: those that another reader has at once, others from the disk.
+    fn start_fetches(&mut self) {
+        while let Some(Fetch { id, index, image }) = self.todo.fetches.pop() {
+            let Some(piece) = image.kept(index) else {
+                self.tasks.spawn_blocking(move || {
+                    let read = image.read(index);
+                    let told = |error: &_| tracing::warn!(%error, "an image cannot be read");
+                    Done::Fetched((id, index), read.inspect_err(told).ok())
+                });
+                continue;
+            };
+            let (now, before) = (self.clock.instant(), self.todo.out.len());
+            let fetched = ((id, index), Some(piece));
+            let origin = self.table.on_fetched(fetched.0, fetched.1, now, &mut self.todo);
+            if let Some(origin) = origin {
+                self.post.take(&self.todo.out, before, origin);
+            }
         }
     }
 
@@ -232,6 +291,27 @@ impl Worker {
             );
         }
     }
+}
+
+/// Gives a piece to the disk. What is stored is reported before the writer hears of it.
+async fn write(job: Job, files: Files) -> Done {
+    let Job { id, part, write, report } = job;
+    let written = tokio::task::spawn_blocking(move || part.write(&write)).await;
+    let written = written.unwrap_or_else(|error| {
+        tracing::error!(%error, "a piece of an upload could not be written");
+        Err(Refused::broken())
+    });
+    let Some(mut report) = report else { return Done::Written(id, written) };
+    match &written {
+        Ok(Written::Stored { name, bytes, sha256 }) => {
+            report.complete = true;
+            (report.name, report.bytes, report.sha256) = (name.clone(), *bytes, sha256.clone());
+        }
+        Ok(Written::More(_)) => {}
+        Err(Refused { why, .. }) => report.why.clone_from(why),
+    }
+    files.uploaded(report).await;
+    Done::Written(id, written)
 }
 
 /// RRQ or WRQ (RFC 1350 section 5).

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,40 +12,69 @@ use crate::clock::Timestamp;
 use crate::config::meant::Dhcp;
 use crate::domain::inventory::meant::Inventory;
 use crate::service::leases::shelf::Shelf;
+use crate::service::leases::strangers::{Strangers, Via};
 use crate::service::leases::{Asker, Kept};
 
 /// How many ended bindings one call clears away.
 const ENDED_AT_ONCE_MAX: usize = 64;
 
-/// All tables, changed together.
+/// All tables, changed together. A million leases take some 200 bytes each: an address that was
+/// ever used has one holding, found by two small numbers.
 #[derive(Debug)]
 pub struct Book {
     pub shelves: Vec<Shelf>,
     pub lease: Duration,
     pub server: Ipv4Addr,
     pub inventory: Arc<Inventory>,
-    /// How many addresses strangers hold.
-    pub strangers: usize,
-    holdings: HashMap<Ipv4Addr, Holding>,
-    /// The newest address of each owner in each pool, whether it still counts or not.
-    owners: HashMap<(usize, Owner), Ipv4Addr>,
+    pub strangers: Strangers,
+    /// What is known of each address that was ever used.
+    holdings: Vec<Holding>,
+    /// Where an address stands in `holdings`.
+    places: HashMap<Ipv4Addr, u32>,
+    /// Where the newest address of an owner in a pool stands, whether it still counts or not, by
+    /// the hash of both. Whoever looks compares the owner.
+    owners: HashMap<u64, u32>,
+    hasher: RandomState,
     /// When to look at an address again; each address is in here at most once.
     due: BinaryHeap<Reverse<(Timestamp, Ipv4Addr)>>,
 }
 
 /// Whose an address is. A device of the plan is one owner with all its ports and client ids
 /// (IOS-XE shows two of them from one port); anybody else is told by both keys.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
-    Device(String),
-    Client(Mac, String),
+    Device(Box<str>),
+    Client(Mac, Box<str>),
+}
+
+/// An [`Owner`] that is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Whose<'a> {
+    Device(&'a str),
+    Client(Mac, &'a str),
+}
+
+impl<'a> Whose<'a> {
+    pub fn of(asker: &'a Asker) -> Self {
+        match &asker.device {
+            Some(device) => Self::Device(&device.name),
+            None => Self::Client(asker.mac, &asker.client_id),
+        }
+    }
+
+    fn kept(self) -> Owner {
+        match self {
+            Self::Device(name) => Owner::Device(name.into()),
+            Self::Client(mac, client_id) => Owner::Client(mac, client_id.into()),
+        }
+    }
 }
 
 impl Owner {
-    pub fn of(asker: &Asker) -> Self {
-        match &asker.device {
-            Some(device) => Owner::Device(device.name.clone()),
-            None => Owner::Client(asker.mac, asker.client_id.clone()),
+    pub fn whose(&self) -> Whose<'_> {
+        match self {
+            Self::Device(name) => Whose::Device(name),
+            Self::Client(mac, client_id) => Whose::Client(*mac, client_id),
         }
     }
 
@@ -59,14 +89,30 @@ impl Owner {
 /// What is known of one address.
 #[derive(Debug, Clone)]
 pub struct Holding {
+    pub address: Ipv4Addr,
     pub owner: Owner,
     /// The port that asked last.
     pub mac: Mac,
     pub state: State,
-    pub relay_information: String,
-    shelf: usize,
+    pub relay_information: Box<str>,
+    via: Via,
+    shelf: u32,
     awaited: bool,
     put_back: bool,
+}
+
+impl Holding {
+    /// A stranger who holds an address, if this is one, whether the time is over or not.
+    fn stranger(&self) -> Option<(usize, Via)> {
+        match self.state {
+            State::Offered { .. } | State::Bound { .. } if self.owner.is_stranger() => {
+                Some((self.shelf as usize, self.via))
+            }
+            State::Offered { .. } | State::Bound { .. } | State::Resting { .. } | State::Free => {
+                None
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,41 +145,70 @@ impl State {
 
 impl Book {
     pub fn new(settings: &Dhcp, inventory: Arc<Inventory>, kept: Kept, now: Timestamp) -> Self {
+        let shelves: Vec<Shelf> = settings.pools.iter().cloned().map(Shelf::new).collect();
+        let mut leases = kept.leases;
         let mut book = Self {
-            shelves: settings.pools.iter().cloned().map(Shelf::new).collect(),
+            strangers: Strangers::new(&settings.limits, &shelves),
+            shelves,
             lease: settings.lease,
             server: settings.server_address,
             inventory,
-            strangers: 0,
-            holdings: HashMap::new(),
-            owners: HashMap::new(),
-            due: BinaryHeap::new(),
+            holdings: Vec::with_capacity(leases.len()),
+            places: HashMap::with_capacity(leases.len()),
+            owners: HashMap::with_capacity(leases.len()),
+            hasher: RandomState::new(),
+            due: BinaryHeap::with_capacity(leases.len()),
         };
-        let mut leases = kept.leases;
         // The newest binding of an owner is the one it is given again.
         leases.sort_by_key(|lease| lease.expires);
         for lease in leases {
             let Some(shelf) = book.shelf_of(lease.address) else { continue };
-            let owner = match lease.device {
-                Some(device) => Owner::Device(device),
-                None => Owner::Client(lease.mac, lease.client_id),
+            let whose = match &lease.device {
+                Some(device) => Whose::Device(device),
+                None => Whose::Client(lease.mac, &lease.client_id),
             };
-            let relay_information = lease.relay_information;
-            let state = State::Bound { until: lease.expires };
-            let note = Note { owner, mac: lease.mac, state, relay_information };
+            let note = Note {
+                whose,
+                mac: lease.mac,
+                state: State::Bound { until: lease.expires },
+                relay_information: &lease.relay_information,
+                via: Via::Unknown,
+            };
             book.write(shelf, lease.address, note);
         }
         for (address, until) in kept.quarantined {
             book.rest(address, until);
         }
         while book.clear(now) > 0 {}
+        // Walked now and not by the first who asks.
+        for shelf in 0..book.shelves.len() {
+            while let Some(address) = book.shelves[shelf].peek_unused()
+                && !book.is_open(shelf, address, now)
+            {
+                book.shelves[shelf].next_unused();
+            }
+        }
         book
     }
 
+    /// Takes over a new plan. What is no longer reserved is free for others: the cost is one of the
+    /// plan, and not of the leases.
     pub fn replan(&mut self, inventory: Arc<Inventory>) {
-        self.inventory = inventory;
-        for shelf in &mut self.shelves {
-            shelf.begin_again();
+        let before = std::mem::replace(&mut self.inventory, inventory);
+        for address in before.by_address.keys() {
+            if self.inventory.with_address(*address).is_some() {
+                continue;
+            }
+            let Some(shelf) = self.shelf_of(*address) else { continue };
+            let shelf = &mut self.shelves[shelf];
+            let mut waits = !shelf.has_passed(*address) || !shelf.lends(*address);
+            if let Some(place) = self.places.get(address).filter(|_| !waits) {
+                let holding = &mut self.holdings[*place as usize];
+                waits = std::mem::replace(&mut holding.put_back, true);
+            }
+            if !waits {
+                shelf.put_back(*address);
+            }
         }
     }
 
@@ -145,46 +220,104 @@ impl Book {
     }
 
     pub fn holding(&self, address: Ipv4Addr) -> Option<&Holding> {
-        self.holdings.get(&address)
+        self.places.get(&address).map(|place| &self.holdings[*place as usize])
     }
 
-    pub fn address_of(&self, shelf: usize, owner: &Owner) -> Option<Ipv4Addr> {
-        self.owners.get(&(shelf, owner.clone())).copied()
+    pub fn address_of(&self, shelf: usize, whose: Whose) -> Option<Ipv4Addr> {
+        let place = self.owners.get(&self.key(shelf, whose))?;
+        let holding = &self.holdings[*place as usize];
+        let same = holding.shelf as usize == shelf && holding.owner.whose() == whose;
+        same.then_some(holding.address)
+    }
+
+    fn key(&self, shelf: usize, whose: Whose) -> u64 {
+        self.hasher.hash_one((shelf, whose))
     }
 
     /// Writes who holds an address from now on, in place of whoever did.
     pub fn write(&mut self, shelf: usize, address: Ipv4Addr, note: Note) {
-        self.count(address, false);
-        let Note { owner, mac, state, relay_information } = note;
-        let before = self.holdings.remove(&address);
-        if let Some(before) = before.as_ref().filter(|before| before.owner != owner) {
-            self.forget_owner(before.shelf, &before.owner, address);
+        let Note { whose, mac, state, relay_information, via } = note;
+        let key = self.key(shelf, whose);
+        let place = match self.places.get(&address).copied() {
+            Some(place) => {
+                self.overwrite(place, whose);
+                place
+            }
+            None => self.add(address, whose),
+        };
+        let holding = &mut self.holdings[place as usize];
+        if *holding.relay_information != *relay_information {
+            holding.relay_information = relay_information.into();
         }
-        let (awaited, put_back) = before.map_or((false, false), |b| (b.awaited, b.put_back));
-        self.owners.insert((shelf, owner.clone()), address);
-        let holding = Holding { owner, mac, state, relay_information, shelf, awaited, put_back };
-        self.holdings.insert(address, holding);
-        self.count(address, true);
+        holding.mac = mac;
+        holding.state = state;
+        holding.via = via;
+        holding.shelf = number(shelf);
+        if let Some((shelf, via)) = holding.stranger() {
+            self.strangers.add(shelf, via);
+        }
+        self.owners.insert(key, place);
         self.look_again(address);
+    }
+
+    /// Makes a known address ready for what is written of it.
+    fn overwrite(&mut self, place: u32, whose: Whose) {
+        let before = &mut self.holdings[place as usize];
+        if let Some((shelf, via)) = before.stranger() {
+            self.strangers.remove(shelf, via);
+        }
+        if before.owner.whose() == whose {
+            return;
+        }
+        let owner = std::mem::replace(&mut before.owner, whose.kept());
+        let key = self.hasher.hash_one((before.shelf as usize, owner.whose()));
+        if self.owners.get(&key) == Some(&place) {
+            self.owners.remove(&key);
+        }
+    }
+
+    fn add(&mut self, address: Ipv4Addr, whose: Whose) -> u32 {
+        let place = number(self.holdings.len());
+        self.holdings.push(Holding {
+            address,
+            owner: whose.kept(),
+            mac: Mac::new([0; 6]),
+            state: State::Free,
+            relay_information: "".into(),
+            via: Via::Unknown,
+            shelf: 0,
+            awaited: false,
+            put_back: false,
+        });
+        self.places.insert(address, place);
+        place
     }
 
     /// Takes an address out of use. Its owner is not to find it again.
     pub fn rest(&mut self, address: Ipv4Addr, until: Timestamp) {
         let Some(shelf) = self.shelf_of(address) else { return };
-        let nobody = Mac::new([0; 6]);
         // Nobody asks with this key: no frame comes from the address of all zeroes.
-        let owner = Owner::Client(nobody, format!("resting {address}"));
-        let state = State::Resting { until };
-        let note = Note { owner, mac: nobody, state, relay_information: String::new() };
+        let nobody = Mac::new([0; 6]);
+        let resting = format!("resting {address}");
+        let note = Note {
+            whose: Whose::Client(nobody, &resting),
+            mac: nobody,
+            state: State::Resting { until },
+            relay_information: "",
+            via: Via::Unknown,
+        };
         self.write(shelf, address, note);
     }
 
     /// Ends a binding or offer; the owner is remembered.
     pub fn free(&mut self, address: Ipv4Addr) {
-        self.count(address, false);
-        let Some(holding) = self.holdings.get_mut(&address) else { return };
+        let Some(place) = self.places.get(&address) else { return };
+        let holding = &mut self.holdings[*place as usize];
+        if let Some((shelf, via)) = holding.stranger() {
+            self.strangers.remove(shelf, via);
+        }
         holding.state = State::Free;
-        let shelf = &mut self.shelves[holding.shelf];
+        let shelf = &mut self.shelves[holding.shelf as usize];
         if !holding.put_back && shelf.lends(address) {
             holding.put_back = true;
             shelf.put_back(address);
@@ -200,8 +333,8 @@ impl Book {
         }
         loop {
             while let Some(address) = self.shelves[shelf].next_freed() {
-                if let Some(holding) = self.holdings.get_mut(&address) {
-                    holding.put_back = false;
+                if let Some(place) = self.places.get(&address) {
+                    self.holdings[*place as usize].put_back = false;
                 }
                 if self.is_open(shelf, address, now) {
                     return Some(address);
@@ -214,7 +347,7 @@ impl Book {
     }
 
     fn is_open(&self, shelf: usize, address: Ipv4Addr, now: Timestamp) -> bool {
-        let held = self.holdings.get(&address).is_some_and(|h| h.state.until(now).is_some());
+        let held = self.holding(address).is_some_and(|h| h.state.until(now).is_some());
         let reserved = self.inventory.with_address(address).is_some();
         !held && !reserved && self.shelves[shelf].lends(address) && address != self.server
     }
@@ -227,7 +360,8 @@ impl Book {
                 return done;
             }
             self.due.pop();
-            let Some(holding) = self.holdings.get_mut(&address) else { continue };
+            let Some(place) = self.places.get(&address) else { continue };
+            let holding = &mut self.holdings[*place as usize];
             holding.awaited = false;
             match holding.state.until(now) {
                 Some(_) => self.look_again(address),
@@ -238,37 +372,27 @@ impl Book {
     }
 
     fn look_again(&mut self, address: Ipv4Addr) {
-        let Some(holding) = self.holdings.get_mut(&address) else { return };
+        let Some(place) = self.places.get(&address) else { return };
+        let holding = &mut self.holdings[*place as usize];
         let until = holding.state.until(Timestamp::from_micros(i64::MIN));
         if let Some(until) = until.filter(|_| !holding.awaited) {
             holding.awaited = true;
             self.due.push(Reverse((until, address)));
         }
     }
+}
 
-    fn forget_owner(&mut self, shelf: usize, owner: &Owner, address: Ipv4Addr) {
-        let key = (shelf, owner.clone());
-        if self.owners.get(&key) == Some(&address) {
-            self.owners.remove(&key);
-        }
-    }
-
-    fn count(&mut self, address: Ipv4Addr, more: bool) {
-        let counts = |holding: &Holding| match holding.state {
-            State::Offered { .. } | State::Bound { .. } => holding.owner.is_stranger(),
-            State::Resting { .. } | State::Free => false,
-        };
-        if self.holdings.get(&address).is_some_and(counts) {
-            self.strangers = if more { self.strangers + 1 } else { self.strangers - 1 };
-        }
-    }
+/// There are no more than 2^32 addresses, and far fewer pools.
+fn number(index: usize) -> u32 {
+    u32::try_from(index).expect("an address of version 4 has 32 bits, and each has one holding")
 }
 
 /// What is written about one address.
 #[derive(Debug)]
-pub struct Note {
-    pub owner: Owner,
+pub struct Note<'a> {
+    pub whose: Whose<'a>,
     pub mac: Mac,
     pub state: State,
-    pub relay_information: String,
+    pub relay_information: &'a str,
+    pub via: Via,
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use crate::address::Mac;
 use crate::clock::Timestamp;
+use crate::config::meant::Pool;
 use crate::proto::dhcp4::Ask;
-use crate::service::leases::book::{Book, Note, Owner, State};
+use crate::service::leases::book::{Book, Note, Owner, State, Whose};
+use crate::service::leases::strangers::Via;
 use crate::service::leases::{
-    Asker, DECLINED_RESTS, Decision, Ended, Grant, OFFER_WAITS, QUARANTINE_LEASE, STRANGERS_MAX,
+    Asker, DECLINED_RESTS, Decision, Ended, Grant, OFFER_WAITS, QUARANTINE_LEASE,
 };
 use crate::service::memory::Lease;
 
@@ -113,20 +115,17 @@ impl Book {
         if let Some(planned) = asker.device.as_ref().and_then(|device| device.address) {
             return self.may_have(shelf, planned, asker, now).map(|()| planned);
         }
+        let Pool { subnet, range, .. } = &*self.shelves[shelf].pool;
+        let Some((first, last)) = *range else {
+            return Err(format!("the pool {subnet} serves reservations only"));
+        };
         let allowed = |address: &Ipv4Addr| self.may_have(shelf, *address, asker, now).is_ok();
-        let had = self.address_of(shelf, &Owner::of(asker)).filter(allowed);
-        if had.is_none() && asker.device.is_none() && self.strangers >= STRANGERS_MAX {
-            return Err(format!("{STRANGERS_MAX} unknown askers hold addresses already"));
-        }
+        let had = self.address_of(shelf, Whose::of(asker)).filter(allowed);
+        self.room_for(shelf, had, asker, now)?;
         if let Some(address) = had.or_else(|| wanted.filter(allowed)) {
             return Ok(address);
         }
-        let subnet = self.shelves[shelf].pool.subnet;
-        let none = match self.shelves[shelf].pool.range {
-            Some((first, last)) => format!("no address is free from {first} to {last}"),
-            None => format!("the pool {subnet} serves reservations only"),
-        };
-        self.take(shelf, now).ok_or(none)
+        self.take(shelf, now).ok_or_else(|| format!("no address is free from {first} to {last}"))
     }
 
     /// Says why this asker must not have this address, if so.
@@ -180,11 +179,11 @@ impl Book {
             (Owner::Client(..), Some(_)) | (Owner::Device(_), None) => mac == asker.mac,
             (Owner::Client(..), None) | (Owner::Device(_), Some(_)) => false,
         };
-        known_by_now || *owner == Owner::of(asker)
+        known_by_now || owner.whose() == Whose::of(asker)
     }
 
     fn knows(&self, shelf: usize, address: Ipv4Addr, asker: &Asker) -> bool {
-        self.address_of(shelf, &Owner::of(asker)) == Some(address)
+        self.address_of(shelf, Whose::of(asker)) == Some(address)
     }
 
     fn offer(&mut self, shelf: usize, address: Ipv4Addr, asker: &Asker, now: Timestamp) -> Grant {
@@ -208,16 +207,14 @@ impl Book {
             return Decision::Wrong { why };
         }
         let planned = asker.device.as_ref().is_some_and(|device| device.address.is_some());
-        let had = self.address_of(shelf, &Owner::of(asker));
+        let had = self.address_of(shelf, Whose::of(asker));
         let instead = had.filter(|had| *had != address && !planned).filter(|had| {
             self.holding(*had).is_some_and(|holding| holding.state.until(now).is_some())
         });
         if let Some(instead) = instead {
             return Decision::Wrong { why: format!("it holds {instead}, not {address}") };
         }
-        let new = had.is_none() && asker.device.is_none();
-        if new && self.strangers >= STRANGERS_MAX {
-            let why = format!("{STRANGERS_MAX} unknown askers hold addresses already");
+        if let Err(why) = self.room_for(shelf, Some(address), asker, now) {
             return Decision::Wrong { why };
         }
         let grant = self.grant(shelf, address, asker, now);
@@ -226,12 +223,30 @@ impl Book {
         Decision::Granted(grant)
     }
 
+    /// Says why this asker gets no further address, if it is a stranger that does not hold
+    /// `address` at this time.
+    fn room_for(
+        &self,
+        shelf: usize,
+        address: Option<Ipv4Addr>,
+        asker: &Asker,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let holds = address.and_then(|address| self.holding(address)).is_some_and(|holding| {
+            holding.state.until(now).is_some() && holding.owner.whose() == Whose::of(asker)
+        });
+        if asker.device.is_some() || holds {
+            return Ok(());
+        }
+        self.strangers.room(shelf, Via::of(asker.link.relay))
+    }
+
     fn grant(&self, shelf: usize, address: Ipv4Addr, asker: &Asker, now: Timestamp) -> Grant {
         let span = if asker.device.is_some() { self.lease } else { QUARANTINE_LEASE };
         let kept = self
             .holding(address)
             .filter(|holding| self.is_same(holding.mac, &holding.owner, asker))
-            .map(|holding| holding.relay_information.clone());
+            .map(|holding| holding.relay_information.to_string());
         // RFC 2131 section 4.3.2: a unicast renewal passes no relay, so it brings no option 82.
         let relay_information = match asker.relay_information.as_str() {
             "" => kept.unwrap_or_default(),
@@ -251,17 +266,18 @@ impl Book {
 
     fn note(&mut self, shelf: usize, asker: &Asker, lease: &Lease, state: State) {
         let note = Note {
-            owner: Owner::of(asker),
+            whose: Whose::of(asker),
             mac: asker.mac,
             state,
-            relay_information: lease.relay_information.clone(),
+            relay_information: &lease.relay_information,
+            via: Via::of(asker.link.relay),
         };
         self.write(shelf, lease.address, note);
     }
 
     /// Another server was chosen: what we offered is free at once.
     fn withdraw(&mut self, shelf: usize, asker: &Asker) {
-        let Some(address) = self.address_of(shelf, &Owner::of(asker)) else { return };
+        let Some(address) = self.address_of(shelf, Whose::of(asker)) else { return };
         let offered = self.holding(address).is_some_and(|holding| match holding.state {
             State::Offered { .. } => true,
             State::Bound { .. } | State::Resting { .. } | State::Free => false,

@@ -19,6 +19,7 @@ use crate::service::memory::Lease;
 mod book;
 mod decide;
 mod shelf;
+mod strangers;
 
 /// How long an offered address waits for its REQUEST. Clients answer within seconds and give up
 /// after a minute (RFC 2131 section 4.1: 4, 8, 16, 32 s).
@@ -28,9 +29,6 @@ pub const OFFER_WAITS: Duration = Duration::from_secs(60);
 pub const DECLINED_RESTS: Duration = Duration::from_secs(600);
 /// The lease of somebody whom the inventory does not know: long enough to be looked at.
 pub const QUARANTINE_LEASE: Duration = Duration::from_secs(300);
-/// Addresses that unknown askers may hold at a time: a flood of made-up MACs must not empty the
-/// pools.
-pub const STRANGERS_MAX: usize = 1024;
 
 /// The address tables. Clones share them.
 #[derive(Clone)]
@@ -126,7 +124,7 @@ impl Leases {
     pub fn relay_information(&self, mac: Mac, address: Ipv4Addr, now: Timestamp) -> Option<String> {
         let book = self.book();
         let holding = book.holding(address).filter(|holding| holding.mac == mac)?;
-        holding.state.until(now).map(|_| holding.relay_information.clone())
+        holding.state.until(now).map(|_| holding.relay_information.to_string())
     }
 
     fn book(&self) -> MutexGuard<'_, book::Book> {
@@ -136,12 +134,12 @@ impl Leases {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{HashMap, HashSet};
+    use std::collections::HashMap;
 
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::meant::Unknown;
+    use crate::config::meant::{DhcpLimits, Unknown};
     use crate::domain::inventory::meant::{Place, Variables};
 
     const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -169,6 +167,7 @@ mod tests {
             ],
             lease: Duration::from_secs(3600),
             unknown: Unknown::Quarantine,
+            limits: DhcpLimits { pool_strangers_percent: 100, ..DhcpLimits::default() },
         }
     }
 
@@ -181,6 +180,7 @@ mod tests {
             macs: vec![],
             position: None,
             address,
+            address6: None,
             ssh_port: 22,
             managed: true,
             template: None,
@@ -467,26 +467,89 @@ mod tests {
         assert_eq!(told(leases.decide(&a, DISCOVER, at(300))), "10.0.0.11 for 300 s");
     }
 
+    /// How many of some strangers, each a new one, are offered an address of 10.0.0.10 to 250.
+    fn served(leases: &Leases, relay: Option<Ipv4Addr>, numbers: std::ops::Range<u16>) -> usize {
+        let serve = |number: u16| {
+            let [high, low] = number.to_be_bytes();
+            let mac = Mac::new([6, 0, 0, 0, high, low]);
+            let stranger = Asker { mac, link: Link { relay, local: SERVER }, ..asker(0, None) };
+            matches!(leases.decide(&stranger, DISCOVER, at(0)), Decision::Granted(_))
+        };
+        numbers.filter(|number| serve(*number)).count()
+    }
+
+    fn limited(limits: DhcpLimits) -> Leases {
+        let settings = Dhcp { limits, ..settings(10, 250) };
+        Leases::new(&settings, plan(&[]), Kept::default(), NOW)
+    }
+
     #[test]
-    fn a_flood_of_made_up_macs_leaves_room_for_planned_devices() {
-        let mut settings = settings(10, 14);
-        settings.pools[0].subnet = "10.0.0.0/16".parse().unwrap();
-        settings.pools[0].range = Some((Ipv4Addr::new(10, 0, 1, 0), Ipv4Addr::new(10, 0, 255, 0)));
-        let leases = Leases::new(&settings, plan(&[]), Kept::default(), NOW);
-        let mut addresses = HashSet::new();
-        for number in 0..3000_u32 {
-            let [_, _, high, low] = number.to_be_bytes();
-            let stranger = Asker { mac: Mac::new([6, 0, 0, 0, high, low]), ..asker(0, None) };
-            if let Decision::Granted(grant) = leases.decide(&stranger, DISCOVER, at(0)) {
-                assert!(addresses.insert(grant.lease.address));
-            }
+    fn a_flood_of_made_up_clients_leaves_addresses_to_the_planned_ones() {
+        let leases = limited(DhcpLimits::default());
+        assert_eq!(served(&leases, None, 0..3000), 121, "half of the 241 addresses");
+        for number in 0..120 {
+            let device = device(&format!("core{number}"), None);
+            let planned = leases.decide(&asker(number, Some(&device)), DISCOVER, at(0));
+            assert!(matches!(planned, Decision::Granted(_)), "{number}: {planned:?}");
         }
-        assert_eq!(addresses.len(), STRANGERS_MAX);
-        let core = device("core1", None);
-        let planned = leases.decide(&asker(1, Some(&core)), DISCOVER, at(0));
-        assert!(matches!(planned, Decision::Granted(_)));
+        let refused = told(leases.decide(&asker(200, None), DISCOVER, at(1)));
+        let why = "nothing: strangers hold 121 addresses of this pool already \
+                   (pool_strangers_percent)";
+        assert_eq!(refused, why);
         let later = leases.decide(&asker(2, None), DISCOVER, at(61));
-        assert!(matches!(later, Decision::Granted(_)), "{later:?}");
+        assert!(matches!(later, Decision::Granted(_)), "offers end: {later:?}");
+    }
+
+    #[test]
+    fn strangers_behind_one_relay_leave_addresses_to_those_behind_others() {
+        let limits = DhcpLimits {
+            strangers_max: 60,
+            relay_strangers_max: 50,
+            pool_strangers_percent: 100,
+            ..DhcpLimits::default()
+        };
+        let leases = limited(limits);
+        assert_eq!(served(&leases, Some(ip(250)), 0..200), 50);
+        assert_eq!(served(&leases, Some(ip(250)), 0..50), 50, "who has one is served again");
+        let refused = |relay| {
+            let link = Link { relay, local: SERVER };
+            told(leases.decide(&Asker { link, ..asker(9, None) }, DISCOVER, at(1)))
+        };
+        assert_eq!(
+            refused(Some(ip(250))),
+            "nothing: 50 strangers behind the relay 10.0.0.250 hold addresses already \
+             (relay_strangers_max)"
+        );
+        assert_eq!(served(&leases, None, 300..400), 10);
+        assert_eq!(refused(None), "nothing: 60 strangers hold addresses already (strangers_max)");
+    }
+
+    #[test]
+    fn who_once_had_an_address_does_not_pass_the_limit_with_it() {
+        let limits = DhcpLimits { strangers_max: 20, ..DhcpLimits::default() };
+        let leases = limited(limits);
+        assert_eq!(served(&leases, None, 0..100), 20);
+        for stranger in 0..20 {
+            let [high, low] = u16::to_be_bytes(stranger);
+            let stranger = Asker { mac: Mac::new([6, 0, 0, 0, high, low]), ..asker(0, None) };
+            leases.decide(&stranger, Ask::Selecting { server: ip(2), wanted: ip(9) }, at(0));
+        }
+        assert_eq!(served(&leases, None, 100..200), 20);
+        assert_eq!(served(&leases, None, 0..20), 0, "their offers were taken back");
+    }
+
+    #[test]
+    fn what_is_no_longer_reserved_is_handed_out_once_all_the_rest_is_taken() {
+        let core = device("core1", Some(ip(11)));
+        let leases = tables(&[Arc::clone(&core)]);
+        let next = |mac, seconds| told(leases.decide(&asker(mac, None), DISCOVER, at(seconds)));
+        let given: Vec<String> = (1..=4).map(|mac| next(mac, 0)).collect();
+        assert!(given.iter().all(|text| !text.starts_with("10.0.0.11 ")), "{given:?}");
+        assert!(next(5, 0).starts_with("nothing"));
+        leases.replan(plan(&[]));
+        leases.replan(plan(&[]));
+        assert_eq!(next(5, 1), "10.0.0.11 for 300 s");
+        assert!(next(6, 1).starts_with("nothing"));
     }
 
     #[test]

@@ -38,19 +38,27 @@ impl Shelf {
             && self.pool.router != Some(address)
     }
 
-    /// Begins at the first address again, after reservations have changed.
-    pub fn begin_again(&mut self) {
-        self.next = self.range.start;
+    /// How many addresses the dynamic range has.
+    pub fn addresses(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+
+    /// True for an address that [`Self::next_unused`] will not come to any more.
+    pub fn has_passed(&self, address: Ipv4Addr) -> bool {
+        u64::from(address.to_bits()) < self.next
+    }
+
+    /// What [`Self::next_unused`] will give.
+    pub fn peek_unused(&self) -> Option<Ipv4Addr> {
+        let inside = self.next < self.range.end;
+        u32::try_from(self.next).ok().filter(|_| inside).map(Ipv4Addr::from_bits)
     }
 
     /// The next address that was never used. It may be taken in the meantime: the caller looks.
     pub fn next_unused(&mut self) -> Option<Ipv4Addr> {
-        let next = self.next;
-        if next >= self.range.end {
-            return None;
-        }
+        let next = self.peek_unused()?;
         self.next += 1;
-        u32::try_from(next).ok().map(Ipv4Addr::from_bits)
+        Some(next)
     }
 
     pub fn next_freed(&mut self) -> Option<Ipv4Addr> {

@@ -212,7 +212,7 @@ pub fn rows_for_handoff(run: &Run, device: &Device, hook: &str, at: Timestamp) -
                 "hostname": device.name,
                 "serial": device.serial,
                 "macs": device.macs,
-                "address": run.address.or(device.address.map(std::net::IpAddr::V4)),
+                "address": run.address.or(device.planned_address()),
                 "platform": device.platform,
                 "software": device.software,
                 "location": device.location,

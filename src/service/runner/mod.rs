@@ -4,7 +4,7 @@
 //! Memory holds a copy of each device's newest run so that the common case asks nobody; the truth
 //! is the store, whose constraints refuse a second run.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,10 @@ use crate::service::outbox::Outbox;
 use crate::service::performer::{Performer, VisitOrder};
 use crate::service::plan::InForce;
 
+mod alarms;
 mod stage;
+
+use alarms::Alarms;
 
 /// Events that may wait; beyond it whoever brings one waits.
 const QUEUE: usize = 8192;
@@ -61,14 +64,13 @@ pub enum About {
 }
 
 /// One thing that happened.
+#[derive(Debug, Clone)]
 pub struct Input {
     /// What happened to whom; `None` for changes that concern no run.
     pub event: Option<(About, Event)>,
     pub opening: Opening,
     /// What must be stored with it, whatever the step says.
     pub changes: Vec<Change>,
-    /// Answered after the flush.
-    pub receipt: Option<oneshot::Sender<Result<Committed, Refused>>>,
 }
 
 impl Input {
@@ -77,24 +79,31 @@ impl Input {
             event: Some((About::Device(device.to_owned()), event)),
             opening,
             changes: Vec::new(),
-            receipt: None,
         }
     }
 
     /// An answer to something that this run asked for. Once the run is not the newest, it falls
     /// off.
     pub fn answer(run: String, event: Event) -> Self {
-        Self {
-            event: Some((About::Run(run), event)),
-            opening: Opening::Never,
-            changes: Vec::new(),
-            receipt: None,
-        }
+        Self { event: Some((About::Run(run), event)), opening: Opening::Never, changes: Vec::new() }
     }
 
     /// Something to be stored that concerns no run.
     pub fn changes(changes: Vec<Change>) -> Self {
-        Self { event: None, opening: Opening::Never, changes, receipt: None }
+        Self { event: None, opening: Opening::Never, changes }
+    }
+}
+
+/// Events that become durable together.
+pub struct Bundle {
+    pub inputs: Vec<Input>,
+    /// Answered after the flush.
+    pub receipt: Option<oneshot::Sender<Result<Committed, Refused>>>,
+}
+
+impl From<Input> for Bundle {
+    fn from(input: Input) -> Self {
+        Self { inputs: vec![input], receipt: None }
     }
 }
 
@@ -105,6 +114,17 @@ pub struct Told {
     /// Topic and text of the journal lines.
     pub notes: Vec<(String, String)>,
     pub notice: Option<Notice>,
+}
+
+/// What is to be said.
+#[derive(Debug, Clone, Copy)]
+pub struct Saying<'a> {
+    pub run: &'a Run,
+    pub kind: Kind,
+    pub problem: Option<&'a Problem>,
+    pub now: Timestamp,
+    /// Somebody follows the feed, and hears it even where no outlet carries it.
+    pub watched: bool,
 }
 
 /// A notice with the rows that carry it to the outlets.
@@ -121,13 +141,14 @@ pub struct Voice {
     pub hand_off: Box<HandOff>,
 }
 
-pub type Speak = dyn Fn(&Run, Kind, Option<&Problem>, Timestamp) -> Spoken + Send + Sync;
+/// `None` where nobody would hear it.
+pub type Speak = dyn Fn(Saying) -> Option<Spoken> + Send + Sync;
 pub type HandOff = dyn Fn(&Run, &str, Timestamp) -> Option<Change> + Send + Sync;
 
 /// The way in. Clones share one runner.
 #[derive(Clone)]
 pub struct Runs {
-    inputs: mpsc::Sender<Input>,
+    bundles: mpsc::Sender<Bundle>,
     feed: broadcast::Sender<Told>,
 }
 
@@ -135,19 +156,23 @@ impl Runs {
     /// Brings an event; waits only while the queue is full.
     pub async fn send(&self, input: Input) {
         // After the end nobody moves runs; what is not stored comes again.
-        let _ = self.inputs.send(input).await;
+        let _ = self.bundles.send(input.into()).await;
     }
 
     /// Brings an event if there is room. False: dropped, as it would be on a full wire.
     pub fn try_send(&self, input: Input) -> bool {
-        self.inputs.try_send(input).is_ok()
+        self.bundles.try_send(input.into()).is_ok()
     }
 
     /// Brings an event and waits until it is stored.
-    pub async fn stored(&self, mut input: Input) -> Result<Committed, Refused> {
+    pub async fn stored(&self, input: Input) -> Result<Committed, Refused> {
+        self.all_stored(vec![input]).await
+    }
+
+    /// Brings events, and waits until all of them are stored: one waiting for many.
+    pub async fn all_stored(&self, inputs: Vec<Input>) -> Result<Committed, Refused> {
         let (receipt, answer) = oneshot::channel();
-        input.receipt = Some(receipt);
-        self.send(input).await;
+        let _ = self.bundles.send(Bundle { inputs, receipt: Some(receipt) }).await;
         let gone = || Refused::Unavailable { why: "the server is stopping".into() };
         answer.await.map_err(|_| gone())?
     }
@@ -172,10 +197,10 @@ pub struct Parts {
 }
 
 /// A channel in two halves, so that intake can be built before the loop runs.
-pub fn channel() -> (Runs, mpsc::Receiver<Input>) {
-    let (inputs, waiting) = mpsc::channel(QUEUE);
+pub fn channel() -> (Runs, mpsc::Receiver<Bundle>) {
+    let (bundles, waiting) = mpsc::channel(QUEUE);
     let (feed, _) = broadcast::channel(4096);
-    (Runs { inputs, feed }, waiting)
+    (Runs { bundles, feed }, waiting)
 }
 
 struct Runner {
@@ -183,9 +208,9 @@ struct Runner {
     performer: Performer,
     runs: Runs,
     /// The newest run of each device.
-    latest: HashMap<String, Run>,
-    timers: HashMap<(String, Timer), Timestamp>,
-    by_time: BTreeSet<(Timestamp, String, Timer)>,
+    latest: HashMap<String, Arc<Run>>,
+    alarms: Alarms,
+    /// The device of each run that is a newest one.
     devices: HashMap<String, String>,
 }
 
@@ -193,7 +218,7 @@ struct Runner {
 pub async fn run(
     parts: Parts,
     performer: Performer,
-    (runs, mut waiting): (Runs, mpsc::Receiver<Input>),
+    (runs, mut waiting): (Runs, mpsc::Receiver<Bundle>),
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), Refused> {
     let mut runner = Runner {
@@ -201,8 +226,7 @@ pub async fn run(
         performer,
         runs,
         latest: HashMap::new(),
-        timers: HashMap::new(),
-        by_time: BTreeSet::new(),
+        alarms: Alarms::default(),
         devices: HashMap::new(),
     };
     runner.resume().await?;
@@ -212,7 +236,7 @@ pub async fn run(
         let now = runner.parts.clock.now();
         if now >= forget_at {
             forget_at = now.plus(FORGET_EVERY);
-            group.push(Input::changes(vec![Change::Forget { before: now.minus(KEPT) }]));
+            group.push(Input::changes(vec![Change::Forget { before: now.minus(KEPT) }]).into());
         }
         if !group.is_empty() {
             runner.settle(std::mem::take(&mut group)).await;
@@ -238,30 +262,30 @@ pub async fn run(
 impl Runner {
     async fn resume(&mut self) -> Result<(), Refused> {
         for run in self.parts.memory.ask(Query::LatestRuns).await? {
-            self.devices.insert(run.id.clone(), run.device.clone());
-            self.latest.insert(run.device.clone(), run);
+            self.learn(Arc::new(run));
         }
         let now = self.parts.clock.now();
         for (run, name, at) in self.parts.memory.ask(Query::Timers).await? {
             let Some(timer) = stage::timer_named(&name) else { continue };
             // A visit that was under way went down with the process: it is made again at once.
             let at = if timer == Timer::Visit && self.visiting(&run) { at.min(now) } else { at };
-            self.set_timer(&run, timer, Some(at));
+            self.alarms.set(&run, timer, Some(at));
         }
-        let open: Vec<&Run> = self.latest.values().filter(|run| run.is_open()).collect();
-        tracing::info!(open = open.len(), known = self.latest.len(), "runs resumed");
+        let open = self.latest.values().filter(|run| run.is_open()).count();
+        tracing::info!(open, known = self.latest.len(), "runs resumed");
         Ok(())
     }
 
     /// Hooks that answered while nobody listened: the answer is stored with the row, the run may
     /// not have heard it.
-    async fn hear_hooks(&self) -> Result<Vec<Input>, Refused> {
+    async fn hear_hooks(&self) -> Result<Vec<Bundle>, Refused> {
         let mut heard = Vec::new();
         for run in self.latest.values() {
             let Phase::HandingOff { .. } = run.phase else { continue };
             let answers = self.parts.outbox.handoff_answers(&run.id).await?;
             heard.extend(answers.into_iter().map(|(hook, accepted, answer)| {
-                Input::answer(run.id.clone(), Event::HookAnswered { hook, accepted, answer })
+                let event = Event::HookAnswered { hook, accepted, answer };
+                Input::answer(run.id.clone(), event).into()
             }));
         }
         Ok(heard)
@@ -279,53 +303,35 @@ impl Runner {
 
     fn until_next_timer(&self) -> Duration {
         let longest = Duration::from_secs(3600);
-        self.by_time
-            .first()
-            .map_or(longest, |(at, _, _)| at.since(self.parts.clock.now()).min(longest))
-    }
-
-    fn set_timer(&mut self, run: &str, timer: Timer, at: Option<Timestamp>) {
-        let key = (run.to_owned(), timer);
-        if let Some(old) = self.timers.remove(&key) {
-            self.by_time.remove(&(old, run.to_owned(), timer));
-        }
-        if let Some(at) = at {
-            self.timers.insert(key, at);
-            self.by_time.insert((at, run.to_owned(), timer));
-        }
+        let next = self.alarms.next();
+        next.map_or(longest, |at| at.since(self.parts.clock.now()).min(longest))
     }
 
     /// Turns timers that went off into inputs. The row in the store goes with the step it causes.
-    fn due(&mut self, group: &mut Vec<Input>) {
+    fn due(&mut self, group: &mut Vec<Bundle>) {
         let now = self.parts.clock.now();
-        while let Some((at, run, timer)) = self.by_time.first().cloned() {
-            if at > now {
-                break;
-            }
-            self.set_timer(&run, timer, None);
+        while let Some((run, timer)) = self.alarms.due(now) {
             let change = stage::timer_change(&run, timer, None);
-            let mut input = Input::answer(run, Event::Due { timer });
+            let mut input = Input::answer(run.to_string(), Event::Due { timer });
             input.changes.push(change);
-            group.push(input);
+            group.push(input.into());
         }
     }
 
     /// Steps and stores a group. A refusal loads the run anew and decides again; a store that is
     /// unavailable answers those who wait, and keeps what nobody would bring again.
-    async fn settle(&mut self, group: Vec<Input>) {
+    async fn settle(&mut self, group: Vec<Bundle>) {
         for _ in 0..4 {
-            let staged = self.stage(&group);
-            match self.parts.memory.commit(staged.changes.clone()).await {
+            let mut staged = self.stage(&group);
+            match self.parts.memory.commit(std::mem::take(&mut staged.changes)).await {
                 Ok(committed) => {
                     self.adopt(staged);
-                    for input in group {
-                        if let Some(receipt) = input.receipt {
-                            let _ = receipt.send(Ok(committed));
-                        }
+                    for receipt in group.into_iter().filter_map(|bundle| bundle.receipt) {
+                        let _ = receipt.send(Ok(committed));
                     }
                     return;
                 }
-                Err(Refused::AlreadyOpen { run }) => self.learn(run.as_ref().clone()),
+                Err(Refused::AlreadyOpen { run }) => self.learn(run),
                 Err(Refused::Stale { run }) => self.reload(&run).await,
                 Err(Refused::Unavailable { why }) => {
                     self.put_off(group, &why);
@@ -336,16 +342,27 @@ impl Runner {
         self.put_off(group, "the run was moved by another server again and again");
     }
 
-    fn learn(&mut self, run: Run) {
-        self.devices.insert(run.id.clone(), run.device.clone());
-        self.latest.insert(run.device.clone(), run);
+    /// `run` is the newest of its device now.
+    fn learn(&mut self, run: Arc<Run>) {
+        match self.latest.get_mut(&run.device) {
+            Some(known) if known.id == run.id => *known = run,
+            Some(known) => {
+                self.devices.remove(&known.id);
+                self.devices.insert(run.id.clone(), run.device.clone());
+                *known = run;
+            }
+            None => {
+                self.devices.insert(run.id.clone(), run.device.clone());
+                self.latest.insert(run.device.clone(), run);
+            }
+        }
     }
 
     async fn reload(&mut self, run: &str) {
         let Some(device) = self.devices.get(run).cloned() else { return };
         let question = |reply| Query::LatestRunOf { device: device.clone(), reply };
         match self.parts.memory.ask(question).await {
-            Ok(Some(run)) => self.learn(run),
+            Ok(Some(run)) => self.learn(Arc::new(run)),
             Ok(None) => {
                 self.latest.remove(&device);
             }
@@ -353,14 +370,14 @@ impl Runner {
         }
     }
 
-    fn put_off(&self, group: Vec<Input>, why: &str) {
+    fn put_off(&self, group: Vec<Bundle>, why: &str) {
         tracing::error!(why, events = group.len(), "the store did not take events");
         let refused = Refused::Unavailable { why: why.to_owned() };
         let mut kept = Vec::new();
-        for mut input in group {
-            match input.receipt.take() {
+        for bundle in group {
+            match bundle.receipt {
                 Some(receipt) => drop(receipt.send(Err(refused.clone()))),
-                None => kept.push(input),
+                None => kept.extend(bundle.inputs),
             }
         }
         let runs = self.runs.clone();
@@ -379,7 +396,7 @@ impl Runner {
             self.learn(run);
         }
         for (run, timer, at) in staged.timers {
-            self.set_timer(&run, timer, at);
+            self.alarms.set(&run, timer, at);
         }
         for told in staged.told {
             // Nobody watching is fine.

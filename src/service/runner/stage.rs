@@ -10,18 +10,21 @@ use crate::domain::run::{self, Effect, Event, Phase, Run, Stepped, Timer};
 use crate::service::memory::{Change, JournalLine};
 use crate::service::performer::VisitOrder;
 use crate::service::plan::Plan;
-use crate::service::runner::{About, Input, Opening, Runner, Told};
+use crate::service::runner::{About, Bundle, Input, Opening, Runner, Saying, Told};
 
 /// A group's outcome: what to store, and what to do once it is.
 #[derive(Default)]
 pub(super) struct Staged {
     pub changes: Vec<Change>,
-    pub runs: HashMap<String, Run>,
+    /// By device, as they will be.
+    pub runs: HashMap<String, Arc<Run>>,
     pub timers: Vec<(String, Timer, Option<Timestamp>)>,
     pub visits: Vec<VisitOrder>,
     pub told: Vec<Told>,
     /// Rows for the outlets among the changes.
     pub rows: usize,
+    /// Somebody follows the feed.
+    watched: bool,
 }
 
 pub(super) fn timer_name(timer: Timer) -> &'static str {
@@ -44,17 +47,18 @@ pub(super) fn timer_change(run: &str, timer: Timer, at: Option<Timestamp>) -> Ch
 
 /// Where an event goes.
 enum Way {
-    Join(Box<Run>),
-    Open { replacing: Option<Box<Run>>, forced: Option<String> },
+    Join(Arc<Run>),
+    Open { replacing: Option<Arc<Run>>, forced: Option<String> },
     Nowhere,
 }
 
 impl Runner {
-    pub(super) fn stage(&self, group: &[Input]) -> Staged {
+    pub(super) fn stage(&self, group: &[Bundle]) -> Staged {
         let now = self.parts.clock.now();
         let plan = self.parts.plan.get();
-        let mut staged = Staged::default();
-        for input in group {
+        let watched = self.runs.feed.receiver_count() > 0;
+        let mut staged = Staged { watched, ..Staged::default() };
+        for input in group.iter().flat_map(|bundle| &bundle.inputs) {
             staged.rows += input.changes.iter().filter(|c| matches!(c, Change::Outbox(_))).count();
             staged.changes.extend(input.changes.iter().cloned());
             let Some((about, event)) = &input.event else { continue };
@@ -119,7 +123,7 @@ impl Runner {
         let latest = staged.runs.get(device).or_else(|| self.latest.get(device));
         if let Some((About::Run(wanted), _)) = &input.event {
             return match latest {
-                Some(run) if run.id == *wanted => Way::Join(Box::new(run.clone())),
+                Some(run) if run.id == *wanted => Way::Join(Arc::clone(run)),
                 Some(_) | None => Way::Nowhere,
             };
         }
@@ -138,7 +142,7 @@ impl Runner {
         let green = matches!(latest.phase, Phase::Ready { .. });
         match (&input.opening, latest.is_open()) {
             (Opening::Forced { actor }, open) => Way::Open {
-                replacing: open.then(|| Box::new(latest.clone())),
+                replacing: open.then(|| Arc::clone(latest)),
                 forced: Some(actor.clone()),
             },
             (Opening::Unproven, false) if over && !green => {
@@ -147,7 +151,7 @@ impl Runner {
             (Opening::AfterWindow, false) if over => Way::Open { replacing: None, forced: None },
             (Opening::Unproven, false) if renews(event, latest) => Way::Nowhere,
             (Opening::Never | Opening::Unproven | Opening::AfterWindow, _) => {
-                Way::Join(Box::new(latest.clone()))
+                Way::Join(Arc::clone(latest))
             }
         }
     }
@@ -169,22 +173,20 @@ impl Runner {
         for effect in effects {
             self.follow(staged, &mut run, effect, &mut notices);
         }
+        let run = Arc::new(run);
         staged.changes.push(match before {
             Before::Opened { window, forced } => {
-                Change::RunOpened { run: Arc::new(run.clone()), window_micros: window, forced }
+                Change::RunOpened { run: Arc::clone(&run), window_micros: window, forced }
             }
-            Before::Moved(from_rev) => Change::RunMoved { run: Arc::new(run.clone()), from_rev },
+            Before::Moved(from_rev) => Change::RunMoved { run: Arc::clone(&run), from_rev },
         });
-        let shared = Arc::new(run.clone());
-        let mut notes = Some(notes);
-        if notices.is_empty() {
-            let notes = notes.take().unwrap_or_default();
-            staged.told.push(Told { run: shared.clone(), notes, notice: None });
-        }
-        for notice in notices {
-            let notes = notes.take().unwrap_or_default();
-            staged.told.push(Told { run: shared.clone(), notes, notice: Some(notice) });
-        }
+        let mut notices = notices.into_iter();
+        staged.told.push(Told { run: Arc::clone(&run), notes, notice: notices.next() });
+        staged.told.extend(notices.map(|notice| Told {
+            run: Arc::clone(&run),
+            notes: Vec::new(),
+            notice: Some(notice),
+        }));
         staged.runs.insert(run.device.clone(), run);
     }
 
@@ -218,7 +220,9 @@ impl Runner {
             }
             Effect::Tell { kind, problem } => {
                 run.seq += 1;
-                let spoken = (self.parts.voice.speak)(run, kind, problem.as_ref(), now);
+                let saying =
+                    Saying { run, kind, problem: problem.as_ref(), now, watched: staged.watched };
+                let Some(spoken) = (self.parts.voice.speak)(saying) else { return };
                 staged.rows += spoken.rows.len();
                 staged.changes.extend(spoken.rows);
                 if kind != Kind::Progress || !spoken.notice.headline.is_empty() {

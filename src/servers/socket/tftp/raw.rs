@@ -66,12 +66,14 @@ pub struct Control {
 impl Control {
     pub const EMPTY: Self = Self { bytes: [0; CONTROL_BYTES], length: 0 };
 
-    /// The datagram leaves from this address of ours. `v6` is the family of the socket.
-    pub fn source(&mut self, source: IpAddr, v6: bool) {
+    /// The datagram leaves from this address of ours and, unless that is 0, by this interface.
+    /// `v6` is the family of the socket.
+    pub fn source(&mut self, source: IpAddr, interface: u32, v6: bool) {
         match (source, v6) {
             (IpAddr::V4(ip), false) => {
-                // in_pktinfo: any interface, our address, no destination.
+                // in_pktinfo: interface, our address, no destination.
                 let mut data = [0; 12];
+                data[..4].copy_from_slice(&interface.to_ne_bytes());
                 data[4..8].copy_from_slice(&ip.octets());
                 self.put(libc::IPPROTO_IP, libc::IP_PKTINFO, &data);
             }
@@ -82,6 +84,7 @@ impl Control {
                 };
                 let mut data = [0; 20];
                 data[..16].copy_from_slice(&ip.octets());
+                data[16..].copy_from_slice(&interface.to_ne_bytes());
                 self.put(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &data);
             }
         }
@@ -103,9 +106,19 @@ impl Control {
     }
 }
 
-/// Our address at which a datagram arrived, and whether it was sent to everybody. On a dual-stack
-/// socket IPv4 is told twice, and only the IPv4 form tells our own address of a broadcast.
-pub fn asked(control: &[u8]) -> Option<(IpAddr, bool)> {
+/// Where a datagram arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Our address that was asked. For a broadcast it is that of the interface.
+    pub ours: IpAddr,
+    pub broadcast: bool,
+    /// The kernel's number of the interface.
+    pub interface: u32,
+}
+
+/// Where a datagram arrived. On a dual-stack socket IPv4 is told twice, and only the IPv4 form
+/// tells our own address of a broadcast.
+pub fn arrival(control: &[u8]) -> Option<Arrival> {
     let mut rest = control;
     let mut found = None;
     while rest.len() >= HEAD_BYTES {
@@ -118,11 +131,14 @@ pub fn asked(control: &[u8]) -> Option<(IpAddr, bool)> {
             // The interface, an address of ours, the destination as sent.
             let ours: [u8; 4] = *data.get(4..)?.first_chunk()?;
             let sent_to: [u8; 4] = *data.get(8..)?.first_chunk()?;
-            return Some((IpAddr::from(ours), ours != sent_to));
+            let interface = u32::from_ne_bytes(*data.first_chunk()?);
+            let ours_alone = ours == sent_to;
+            return Some(Arrival { ours: IpAddr::from(ours), broadcast: !ours_alone, interface });
         }
         if (level, kind) == (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) {
             let ours: [u8; 16] = *data.first_chunk()?;
-            found = Some((IpAddr::from(ours), false));
+            let interface = u32::from_ne_bytes(*data.get(16..)?.first_chunk()?);
+            found = Some(Arrival { ours: IpAddr::from(ours), broadcast: false, interface });
         }
         rest = rest.get(aligned(length)..).unwrap_or_default();
     }
@@ -152,13 +168,14 @@ mod tests {
             let source: IpAddr = text.parse().unwrap();
             let mut control = Control::EMPTY;
             control.segment(1432);
-            control.source(source, v6);
+            control.source(source, 7, v6);
             let whole = &control.bytes[..control.length];
             // What is sent names no destination, so the IPv4 form reads as one to everybody.
-            let found = asked(whole).unwrap();
-            assert_eq!((found.0.to_canonical(), found.1), (source, !v6));
+            let found = arrival(whole).unwrap();
+            assert_eq!((found.ours.to_canonical(), found.broadcast), (source, !v6));
+            assert_eq!(found.interface, 7);
             for length in 0..whole.len() {
-                let _ = asked(&whole[..length]);
+                let _ = arrival(&whole[..length]);
             }
         }
     }

@@ -2,7 +2,7 @@
 //! here.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,10 +11,18 @@ use std::time::{Duration, Instant};
 
 use crate::proto::tftp::Output;
 use crate::proto::tftp::negotiate::Limits;
-use crate::proto::tftp::packet::{ErrorCode, Packet, Request};
-use crate::proto::tftp::transfer::{Digest, End, Transfer, tell_stranger};
-use crate::servers::files::canonical;
-use crate::service::serving::{Artifact, Ask, Refusal, Transferred};
+use crate::proto::tftp::packet::{ErrorCode, Mode, Packet, Request};
+use crate::proto::tftp::transfer::{End, Transfer, tell_stranger};
+use crate::proto::tftp::upload::{self, Write};
+use crate::servers::files::{Content, Report, Served};
+use crate::servers::images::{Image, Reading};
+use crate::servers::tftp::area::Part;
+use crate::service::serving::{Ask, Refusal, Uploaded};
+use uploads::Taking;
+
+mod begin;
+mod images;
+mod uploads;
 
 /// For the answer of the service. Devices ask again after a few seconds, for a minute or two.
 pub const ARTIFACT_PATIENCE: Duration = Duration::from_secs(30);
@@ -34,6 +42,8 @@ pub struct Bounds {
     pub workers: usize,
     /// Transfers stay on the listening port, so that a peer has one at most.
     pub single_port: bool,
+    /// `None`: no upload is taken.
+    pub upload_bytes_max: Option<u64>,
     pub limits: Limits,
 }
 
@@ -59,17 +69,44 @@ pub struct Todo {
     pub out: Output,
     /// To be asked of the service; the answer goes to [`Table::on_answer`] with this id.
     pub asks: Vec<(u64, Ask)>,
-    pub reports: Vec<Transferred>,
+    pub reports: Vec<Report>,
+    /// Pieces of images to be read; the answer goes to [`Table::on_fetched`].
+    pub fetches: Vec<Fetch>,
+    /// Uploads to be asked about; the answer goes to [`Table::on_granted`] with this id.
+    pub offers: Vec<(u64, Ask)>,
+    /// For the disk; the answer goes to [`Table::on_written`].
+    pub jobs: Vec<Job>,
+    pub uploads: Vec<Uploaded>,
+}
+
+/// A piece of an image to be read.
+#[derive(Debug)]
+pub struct Fetch {
+    pub id: u64,
+    pub index: u64,
+    pub image: Arc<Image>,
+}
+
+/// A piece of an upload for the disk.
+#[derive(Debug)]
+pub struct Job {
+    pub id: u64,
+    pub part: Box<Part>,
+    pub write: Write,
+    /// For the last piece: what is to be reported once it is known how it went.
+    pub report: Option<Uploaded>,
 }
 
 #[derive(Debug)]
 pub struct Table {
     bounds: Bounds,
-    slots: HashMap<u64, Slot>,
-    /// The newest transfer by peer and the address it asked.
-    by_request: HashMap<(SocketAddr, SocketAddr), u64>,
-    by_transfer: HashMap<(usize, SocketAddr), u64>,
-    by_host: HashMap<IpAddr, usize>,
+    /// Boxed, so that the empty places of the map are small.
+    slots: HashMap<u64, Box<Slot>>,
+    /// The newest transfer by peer and the address it asked: by a hash of both, which nobody outside can aim at: the slot says whether it is meant.
+    by_request: HashMap<u64, u64>,
+    /// By a hash of its port and its peer.
+    by_transfer: HashMap<u64, u64>,
+    by_host: HashMap<IpAddr, u32>,
     /// One entry for each slot, never later than its deadline: it moves when it is due, not with
     /// every ACK.
     wakes: BTreeSet<(Instant, u64)>,
@@ -83,13 +120,21 @@ pub struct Table {
 /// Ended transfers that are remembered: about a second of them under full load. 40 bytes each.
 const LEFT: usize = 1024;
 
+/// Which way the file goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Way {
+    ToReader,
+    FromWriter,
+}
+
 #[derive(Debug)]
 struct Slot {
     peer: SocketAddr,
     asked: SocketAddr,
-    request: Request,
-    /// Its options are passed over: the reader knows no OACK.
-    plain: bool,
+    /// Of the request: the same request again has the same.
+    hash: u64,
+    /// As asked for; hostile.
+    name: Box<[u8]>,
     /// The port that the transfer has.
     port: usize,
     /// The transfer that the same peer was in when it asked anew. Whichever goes on, the other is
@@ -101,19 +146,32 @@ struct Slot {
     state: State,
 }
 
+/// One transfer, and what is sent in it.
+#[derive(Debug)]
+struct Running {
+    transfer: Transfer,
+    device: Box<str>,
+    sha256: Box<str>,
+    reading: Option<Arc<Reading>>,
+}
+
 /// A transfer about to begin.
 struct Beginning {
+    way: Way,
+    /// Without its options if the reader knows no OACK.
     request: Request,
+    /// Of the request as it came.
+    hash: u64,
     arrival: Arrival,
     port: usize,
     rival: Option<u64>,
-    plain: bool,
 }
 
 #[derive(Debug)]
 enum State {
-    Pending { repeats: u32, deadline: Instant },
-    Running { transfer: Box<Transfer>, device: String, sha256: String },
+    Pending { request: Box<Request>, repeats: u32, deadline: Instant },
+    Running(Box<Running>),
+    Taking(Box<Taking>),
 }
 
 impl Table {
@@ -140,38 +198,32 @@ impl Table {
         todo: &mut Todo,
     ) -> Origin {
         let port = self.free_port(ports, arrival.from).unwrap_or(arrival.port);
-        let mut origin = Origin { port, source: arrival.asked.ip() };
-        let refused = match Packet::decode(bytes) {
-            Ok(Packet::Read(request)) => match request.readable_mode() {
-                Ok(_) => match self.on_read(request, (arrival, port), now, todo) {
-                    Ok(joined) => {
-                        origin.port = joined;
-                        None
-                    }
-                    Err(busy) => Some((ErrorCode::Undefined, busy)),
-                },
-                Err((code, text)) => Some((code, text)),
-            },
-            Ok(Packet::Write(_)) => {
-                Some((ErrorCode::AccessViolation, "uploads are not taken here"))
+        let place = (arrival, port);
+        let answered = match Packet::decode(bytes) {
+            Ok(Packet::Read(request)) => self.on_ask((Way::ToReader, request), place, now, todo),
+            Ok(Packet::Write(_)) if self.bounds.upload_bytes_max.is_none() => {
+                Err((ErrorCode::AccessViolation, "uploads are not taken here"))
             }
+            Ok(Packet::Write(request)) => self.on_ask((Way::FromWriter, request), place, now, todo),
             Ok(
                 Packet::Data { .. }
                 | Packet::Ack { .. }
                 | Packet::Error { .. }
                 | Packet::OptionAck(_)
                 | Packet::Other { .. },
-            ) => None,
+            ) => Ok(port),
             Err(malformed) => {
                 tracing::debug!(peer = %arrival.from, %malformed, "tftp request not understood");
                 let asks = matches!(bytes, [0, 1 | 2, ..]);
-                asks.then_some((ErrorCode::IllegalOperation, "the request is not understood"))
+                let refused = (ErrorCode::IllegalOperation, "the request is not understood");
+                if asks { Err(refused) } else { Ok(port) }
             }
         };
-        if let Some((code, text)) = refused {
+        let port = answered.unwrap_or_else(|(code, text)| {
             todo.out.datagram(arrival.from, |bytes| Packet::error(code, text).encode(bytes));
-        }
-        origin
+            port
+        });
+        Origin { port, source: arrival.asked.ip() }
     }
 
     /// A datagram on a transfer port.
@@ -184,15 +236,26 @@ impl Table {
     ) -> Origin {
         let Arrival { port, from, asked } = arrival;
         let origin = Origin { port, source: asked.ip() };
-        let found = self.by_transfer.get(&(port, from)).copied();
-        let Some((id, slot)) = found.and_then(|id| Some((id, self.slots.get_mut(&id)?))) else {
+        let found = self.by_transfer.get(&self.transfer_key(port, from)).copied();
+        let found = found.and_then(|id| Some((id, self.slots.get_mut(&id)?)));
+        let found = found.filter(|(_, slot)| slot.peer == from && slot.port == port);
+        let Some((id, slot)) = found else {
             // RFC 1350 section 4, for those who believe to be in a transfer.
             if matches!(Packet::decode(bytes), Ok(Packet::Ack { .. } | Packet::Data { .. })) {
                 tell_stranger(from, &mut todo.out);
             }
             return origin;
         };
-        let State::Running { transfer, .. } = &mut slot.state else { return origin };
+        let transfer = match &mut slot.state {
+            State::Pending { .. } => return origin,
+            State::Taking(taking) => {
+                let source = slot.asked.ip();
+                taking.upload.on_packet(bytes, from, now, &mut todo.out);
+                self.settle(id, todo);
+                return Origin { port, source };
+            }
+            State::Running(running) => &mut running.transfer,
+        };
         let before = transfer.progress();
         transfer.on_packet(bytes, from, now, &mut todo.out);
         let went_on = transfer.progress() != before;
@@ -215,43 +278,48 @@ impl Table {
     pub fn on_answer(
         &mut self,
         id: u64,
-        answer: Result<Artifact, Refusal>,
+        answer: Result<Served, Refusal>,
         now: Instant,
         todo: &mut Todo,
     ) -> Option<Origin> {
         let slot = self.slots.get_mut(&id)?;
-        let State::Pending { repeats, .. } = slot.state else { return None };
+        let State::Pending { repeats, request, .. } = &slot.state else { return None };
+        let repeats = *repeats;
         let origin = Origin { port: slot.port, source: slot.asked.ip() };
         match answer {
-            Ok(Artifact { device, content, sha256 }) => {
-                let plain;
-                let request = if slot.plain {
-                    plain = slot.request.without_options();
-                    &plain
-                } else {
-                    &slot.request
-                };
-                let (asked, limits) = ((slot.peer, request), &self.bounds.limits);
-                let mut transfer = Transfer::start(asked, content, limits, now, &mut todo.out);
-                transfer.count_repeats(repeats);
-                let transfer = Box::new(transfer);
-                let wake = transfer.deadline().unwrap_or(now);
-                slot.state = State::Running { transfer, device, sha256 };
-                self.wakes.remove(&(slot.wake, id));
-                slot.wake = wake;
-                self.wakes.insert((wake, id));
+            Ok(Served { content: Content::Image(_), .. }) if request.mode == Mode::Netascii => {
+                let why = "an image goes in mode octet only";
+                self.refuse(id, (ErrorCode::IllegalOperation, why), todo);
+            }
+            Ok(served) => {
+                let (asked, limits) = ((slot.peer, &**request), &self.bounds.limits);
+                let mut running = Running::start(asked, served, limits, now, &mut todo.out);
+                running.transfer.count_repeats(repeats);
+                let wake = running.transfer.deadline().unwrap_or(now);
+                slot.state = State::Running(Box::new(running));
+                self.wake_at(id, wake);
+                self.settle(id, todo);
             }
             Err(refusal) => {
-                let (code, why) = match refusal {
-                    Refusal::NotFound { why } => (ErrorCode::NotFound, why),
-                    Refusal::Unavailable { why } => (ErrorCode::Undefined, why),
-                };
-                let peer = slot.peer;
-                todo.out.datagram(peer, |bytes| Packet::error(code, &why).encode(bytes));
-                self.remove(id);
+                let (code, why) = code_and_text(refusal);
+                self.refuse(id, (code, &why), todo);
             }
         }
         Some(origin)
+    }
+
+    fn wake_at(&mut self, id: u64, wake: Instant) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        self.wakes.remove(&(slot.wake, id));
+        slot.wake = wake;
+        self.wakes.insert((wake, id));
+    }
+
+    /// Tells the peer why there is no transfer.
+    fn refuse(&mut self, id: u64, (code, why): (ErrorCode, &str), todo: &mut Todo) {
+        let Some(slot) = self.slots.get(&id) else { return };
+        todo.out.datagram(slot.peer, |bytes| Packet::error(code, why).encode(bytes));
+        self.remove(id);
     }
 
     /// The earliest moment at which [`Self::on_time`] may have something to do.
@@ -272,16 +340,18 @@ impl Table {
             let origin = Origin { port: slot.port, source: slot.asked.ip() };
             let wake = match &mut slot.state {
                 State::Pending { deadline, .. } if *deadline <= now => {
-                    let peer = slot.peer;
-                    let error = Packet::error(ErrorCode::Undefined, "no answer in time, ask again");
-                    todo.out.datagram(peer, |bytes| error.encode(bytes));
-                    self.remove(id);
+                    let why = "no answer in time, ask again";
+                    self.refuse(id, (ErrorCode::Undefined, why), todo);
                     return Some(origin);
                 }
                 State::Pending { deadline, .. } => Some(*deadline),
-                State::Running { transfer, .. } => {
-                    transfer.on_time(now, &mut todo.out);
-                    transfer.deadline()
+                State::Running(running) => {
+                    running.transfer.on_time(now, &mut todo.out);
+                    running.transfer.deadline()
+                }
+                State::Taking(taking) => {
+                    taking.upload.on_time(now, &mut todo.out);
+                    taking.upload.deadline()
                 }
             };
             if let Some(wake) = wake {
@@ -303,137 +373,40 @@ impl Table {
         match &mut slot.state {
             State::Pending { .. } => {
                 let text = End::Stopped.to_string();
-                let error = Packet::error(ErrorCode::Undefined, &text);
-                todo.out.datagram(slot.peer, |bytes| error.encode(bytes));
-                self.remove(id);
+                self.refuse(id, (ErrorCode::Undefined, &text), todo);
             }
-            State::Running { transfer, .. } => {
-                transfer.stop(End::Stopped, &mut todo.out);
+            State::Taking(taking) => {
+                taking.upload.stop(upload::End::Stopped, &mut todo.out);
+                self.settle(id, todo);
+            }
+            State::Running(running) => {
+                running.transfer.stop(End::Stopped, &mut todo.out);
                 self.settle(id, todo);
             }
         }
         Some(origin)
     }
 
-    /// The first port that has no transfer of this peer and had none a moment ago: what leaves from
-    /// it cannot be taken for a part of one. The first and not the next in turn, because packets of
-    /// one port come and go in one batch.
-    fn free_port(&self, ports: Range<usize>, peer: SocketAddr) -> Option<usize> {
-        let left = self.left[self.place(peer)].filter(|(other, _)| *other == peer);
-        let start = left.map_or(0, |(_, port)| port.saturating_sub(ports.start) + 1);
-        let mut order = (0..ports.len()).map(|step| ports.start + (start + step) % ports.len());
-        order.find(|port| !self.by_transfer.contains_key(&(*port, peer)))
-    }
-
-    fn place(&self, peer: SocketAddr) -> usize {
-        // The remainder is below LEFT.
-        (self.hasher.hash_one(peer) % LEFT as u64) as usize
-    }
-
-    /// Joins or begins. The port from which the answer leaves, or why there is no place.
-    fn on_read(
-        &mut self,
-        request: Request,
-        (arrival, port): (Arrival, usize),
-        now: Instant,
-        todo: &mut Todo,
-    ) -> Result<usize, &'static str> {
-        let Arrival { from, asked, .. } = arrival;
-        let mut beginning = Beginning { request, arrival, port, rival: None, plain: false };
-        let earlier = self.by_request.get(&(from, asked)).copied();
-        if let Some((id, slot)) = earlier.and_then(|id| Some((id, self.slots.get_mut(&id)?))) {
-            let equal = slot.request == beginning.request;
-            match &mut slot.state {
-                State::Pending { repeats, .. } if equal => {
-                    *repeats = repeats.saturating_add(1);
-                    return Ok(slot.port);
-                }
-                State::Running { transfer, .. } if equal && transfer.options_ignored() => {
-                    beginning.plain = true;
-                    self.remove(id);
-                }
-                State::Running { transfer, .. } if equal && !transfer.has_progress() => {
-                    transfer.on_repeat(now, &mut todo.out);
-                    return Ok(slot.port);
-                }
-                State::Running { .. } if equal && !self.bounds.single_port => {
-                    beginning.rival = Some(id);
-                }
-                // Two transfers cannot share a port and a peer: one of them is decided for.
-                State::Running { transfer, .. } if equal && transfer.went_on_since(now) => {
-                    transfer.count_repeats(1);
-                    return Ok(slot.port);
-                }
-                // A third request takes the place of the second; the first is still the rival.
-                State::Pending { .. } | State::Running { .. } => {
-                    beginning.rival = slot.rival.take();
-                    self.ask_anew(id, todo);
-                }
-            }
-        }
-        self.begin(beginning, now, todo)
-    }
-
-    fn begin(
-        &mut self,
-        beginning: Beginning,
-        now: Instant,
-        todo: &mut Todo,
-    ) -> Result<usize, &'static str> {
-        let Beginning { request, arrival, port, rival, plain } = beginning;
-        let Arrival { from, asked, .. } = arrival;
-        let held = self.by_host.get(&from.ip()).copied().unwrap_or(0);
-        let Bounds { transfers_max, held: places, workers, .. } = &self.bounds;
-        let host_max = (transfers_max / HOST_SHARE / workers).max(HOST_TRANSFERS_MIN);
-        let full = places.load(Ordering::Relaxed) >= *transfers_max || held >= host_max;
-        let no_port = port == arrival.port && !self.bounds.single_port;
-        if full || no_port || self.by_transfer.contains_key(&(port, from)) {
-            return Err("busy, ask again");
-        }
-        places.fetch_add(1, Ordering::Relaxed);
-        self.by_host.insert(from.ip(), held + 1);
-        self.next_id += 1;
-        let id = self.next_id;
-        let ask = Ask {
-            transport: "tftp",
-            peer: canonical(from),
-            local: canonical(asked),
-            name: String::from_utf8_lossy(&request.name).into_owned(),
-            serial: None,
-            mac: None,
-        };
-        let wake = now + ARTIFACT_PATIENCE;
-        let state = State::Pending { repeats: 0, deadline: wake };
-        self.slots.insert(id, Slot { peer: from, asked, request, plain, port, rival, wake, state });
-        self.by_request.insert((from, asked), id);
-        self.by_transfer.insert((port, from), id);
-        self.wakes.insert((wake, id));
-        if let Some(slot) = rival.and_then(|rival| self.slots.get_mut(&rival)) {
-            slot.rival = Some(id);
-        }
-        todo.asks.push((id, ask));
-        Ok(port)
-    }
-
     /// The peer wants something else now: the old transfer is over.
     fn ask_anew(&mut self, id: u64, todo: &mut Todo) {
-        if let Some(Slot { state: State::Running { transfer, .. }, .. }) = self.slots.get_mut(&id) {
-            transfer.forget(End::AskedAnew);
-            self.settle(id, todo);
-        } else {
-            self.remove(id);
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        match &mut slot.state {
+            State::Pending { .. } => return self.remove(id),
+            State::Running(running) => running.transfer.forget(End::AskedAnew),
+            State::Taking(taking) => taking.upload.forget(),
         }
+        self.settle(id, todo);
     }
 
     /// `winner` went on, so its peer is there and not in `rival`.
     fn drop_rival(&mut self, winner: u64, rival: u64, todo: &mut Todo) {
         let Some(slot) = self.slots.get_mut(&rival) else { return };
         slot.rival = None;
-        let request = (slot.peer, slot.asked);
+        let (peer, asked) = (slot.peer, slot.asked);
         let began = match &slot.state {
-            State::Pending { .. } => false,
-            State::Running { transfer, .. } => {
-                transfer.digest().is_none() && transfer.has_progress()
+            State::Pending { .. } | State::Taking(_) => false,
+            State::Running(running) => {
+                running.transfer.digest().is_none() && running.transfer.has_progress()
             }
         };
         if began {
@@ -442,21 +415,32 @@ impl Table {
         }
         // It was a late copy of the winner's request.
         self.remove(rival);
-        self.by_request.insert(request, winner);
-        if let Some(Slot { state: State::Running { transfer, .. }, .. }) =
-            self.slots.get_mut(&winner)
+        self.by_request.insert(self.request_key(peer, asked), winner);
+        if let Some(slot) = self.slots.get_mut(&winner)
+            && let State::Running(running) = &mut slot.state
         {
-            transfer.count_repeats(1);
+            running.transfer.count_repeats(1);
         }
     }
 
     /// Takes a transfer out if it has ended, and reports it.
     fn settle(&mut self, id: u64, todo: &mut Todo) {
-        let Some(slot) = self.slots.get(&id) else { return };
-        let State::Running { transfer, device, sha256 } = &slot.state else { return };
-        let Some(digest) = transfer.digest() else { return };
-        todo.reports.push(report(slot, digest, device, sha256));
-        self.remove(id);
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        match &mut slot.state {
+            State::Pending { .. } => {}
+            State::Running(running) => {
+                todo.fetches.extend(running.next_fetch(id));
+                let Some(digest) = running.transfer.digest() else { return };
+                todo.reports.push(running.report((slot.peer, &slot.name), digest));
+                self.remove(id);
+            }
+            State::Taking(taking) => {
+                todo.jobs.extend(taking.next_job(id));
+                let Some(digest) = taking.upload.digest() else { return };
+                todo.uploads.extend(taking.report(digest));
+                self.remove(id);
+            }
+        }
     }
 
     fn remove(&mut self, id: u64) {
@@ -465,9 +449,10 @@ impl Table {
         let place = self.place(slot.peer);
         self.left[place] = Some((slot.peer, slot.port));
         self.wakes.remove(&(slot.wake, id));
-        self.by_transfer.remove(&(slot.port, slot.peer));
-        if self.by_request.get(&(slot.peer, slot.asked)) == Some(&id) {
-            self.by_request.remove(&(slot.peer, slot.asked));
+        self.by_transfer.remove(&self.transfer_key(slot.port, slot.peer));
+        let request = self.request_key(slot.peer, slot.asked);
+        if self.by_request.get(&request) == Some(&id) {
+            self.by_request.remove(&request);
         }
         let host = slot.peer.ip();
         if let Some(count) = self.by_host.get_mut(&host) {
@@ -479,19 +464,11 @@ impl Table {
     }
 }
 
-fn report(slot: &Slot, digest: &Digest, device: &str, sha256: &str) -> Transferred {
-    let complete = digest.end == End::Complete;
-    Transferred {
-        device: device.to_owned(),
-        transport: "tftp",
-        peer: canonical(slot.peer),
-        name: String::from_utf8_lossy(&slot.request.name).into_owned(),
-        complete,
-        bytes: digest.bytes,
-        sha256: sha256.to_owned(),
-        first_byte: 0,
-        repeats: digest.repeats,
-        why: if complete { String::new() } else { digest.end.to_string() },
+fn code_and_text(refusal: Refusal) -> (ErrorCode, String) {
+    match refusal {
+        Refusal::NotFound { why } => (ErrorCode::NotFound, why),
+        Refusal::Forbidden { why } => (ErrorCode::AccessViolation, why),
+        Refusal::Unavailable { why } => (ErrorCode::Undefined, why),
     }
 }
 
@@ -502,6 +479,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::proto::tftp::download::Wish;
+    use crate::service::serving::{Artifact, Transferred};
 
     const PORTS: usize = 8;
 
@@ -536,6 +514,7 @@ mod tests {
                 held: Arc::default(),
                 workers: 1,
                 single_port: false,
+                upload_bytes_max: None,
                 limits,
             };
             let table = Table::new(bounds);
@@ -545,7 +524,7 @@ mod tests {
 
         fn take(&mut self, todo: Todo) -> Vec<String> {
             self.asks.extend(todo.asks.iter().map(|(id, _)| *id));
-            self.reports.extend(todo.reports.iter().cloned());
+            self.reports.extend(todo.reports.iter().map(|report| report.end.clone()));
             let told = |(to, bytes): (SocketAddr, &[u8])| match Packet::decode(bytes).unwrap() {
                 Packet::Data { block, .. } => format!("{} DATA {block}", to.port()),
                 Packet::Error { code, .. } => format!("{} ERROR {}", to.port(), code.number()),
@@ -588,7 +567,7 @@ mod tests {
                 let mut todo = Todo::default();
                 let content = vec![7; 1000].into();
                 let artifact = Artifact { device: "sw1".into(), content, sha256: "ab".into() };
-                self.table.on_answer(id, Ok(artifact), self.now, &mut todo);
+                self.table.on_answer(id, Ok(artifact.into()), self.now, &mut todo);
                 told.extend(self.take(todo));
             }
             told
@@ -882,7 +861,7 @@ mod tests {
                 prop_assert_eq!(table.bounds.held.load(Ordering::Relaxed), count);
                 prop_assert_eq!(table.by_transfer.len(), count);
                 prop_assert_eq!(table.wakes.len(), count);
-                prop_assert_eq!(table.by_host.values().sum::<usize>(), count);
+                prop_assert_eq!(table.by_host.values().sum::<u32>() as usize, count);
                 prop_assert!(table.by_request.values().all(|id| table.slots.contains_key(id)));
             }
             for _ in 0..10 {

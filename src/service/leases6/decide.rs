@@ -1,0 +1,347 @@
+//! What does the plan, and what do the tables, allow this asker?
+
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::proto::dhcp6::Ask;
+use crate::proto::dhcp6::answer::{Decided, Given, Outcome};
+use crate::proto::dhcp6::ask::Wish;
+use crate::proto::dhcp6::association::Association;
+use crate::service::leases::{DECLINED_RESTS, OFFER_WAITS, QUARANTINE_LEASE};
+use crate::service::leases6::STRANGERS_MAX;
+use crate::service::leases6::book::{Book, Holder, Holding, Note, Owner, State};
+use crate::service::leases6::{
+    Asker, Bound, Decision, Ended, EndedAddress, HELD_BY_ONE_MAX, Lifetimes,
+};
+use crate::service::memory::Lease6;
+
+/// One message on its way through the tables.
+struct Round<'a> {
+    asker: &'a Asker,
+    /// Every pool whose subnet lies on the client's link, the one to give from first.
+    link: Vec<usize>,
+    now: Timestamp,
+    /// False for what is only advertised.
+    commit: bool,
+    /// What an earlier association of this message was given.
+    taken: Vec<Ipv6Addr>,
+    leases: Vec<Lease6>,
+}
+
+impl Round<'_> {
+    fn shelf(&self) -> usize {
+        self.link[0]
+    }
+
+    fn name(&self) -> &str {
+        self.asker.device.as_ref().map_or("it", |device| device.name.as_str())
+    }
+
+    fn planned(&self) -> Option<Ipv6Addr> {
+        self.asker.device.as_ref().and_then(|device| device.address6)
+    }
+
+    fn owner(&self, iaid: u32) -> Owner {
+        Owner { holder: Holder::of(self.asker), iaid }
+    }
+}
+
+type Rule = fn(&mut Book, &mut Round<'_>, &Association) -> Outcome;
+
+impl Book {
+    pub fn decide(&mut self, asker: &Asker, ask: &Ask, now: Timestamp) -> Decision {
+        self.clear(now);
+        let link = match self.link(asker) {
+            Ok(link) => link,
+            Err(why) => return Decision::Nothing { why },
+        };
+        let round = |commit| Round {
+            asker,
+            link: link.clone(),
+            now,
+            commit,
+            taken: Vec::new(),
+            leases: Vec::new(),
+        };
+        match ask {
+            Ask::Solicit { wish, rapid } => {
+                self.each(round(*rapid && self.rapid_commit), wish, Self::assign)
+            }
+            Ask::Request(wish) => self.each(round(true), wish, Self::request),
+            Ask::Renew(wish) | Ask::Rebind(wish) => self.each(round(true), wish, Self::extend),
+            Ask::Confirm(wish) => self.confirm(&link, wish),
+            Ask::Information { .. } => {
+                Decision::Parameters(Arc::clone(&self.shelves[link[0]].pool))
+            }
+            Ask::Release(_) | Ask::Decline(_) | Ask::ByUnicast { .. } => {
+                Decision::Nothing { why: "nothing is to be decided about it".to_owned() }
+            }
+        }
+    }
+
+    pub fn end(&mut self, asker: &Asker, ask: &Ask, now: Timestamp) -> Ended {
+        let (wish, rests) = match ask {
+            Ask::Release(wish) => (wish, None),
+            Ask::Decline(wish) => (wish, Some(now.plus(DECLINED_RESTS))),
+            Ask::Solicit { .. }
+            | Ask::Request(_)
+            | Ask::Confirm(_)
+            | Ask::Renew(_)
+            | Ask::Rebind(_)
+            | Ask::Information { .. }
+            | Ask::ByUnicast { .. } => return Ended::default(),
+        };
+        let mut ended = Ended::default();
+        for association in &wish.associations {
+            let mut any = false;
+            for address in &association.addresses {
+                let its = |holding: &Holding| holding.state.is_held(now) && is_same(holding, asker);
+                if !self.holding(*address).is_some_and(its) {
+                    continue;
+                }
+                any = true;
+                match rests {
+                    Some(until) => self.rest(*address, until),
+                    None => self.free(*address),
+                }
+                ended.addresses.push(EndedAddress { address: *address, quarantined_until: rests });
+            }
+            if any {
+                ended.iaids.push(association.iaid);
+            }
+        }
+        ended
+    }
+
+    /// The pools of the client's link: by the relay's word, or by our addresses on the interface
+    /// that heard it (RFC 8415 section 13.1).
+    fn link(&self, asker: &Asker) -> Result<Vec<usize>, String> {
+        let mut link: Vec<usize> = match asker.link.relay {
+            Some(relay) => self.shelf_of(relay).into_iter().collect(),
+            // Without a routed address of ours the link says nothing; then our own address does.
+            None if asker.link.local.is_empty() => self.shelf_of(self.server).into_iter().collect(),
+            None => asker.link.local.iter().filter_map(|local| self.shelf_of(*local)).collect(),
+        };
+        let planned = asker.device.as_ref().and_then(|device| self.shelf_of(device.address6?));
+        if link.is_empty() {
+            // A relay may speak from an address that is in no pool. Then the plan says where the
+            // device belongs, and the reply finds the relay by routing.
+            link.extend(planned);
+        }
+        // Several subnets may share a link: that of the plan counts, then one with a range.
+        link.sort_by_key(|shelf| {
+            (planned != Some(*shelf), self.shelves[*shelf].pool.range.is_none(), *shelf)
+        });
+        link.dedup();
+        if link.is_empty() {
+            return Err(match asker.link.relay {
+                Some(relay) => format!("no pool holds {relay}, the link that the relay names"),
+                None => "no pool holds an address of the interface that heard it".to_owned(),
+            });
+        }
+        Ok(link)
+    }
+
+    fn each(&mut self, mut round: Round<'_>, wish: &Wish, rule: Rule) -> Decision {
+        let mut decided = Vec::with_capacity(wish.associations.len());
+        for association in &wish.associations {
+            let outcome = rule(self, &mut round, association);
+            decided.push(Decided { iaid: association.iaid, outcome });
+        }
+        let pool = Arc::clone(&self.shelves[round.shelf()].pool);
+        Decision::Bound(Bound { decided, leases: round.leases, pool })
+    }
+
+    /// RFC 8415 sections 18.3.1 and 18.3.2: an address, whatever the client hopes for.
+    fn assign(&mut self, round: &mut Round<'_>, association: &Association) -> Outcome {
+        match self.find(round, association) {
+            Ok(address) => self.give(round, association.iaid, address),
+            Err(why) => Outcome::NoAddress { why },
+        }
+    }
+
+    fn request(&mut self, round: &mut Round<'_>, association: &Association) -> Outcome {
+        match self.off_link(round, association) {
+            Some(why) => Outcome::NotOnLink { why },
+            None => self.assign(round, association),
+        }
+    }
+
+    /// RFC 8415 sections 18.3.4 and 18.3.5. The plan is our record of a device: it is given an
+    /// address even if its binding is forgotten.
+    fn extend(&mut self, round: &mut Round<'_>, association: &Association) -> Outcome {
+        if let Some(why) = self.off_link(round, association) {
+            return Outcome::NotOnLink { why };
+        }
+        if round.asker.device.is_some() {
+            return match self.find(round, association) {
+                Ok(address) => self.give(round, association.iaid, address),
+                Err(why) => Outcome::NoBinding { why },
+            };
+        }
+        let known = |address: &&Ipv6Addr| {
+            self.holding(**address).is_some_and(|holding| is_same(holding, round.asker))
+                && self.may_have(round, **address).is_ok()
+        };
+        match association.addresses.iter().find(known).copied() {
+            Some(address) => self.give(round, association.iaid, address),
+            None => {
+                let why = "nothing is known of these addresses and their owner".to_owned();
+                Outcome::NoBinding { why }
+            }
+        }
+    }
+
+    fn off_link(&self, round: &Round<'_>, association: &Association) -> Option<String> {
+        let elsewhere =
+            |address: &&Ipv6Addr| !address.is_unspecified() && !self.is_on(&round.link, **address);
+        let address = association.addresses.iter().find(elsewhere)?;
+        let subnet = self.shelves[round.shelf()].pool.subnet;
+        Some(format!("{address} is not in the subnet {subnet}"))
+    }
+
+    fn is_on(&self, link: &[usize], address: Ipv6Addr) -> bool {
+        link.iter().any(|shelf| self.shelves[*shelf].pool.subnet.contains(&address))
+    }
+
+    /// RFC 8415 section 18.3.3: the subnets count, not the bindings.
+    fn confirm(&self, link: &[usize], wish: &Wish) -> Decision {
+        let mut addresses = wish.associations.iter().flat_map(|held| &held.addresses);
+        match addresses.find(|address| !self.is_on(link, **address)) {
+            Some(address) => {
+                let subnet = self.shelves[link[0]].pool.subnet;
+                Decision::NotOnLink { why: format!("{address} is not in the subnet {subnet}") }
+            }
+            None => Decision::OnLink(Arc::clone(&self.shelves[link[0]].pool)),
+        }
+    }
+
+    /// The planned address; the one it had; one that it wants; the next.
+    fn find(&mut self, round: &Round<'_>, association: &Association) -> Result<Ipv6Addr, String> {
+        if let Some(planned) = round.planned() {
+            return self.may_have(round, planned).map(|()| planned);
+        }
+        let shelf = round.shelf();
+        let allowed = |address: &Ipv6Addr| self.may_have(round, *address).is_ok();
+        let owner = round.owner(association.iaid);
+        let had = self.address_of(shelf, &owner).filter(allowed);
+        if let Some(address) = had {
+            return Ok(address);
+        }
+        let wanted = association.addresses.iter().copied().find(allowed);
+        if round.asker.device.is_none() && self.strangers >= STRANGERS_MAX {
+            return Err(format!("{STRANGERS_MAX} unknown askers hold addresses already"));
+        }
+        if self.held_by(&owner.holder) >= HELD_BY_ONE_MAX {
+            return Err(format!("{} holds {HELD_BY_ONE_MAX} addresses already", round.name()));
+        }
+        if let Some(address) = wanted {
+            return Ok(address);
+        }
+        let pool = Arc::clone(&self.shelves[shelf].pool);
+        let none = || match pool.range {
+            Some((first, last)) => format!("no address is free from {first} to {last}"),
+            None => format!("the pool {} serves reservations only", pool.subnet),
+        };
+        self.take(shelf, round.now).ok_or_else(none)
+    }
+
+    /// Says why this asker must not have this address, if so.
+    fn may_have(&self, round: &Round<'_>, address: Ipv6Addr) -> Result<(), String> {
+        let name = round.name();
+        let planned = round.planned();
+        if let Some(planned) = planned.filter(|planned| *planned != address) {
+            return Err(format!("{name} is planned at {planned}, not {address}"));
+        }
+        if round.taken.contains(&address) {
+            return Err(format!("another interface of {name} has {address}"));
+        }
+        let on = |shelf: &&usize| self.shelves[**shelf].pool.subnet.contains(&address);
+        let Some(shelf) = round.link.iter().find(on) else {
+            let subnet = self.shelves[round.shelf()].pool.subnet;
+            return Err(match planned {
+                Some(_) => {
+                    format!("{name} is planned at {address} and asks from the subnet {subnet}")
+                }
+                None => format!("{address} is not in the subnet {subnet}"),
+            });
+        };
+        if planned.is_none() {
+            if let Some(other) = self.inventory.with_address6(address) {
+                return Err(format!("{address} is reserved for {}", other.name));
+            }
+            if !self.shelves[*shelf].lends(address) || address == self.server {
+                return Err(format!("{address} is not among the addresses handed out"));
+            }
+        }
+        let Some(holding) = self.holding(address) else { return Ok(()) };
+        match (holding.state, holding.state.until(round.now)) {
+            (_, None) | (State::Free, _) => Ok(()),
+            (State::Resting { .. }, Some(until)) => {
+                Err(format!("{address} is used by somebody else and rests until {until}"))
+            }
+            (State::Offered { .. } | State::Bound { .. }, Some(until)) => {
+                if is_same(holding, round.asker) {
+                    return Ok(());
+                }
+                Err(format!("{address} is leased to the DUID {} until {until}", holding.duid))
+            }
+        }
+    }
+
+    /// Writes the binding, or for what is only advertised the offer.
+    fn give(&mut self, round: &mut Round<'_>, iaid: u32, address: Ipv6Addr) -> Outcome {
+        let (asker, now) = (round.asker, round.now);
+        let lifetimes = match &asker.device {
+            Some(_) => self.lifetimes,
+            None => Lifetimes { preferred: QUARANTINE_LEASE, valid: QUARANTINE_LEASE },
+        };
+        let expires = now.plus(lifetimes.valid);
+        let state = match round.commit {
+            true => State::Bound { until: expires },
+            false => self.offered(address, now, OFFER_WAITS),
+        };
+        let shelf = self.shelf_of(address).unwrap_or(round.shelf());
+        let note = Note { owner: round.owner(iaid), duid: asker.duid.clone(), state };
+        self.write(shelf, address, note);
+        round.taken.push(address);
+        if round.commit {
+            round.leases.push(Lease6 {
+                address,
+                duid: asker.duid.clone(),
+                iaid,
+                mac: asker.mac,
+                device: asker.device.as_ref().map(|device| device.name.clone()),
+                granted: now,
+                expires,
+            });
+        }
+        let preferred_until = now.plus(lifetimes.preferred);
+        Outcome::Given(Given { address, preferred_until, expires })
+    }
+
+    /// It may boot again while its lease still counts: an offer must not shorten that.
+    fn offered(&self, address: Ipv6Addr, now: Timestamp, waits: Duration) -> State {
+        let waits = now.plus(waits);
+        let bound = self.holding(address).and_then(|holding| match holding.state {
+            State::Bound { .. } => holding.state.until(now),
+            State::Offered { .. } | State::Resting { .. } | State::Free => None,
+        });
+        match bound {
+            Some(until) => State::Bound { until: until.max(waits) },
+            None => State::Offered { until: waits },
+        }
+    }
+}
+
+/// The same holder, whichever of its associations; or the same DUID, before and after it became
+/// known to the plan.
+fn is_same(holding: &Holding, asker: &Asker) -> bool {
+    let known_by_now = match (&holding.owner.holder, &asker.device) {
+        (Holder::Client(_), Some(_)) | (Holder::Device(_), None) => holding.duid == asker.duid,
+        (Holder::Client(_), None) | (Holder::Device(_), Some(_)) => false,
+    };
+    known_by_now || holding.owner.holder == Holder::of(asker)
+}

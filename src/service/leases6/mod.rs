@@ -1,0 +1,155 @@
+//! Which IPv6 addresses does a client get, and which may it keep?
+//!
+//! The tables stand in memory and are loaded from the store at start. Nothing here is durable by
+//! itself: a [`Bound`] carries the rows that must be stored before its Reply is sent. Each decision
+//! costs hash lookups and at most one step of a heap, however many leases there are.
+
+use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use crate::address::Mac;
+use crate::clock::Timestamp;
+use crate::config::meant::{Dhcp6, Pool6};
+use crate::domain::inventory::meant::{Device, Inventory};
+use crate::proto::dhcp6::Ask;
+use crate::proto::dhcp6::answer::Decided;
+use crate::service::memory::Lease6;
+
+mod book;
+mod decide;
+pub mod name;
+mod shelf;
+#[cfg(test)]
+mod tests;
+
+/// Addresses that one holder may have at a time, over all its DUIDs and associations: a switch asks
+/// for one on each of a few ports, and one that makes up a new association at each try must not
+/// empty a pool.
+pub const HELD_BY_ONE_MAX: usize = 16;
+
+/// Addresses that unknown askers may hold at a time: a flood of made-up DUIDs must not empty the
+/// pools.
+pub const STRANGERS_MAX: usize = 1024;
+
+/// The address tables. Clones share them.
+#[derive(Clone)]
+pub struct Leases6 {
+    book: Arc<Mutex<book::Book>>,
+}
+
+/// Who asks, and from where.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    /// The client's DUID, as lower-case hex.
+    pub duid: String,
+    /// Where it or a relay told it.
+    pub mac: Option<Mac>,
+    /// `None` for somebody in quarantine.
+    pub device: Option<Arc<Device>>,
+    pub link: Link,
+}
+
+/// Which subnet a request came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Link {
+    /// The link-address of the relay nearest to the client that knows it.
+    pub relay: Option<Ipv6Addr>,
+    /// Our routed addresses on the interface that heard it.
+    pub local: Vec<Ipv6Addr>,
+}
+
+/// How long an address is preferred and valid (RFC 8415 section 21.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetimes {
+    pub preferred: Duration,
+    pub valid: Duration,
+}
+
+/// What was found for a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// One outcome for each association.
+    Bound(Bound),
+    /// A Confirm whose addresses all fit this link.
+    OnLink(Arc<Pool6>),
+    /// A Confirm with an address of another link.
+    NotOnLink { why: String },
+    /// An Information-request from this pool: parameters, no lease.
+    Parameters(Arc<Pool6>),
+    /// There is nothing for it: silence.
+    Nothing { why: String },
+}
+
+/// What each association gets, and the rows to be stored before the Reply is sent. An Advertise
+/// has no rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    pub decided: Vec<Decided>,
+    pub leases: Vec<Lease6>,
+    pub pool: Arc<Pool6>,
+}
+
+/// What a Release or Decline ended: the rows to be stored before the Reply is sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// The associations of the client of which something ended.
+    pub iaids: Vec<u32>,
+    pub addresses: Vec<EndedAddress>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedAddress {
+    pub address: Ipv6Addr,
+    /// After a Decline.
+    pub quarantined_until: Option<Timestamp>,
+}
+
+/// What the store remembers, at start.
+#[derive(Debug, Default)]
+pub struct Kept {
+    pub leases: Vec<Lease6>,
+    pub quarantined: BTreeMap<Ipv6Addr, Timestamp>,
+}
+
+impl Leases6 {
+    /// Builds the tables. Leases of addresses that no pool holds any more are left out.
+    pub fn new(settings: &Dhcp6, inventory: Arc<Inventory>, kept: Kept, now: Timestamp) -> Self {
+        let book = book::Book::new(settings, inventory, kept, now);
+        Self { book: Arc::new(Mutex::new(book)) }
+    }
+
+    /// Takes over a new plan: reservations count from the next message on.
+    pub fn replan(&self, inventory: Arc<Inventory>) {
+        self.book().replan(inventory);
+    }
+
+    /// Decides on everything but Release and Decline, and remembers the offer or binding.
+    ///
+    /// A binding that could not be stored stays in these tables: the client was not told, so nobody
+    /// believes in it, and its next message finds the same address.
+    pub fn decide(&self, asker: &Asker, ask: &Ask, now: Timestamp) -> Decision {
+        self.book().decide(asker, ask, now)
+    }
+
+    /// Takes a Release or Decline. Empty if the asker holds none of the addresses.
+    pub fn end(&self, asker: &Asker, ask: &Ask, now: Timestamp) -> Ended {
+        self.book().end(asker, ask, now)
+    }
+
+    /// The first of these addresses that this DUID holds: what a client believes about its address
+    /// counts only where our lease says the same.
+    pub fn held(&self, duid: &str, addresses: &[Ipv6Addr], now: Timestamp) -> Option<Ipv6Addr> {
+        let book = self.book();
+        let its = |address: &&Ipv6Addr| {
+            book.holding(**address)
+                .is_some_and(|holding| holding.duid == duid && holding.state.is_held(now))
+        };
+        addresses.iter().find(its).copied()
+    }
+
+    fn book(&self) -> MutexGuard<'_, book::Book> {
+        self.book.lock().expect("no decision panics while it holds the tables")
+    }
+}

@@ -1,0 +1,186 @@
+//! What is in the log and not yet in the tables.
+//!
+//! A segment gathers the entries of several log rows, the newest of each state alone. Sealed, it
+//! becomes a [`Sweep`]: the list of what is to be written, in an order that the tables' constraints
+//! allow. A `Forget` seals, because it looks at all tables.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::clock::Timestamp;
+use crate::service::memory::{Lease, Lease6};
+use crate::store::entry::{Entry, RunRow, Tables};
+
+#[derive(Default)]
+pub struct Backlog {
+    filling: Segment,
+    /// Oldest first.
+    pub sweeps: VecDeque<Sweep>,
+    /// Entries that count and that the tables hold already, from the first log row on: what a
+    /// killed process had written of its newest sweep.
+    skip: u64,
+}
+
+#[derive(Default)]
+struct Segment {
+    through: i64,
+    tables: Tables,
+    /// Of all entries, those that were superseded too: it bounds the log as well.
+    weight: usize,
+    runs: HashMap<String, RunRow>,
+    timers: HashMap<(String, String), Option<Timestamp>>,
+    leases: HashMap<Ipv4Addr, Option<Lease>>,
+    leases6: HashMap<Ipv6Addr, Option<Lease6>>,
+    quarantine: HashMap<IpAddr, Timestamp>,
+    references: HashMap<(String, String), String>,
+    appended: Vec<Entry>,
+    forget: Option<Timestamp>,
+}
+
+/// A sealed segment on its way into the tables.
+pub struct Sweep {
+    /// The newest log row it covers.
+    pub through: i64,
+    pub tables: Tables,
+    pub weight: usize,
+    pub writes: Vec<Entry>,
+    /// How many of `writes` are in the tables.
+    pub written: usize,
+    /// Done when everything is written.
+    pub forget: Option<Timestamp>,
+}
+
+impl Backlog {
+    /// After a kill: this many entries that count need not be written again.
+    pub fn resuming(skip: u64) -> Self {
+        Self { skip, ..Self::default() }
+    }
+
+    /// Takes the entries of one log row. A `Forget` among them is the last thing to be done.
+    pub fn take(&mut self, batch: i64, entries: Vec<Entry>) {
+        self.filling.through = batch;
+        for entry in entries {
+            if entry.is_appended() && self.skip > 0 {
+                self.skip -= 1;
+                continue;
+            }
+            self.filling.take(entry);
+        }
+        if self.filling.forget.is_some() {
+            self.seal();
+        }
+    }
+
+    /// What was gathered so far becomes a sweep.
+    pub fn seal(&mut self) {
+        if self.filling.through > 0 {
+            self.sweeps.push_back(std::mem::take(&mut self.filling).sealed());
+        }
+    }
+
+    /// The bytes that wait, about.
+    pub fn weight(&self) -> usize {
+        self.filling.weight + self.sweeps.iter().map(|sweep| sweep.weight).sum::<usize>()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.filling.through == 0 && self.sweeps.is_empty()
+    }
+
+    /// Whether something waits for one of these tables.
+    pub fn touches(&self, tables: Tables) -> bool {
+        self.filling.tables.meet(tables)
+            || self.sweeps.iter().any(|sweep| sweep.tables.meet(tables))
+    }
+
+    /// The newest state of a run that the tables may not have yet.
+    pub fn run<'a>(&'a self, id: &str) -> Option<&'a RunRow> {
+        let within = |sweep: &'a Sweep| {
+            sweep.writes.iter().find_map(|entry| {
+                if let Entry::Run(run) = entry { (run.id == id).then_some(run) } else { None }
+            })
+        };
+        self.filling.runs.get(id).or_else(|| self.sweeps.iter().rev().find_map(within))
+    }
+}
+
+impl Segment {
+    fn take(&mut self, entry: Entry) {
+        self.tables = self.tables.with(entry.tables());
+        self.weight += entry.weight();
+        match entry {
+            Entry::Run(run) => {
+                self.runs.insert(run.id.clone(), run);
+            }
+            Entry::Timer { run, name, at } => {
+                self.timers.insert((run, name), at);
+            }
+            Entry::Lease(lease) => {
+                self.leases.insert(lease.address, Some(lease));
+            }
+            Entry::Lease6(lease) => {
+                self.leases6.insert(lease.address, Some(lease));
+            }
+            Entry::LeaseEnded { address, quarantined_until } => {
+                match address {
+                    IpAddr::V4(address) => drop(self.leases.insert(address, None)),
+                    IpAddr::V6(address) => drop(self.leases6.insert(address, None)),
+                }
+                if let Some(until) = quarantined_until {
+                    self.quarantine.insert(address, until);
+                }
+            }
+            Entry::OutletReference { outlet, subject, reference } => {
+                self.references.insert((outlet, subject), reference);
+            }
+            Entry::Forget { before } => self.forget = self.forget.max(Some(before)),
+            appended @ (Entry::Journal(_)
+            | Entry::Outbox(_)
+            | Entry::OutboxSuperseded { .. }
+            | Entry::OutboxMoved { .. }
+            | Entry::Served(_)
+            | Entry::Stranger { .. }) => self.appended.push(appended),
+        }
+    }
+
+    /// In the order of their keys, so that neighbours in a table are written one after the other;
+    /// runs that end before runs that begin, because a device has one open run.
+    fn sealed(self) -> Sweep {
+        let mut runs: Vec<RunRow> = self.runs.into_values().collect();
+        runs.sort_unstable_by(|a, b| (a.open, &a.device).cmp(&(b.open, &b.device)));
+        let mut writes: Vec<Entry> = runs.into_iter().map(Entry::Run).collect();
+        writes.extend(
+            self.quarantine.into_iter().map(|(address, until)| Entry::LeaseEnded {
+                address,
+                quarantined_until: Some(until),
+            }),
+        );
+        let mut leases: Vec<_> = self.leases.into_iter().collect();
+        leases.sort_unstable_by_key(|(address, _)| *address);
+        writes.extend(leases.into_iter().map(|(address, lease)| match lease {
+            Some(lease) => Entry::Lease(lease),
+            None => Entry::LeaseEnded { address: address.into(), quarantined_until: None },
+        }));
+        let mut leases: Vec<_> = self.leases6.into_iter().collect();
+        leases.sort_unstable_by_key(|(address, _)| *address);
+        writes.extend(leases.into_iter().map(|(address, lease)| match lease {
+            Some(lease) => Entry::Lease6(lease),
+            None => Entry::LeaseEnded { address: address.into(), quarantined_until: None },
+        }));
+        let mut timers: Vec<_> = self.timers.into_iter().collect();
+        timers.sort_unstable();
+        writes.extend(timers.into_iter().map(|((run, name), at)| Entry::Timer { run, name, at }));
+        writes.extend(self.references.into_iter().map(|((outlet, subject), reference)| {
+            Entry::OutletReference { outlet, subject, reference }
+        }));
+        writes.extend(self.appended);
+        Sweep {
+            through: self.through,
+            tables: self.tables,
+            weight: self.weight,
+            writes,
+            written: 0,
+            forget: self.forget,
+        }
+    }
+}
