@@ -202,6 +202,7 @@ fn device(name: &str) -> Device {
         macs: Vec::new(),
         position: None,
         address: None,
+        address6: None,
         ssh_port: 22,
         managed: true,
         template: Some("frr.j2".into()),

@@ -106,25 +106,22 @@ impl Keeper {
         self.stuck = Some(why);
     }
 
-    /// Copies the write-ahead log to its places when it is long. A reader that still looks at
-    /// older pages lets it grow; then it is tried again after as many pages more.
+    /// Copies the write-ahead log to its places when it has grown. While a reader looks at older
+    /// pages it cannot begin anew, and grows further; then so many pages more are waited for.
     pub fn checkpoint(&mut self) {
         let pages = self.wal_pages.load(Ordering::Relaxed);
-        if pages < self.checkpoint_at.max(CHECKPOINT_PAGES) {
+        if pages < self.copied_pages {
+            // SQLite began at the front again.
+            self.copied_pages = 0;
+        }
+        if pages - self.copied_pages < CHECKPOINT_PAGES {
             return;
         }
-        let copied = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |row| {
-            Ok((row.get::<_, i32>(1)?, row.get::<_, i32>(2)?))
-        });
-        match copied {
-            Ok((all, copied)) if all == copied => self.checkpoint_at = CHECKPOINT_PAGES,
-            Ok((all, _)) => self.checkpoint_at = all.saturating_add(CHECKPOINT_PAGES),
-            Err(error) => {
-                tracing::warn!(%error, "the write-ahead log was not copied to its places");
-                self.checkpoint_at = pages.saturating_add(CHECKPOINT_PAGES);
-            }
+        self.copied_pages = pages;
+        let passive = "PRAGMA wal_checkpoint(PASSIVE)";
+        if let Err(error) = self.connection.query_row(passive, (), |_| Ok(())) {
+            tracing::warn!(%error, "the write-ahead log was not copied to its places");
         }
-        self.wal_pages.store(0, Ordering::Relaxed);
     }
 
     /// Whether transactions from now on are flushed one by one.

@@ -44,7 +44,8 @@ pub struct Keeper {
     pub questions: Questions,
     /// Pages in the write-ahead log, as SQLite says after each commit.
     pub wal_pages: Arc<AtomicI32>,
-    pub checkpoint_at: i32,
+    /// How many of them were copied to their places, or found to be in use.
+    pub copied_pages: i32,
     /// Entries in one slice.
     pub slice_entries: usize,
     /// A commit is flushed by itself (`synchronous=FULL`); a slice need not be.
@@ -83,7 +84,7 @@ impl Keeper {
             applied: 0,
             questions: Questions::default(),
             wal_pages,
-            checkpoint_at: 0,
+            copied_pages: 0,
             slice_entries: SLICE,
             flushing: true,
             stuck: None,

@@ -26,6 +26,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
     let device = Device {
+        address6: None,
         name: name.into(),
         site: "bma".into(),
         platform: "frr".into(),
@@ -33,6 +34,7 @@ fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
         macs: Vec::new(),
         position: None,
         address: None,
+        address6: None,
         ssh_port: 22,
         managed: true,
         template: None,
@@ -118,7 +120,7 @@ fn all_that_is_durable(connection: &Connection) -> Vec<String> {
     for (table, order) in tables {
         let mut statement =
             connection.prepare(&format!("SELECT * FROM {table} ORDER BY {order}")).unwrap();
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().iter().map(ToString::to_string).collect();
         let mut found = statement.query(()).unwrap();
         while let Some(row) = found.next().unwrap() {
             let values: Vec<String> = names

@@ -167,12 +167,12 @@ fn every_target_is_knocked_at_here() {
 
 #[test]
 fn a_dhcpv4_datagram_does_no_harm() {
-    check("dhcp4", Vec::new(), CUTS_MAX, 2000);
+    check("dhcp4", Vec::new(), CUTS_MAX, 1500);
 }
 
 #[test]
 fn dhcpv4_clients_cannot_talk_an_address_out_of_each_other() {
-    check("dhcp4_session", Vec::new(), CUTS_MAX, 2000);
+    check("dhcp4_session", Vec::new(), CUTS_MAX, 1000);
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_device_that_types_anything_is_left_in_time() {
 
 #[test]
 fn a_device_that_answers_anything_is_read_or_visibly_not() {
-    check("parse", told_by_devices(), 20, 2000);
+    check("parse", told_by_devices(), 10, 1500);
 }
 
 #[test]

@@ -64,7 +64,8 @@ pub(super) fn encode_within(message: &Message, bytes_max: usize) -> Encoded {
 }
 
 fn header(message: &Message, plan: &Plan) -> Vec<u8> {
-    let mut bytes = vec![message.op, message.htype, message.hlen.min(16), message.hops];
+    let mut bytes = Vec::with_capacity(MESSAGE_BYTES_LEAST.max(HEADER_BYTES + plan.main.len() + 4));
+    bytes.extend_from_slice(&[message.op, message.htype, message.hlen.min(16), message.hops]);
     bytes.extend_from_slice(&message.xid.to_be_bytes());
     bytes.extend_from_slice(&message.secs.to_be_bytes());
     bytes.extend_from_slice(&message.flags.to_be_bytes());
@@ -78,7 +79,7 @@ fn header(message: &Message, plan: &Plan) -> Vec<u8> {
     {
         let field = if options.is_empty() { text } else { options };
         let start = bytes.len();
-        bytes.extend(field.iter().take(length));
+        bytes.extend_from_slice(&field[..field.len().min(length)]);
         bytes.resize(start + length, 0);
     }
     bytes.extend_from_slice(&COOKIE);
@@ -96,48 +97,48 @@ struct Plan {
 
 impl Plan {
     fn of(message: &Message, room: usize) -> Self {
-        let written = |code: u8| match message.options.get(&code) {
-            Some(value) => split(code, value),
-            None => Vec::new(),
-        };
         let special = [code::PAD, code::OVERLOAD, code::RELAY_INFORMATION, code::END];
         let rest = message.options.keys().filter(|code| !FIRST.contains(code));
         let codes = FIRST.iter().chain(rest).filter(|code| !special.contains(code));
         // RFC 3046 section 2.2: last, because a relay may cut off what follows it.
         // The reply must stay useful beside it, so more than one instance of 255 bytes is not
         // echoed.
-        let relayed = written(code::RELAY_INFORMATION);
-        let oversized = relayed.len() > INSTANCE_BYTES_MAX;
-        let relayed = if oversized { Vec::new() } else { relayed };
-        let total: usize = codes.clone().map(|code| written(*code).len()).sum();
-        let crowded = total + relayed.len() + 1 > room;
-        let reserved = relayed.len() + 1 + if crowded { OVERLOAD_BYTES } else { 0 };
-        let mut plan = Self::default();
+        let relayed = message.options.get(&code::RELAY_INFORMATION).map(Vec::as_slice);
+        let oversized = relayed.is_some_and(|value| written_bytes(value) > INSTANCE_BYTES_MAX);
+        let relayed = relayed.filter(|_| !oversized);
+        let relayed_bytes = relayed.map_or(0, written_bytes);
+        let present = codes.filter_map(|code| Some((*code, message.options.get(code)?.as_slice())));
+        let total: usize = present.clone().map(|(_, value)| written_bytes(value)).sum();
+        let crowded = total + relayed_bytes + 1 > room;
+        let reserved = relayed_bytes + 1 + if crowded { OVERLOAD_BYTES } else { 0 };
+        let main = Vec::with_capacity((total + relayed_bytes + 1).min(room));
+        let mut plan = Self { main, ..Self::default() };
         if oversized {
             plan.left_out.push(code::RELAY_INFORMATION);
         }
         let free = room.saturating_sub(reserved);
-        for code in codes {
-            plan.place(*code, &written(*code), free);
+        for (code, value) in present {
+            plan.place(code, value, free);
         }
-        plan.close(&relayed);
+        plan.close(relayed);
         plan
     }
 
     /// Puts one whole option into the first field that has room for it and a closing End.
-    fn place(&mut self, code: u8, option: &[u8], free: usize) {
-        if self.main.len() + option.len() <= free {
-            self.main.extend_from_slice(option);
-        } else if self.file.len() + option.len() < FILE.len() {
-            self.file.extend_from_slice(option);
-        } else if self.sname.len() + option.len() < SNAME.len() {
-            self.sname.extend_from_slice(option);
+    fn place(&mut self, code: u8, value: &[u8], free: usize) {
+        let bytes = written_bytes(value);
+        if self.main.len() + bytes <= free {
+            write(code, value, &mut self.main);
+        } else if self.file.len() + bytes < FILE.len() {
+            write(code, value, &mut self.file);
+        } else if self.sname.len() + bytes < SNAME.len() {
+            write(code, value, &mut self.sname);
         } else {
             self.left_out.push(code);
         }
     }
 
-    fn close(&mut self, relayed: &[u8]) {
+    fn close(&mut self, relayed: Option<&[u8]>) {
         let which = u8::from(!self.file.is_empty()) | u8::from(!self.sname.is_empty()) << 1;
         if which != 0 {
             self.main.extend_from_slice(&[code::OVERLOAD, 1, which]);
@@ -147,23 +148,28 @@ impl Plan {
                 field.push(code::END);
             }
         }
-        self.main.extend_from_slice(relayed);
+        if let Some(value) = relayed {
+            write(code::RELAY_INFORMATION, value, &mut self.main);
+        }
         self.main.push(code::END);
     }
 }
 
 /// Code, length and value; values beyond 255 bytes as several instances (RFC 3396).
-fn split(code: u8, value: &[u8]) -> Vec<u8> {
+fn write(code: u8, value: &[u8], field: &mut Vec<u8>) {
     if value.is_empty() {
-        return vec![code, 0];
+        field.extend_from_slice(&[code, 0]);
     }
-    let mut written = Vec::with_capacity(value.len() + 2);
     for part in value.chunks(255) {
         let length = u8::try_from(part.len()).expect("a chunk has at most 255 bytes");
-        written.extend_from_slice(&[code, length]);
-        written.extend_from_slice(part);
+        field.extend_from_slice(&[code, length]);
+        field.extend_from_slice(part);
     }
-    written
+}
+
+/// How many bytes [`write`] puts down.
+fn written_bytes(value: &[u8]) -> usize {
+    value.len() + 2 * value.len().div_ceil(255).max(1)
 }
 
 #[cfg(test)]

@@ -624,6 +624,7 @@ mod tests {
                 (code::VENDOR_SPECIFIC, vec![0, 0, 0, 9, 0, 1, 0, 0]),
                 (code::VENDOR_SPECIFIC, vec![0, 0, 0x75, 0x71]),
                 (code::SERVER_ID, vec![9; 9]),
+                (code::INFORMATION_REFRESH_TIME, vec![9; 4]),
                 (code::SZTP_REDIRECT, vec![0, 1, b'u']),
             ],
             sol_max_rt_seconds: Some(60),

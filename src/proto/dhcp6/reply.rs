@@ -17,7 +17,7 @@ use crate::proto::dhcp6::value;
 pub const REPLY_BYTES_MAX: usize = 1452;
 
 /// Options that only the protocol itself may write.
-const OURS: [u16; 15] = [
+const OURS: [u16; 17] = [
     code::CLIENT_ID,
     code::SERVER_ID,
     code::IA_NA,
@@ -27,21 +27,22 @@ const OURS: [u16; 15] = [
     code::PREFERENCE,
     code::ELAPSED_TIME,
     code::RELAY_MESSAGE,
+    code::AUTHENTICATION,
     code::SERVER_UNICAST,
     code::STATUS_CODE,
     code::RAPID_COMMIT,
     code::INTERFACE_ID,
     code::RECONFIGURE_MESSAGE,
     code::IA_PD,
+    code::INFORMATION_REFRESH_TIME,
 ];
 
 /// A reply on its way.
 pub(super) struct Draft<'a> {
     request: &'a Datagram,
     facts: &'a Facts,
-    relays: Vec<Relay>,
-    message: Message,
-    /// Of the whole datagram.
+    datagram: Datagram,
+    /// Of the datagram, as written.
     bytes: usize,
     left_out: Vec<u16>,
 }
@@ -55,10 +56,14 @@ impl<'a> Draft<'a> {
             let Relay { hop_count, link, peer, .. } = *relay;
             Relay { hop_count, link, peer, options: relay.echoed() }
         });
-        let message = Message::new(kind, request.message.transaction);
-        let relays = relays.collect();
-        let mut draft = Self { request, facts, relays, message, bytes: 0, left_out: Vec::new() };
-        draft.bytes = draft.written().len();
+        let datagram = Datagram {
+            relays: relays.collect(),
+            towards_client: true,
+            message: Message::new(kind, request.message.transaction),
+            complaints: Vec::new(),
+        };
+        let bytes = datagram.encode().len();
+        let mut draft = Self { request, facts, datagram, bytes, left_out: Vec::new() };
         // In an Information-request it may be anything: it is the client that compares.
         if let Some(client) = request.message.option(code::CLIENT_ID) {
             draft.push(code::CLIENT_ID, client);
@@ -140,12 +145,7 @@ impl<'a> Draft<'a> {
 
     fn push(&mut self, code: u16, value: &[u8]) {
         self.bytes += options::HEADER_BYTES + value.len();
-        self.message.options.push(code, value);
-    }
-
-    fn written(&self) -> Vec<u8> {
-        let (relays, message) = (self.relays.clone(), self.message.clone());
-        Datagram { relays, towards_client: true, message, complaints: Vec::new() }.encode()
+        self.datagram.message.options.push(code, value);
     }
 
     /// RFC 8415 section 18.3.10: to the relay that spoke to us, or to the client.
@@ -158,6 +158,6 @@ impl<'a> Draft<'a> {
             None => ways.client_port,
         };
         let to = SocketAddrV6::new(*ways.from.ip(), port, 0, ways.from.scope_id());
-        Reply { bytes: self.written(), to, left_out: self.left_out }
+        Reply { bytes: self.datagram.encode(), to, left_out: self.left_out }
     }
 }

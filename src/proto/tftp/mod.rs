@@ -1,9 +1,9 @@
 //! TFTP (RFC 1350, 2347, 2348, 2349, 7440): what is on the wire, and how a transfer of either end
 //! goes.
 //!
-//! [`packet`] is the wire format, [`transfer`] the sending machine of a server, [`upload`] its taking
-//! machine, [`download`] the reading machine of a client. Machines are fed with packets and time;
-//! they fill an [`Output`] and name a deadline. No socket, clock or file is here.
+//! [`packet`] is the wire format, [`transfer`] the sending machine of a server, [`upload`] the
+//! taking one, [`download`] the reading machine of a client. Machines are fed with packets and
+//! time; they fill an [`Output`] and name a deadline. No socket, clock or file is here.
 
 pub mod content;
 pub mod download;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::packet::{Opt, Request};
+use super::packet::{Opt, Packet, Request};
 
 /// Without `blksize` a block has 512 bytes (RFC 1350 section 2).
 pub const PLAIN_BLOCK_BYTES: u16 = 512;
@@ -54,6 +54,16 @@ impl Agreed {
             adapts: true,
             answer: Vec::new(),
         }
+    }
+
+    /// The answer as a packet, once: a transfer keeps it in one piece. Empty: no OACK.
+    pub fn take_oack(&mut self) -> Box<[u8]> {
+        let options = std::mem::take(&mut self.answer);
+        let mut bytes = Vec::new();
+        if !options.is_empty() {
+            Packet::OptionAck(options).encode(&mut bytes);
+        }
+        bytes.into_boxed_slice()
     }
 
     /// Options we do not know, and values that are no number or out of their range, are left out of

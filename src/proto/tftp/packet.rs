@@ -44,7 +44,7 @@ pub enum Packet<'a> {
 }
 
 /// RRQ or WRQ: who wants which file, how (RFC 1350 section 5, RFC 2347).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Request {
     /// As sent; hostile.
     pub name: Vec<u8>,
@@ -54,14 +54,14 @@ pub struct Request {
 }
 
 /// One option of a request or OACK, as sent. Names are compared without case (RFC 2347).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Opt {
     pub name: Vec<u8>,
     pub value: Vec<u8>,
 }
 
 /// The transfer mode, compared without case (RFC 1350 section 1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Mode {
     Octet,
     Netascii,

@@ -26,8 +26,11 @@ const DISK_PATIENCE: Duration = Duration::from_secs(30);
 pub struct Transfer {
     peer: SocketAddr,
     content: Content,
-    limits: Limits,
+    retries_max: u32,
+    timeout_min: Duration,
     agreed: Agreed,
+    /// Our answer to the options; empty if none was agreed.
+    oack: Box<[u8]>,
     /// Blocks acknowledged: the number of the newest, counted from 1 without rollover.
     acknowledged: u64,
     /// The place behind the acknowledged blocks.
@@ -147,13 +150,16 @@ impl Transfer {
         out: &mut Output,
     ) -> Self {
         let content = Content::new(content, &request.mode);
-        let agreed = Agreed::new(request, limits, content.wire_bytes());
-        let offered = !agreed.answer.is_empty();
+        let mut agreed = Agreed::new(request, limits, content.wire_bytes());
+        let oack = agreed.take_oack();
+        let offered = !oack.is_empty();
         let mut transfer = Self {
             peer,
             content,
-            limits: limits.clone(),
+            retries_max: limits.retries_max,
+            timeout_min: limits.timeout_min,
             agreed,
+            oack,
             acknowledged: 0,
             cursor: Cursor::default(),
             sent: 0,
@@ -238,7 +244,7 @@ impl Transfer {
             self.give_up(End::TooLong, out);
         } else if matches!(self.phase, Phase::Starving { .. }) {
             self.give_up(End::Unreadable, out);
-        } else if waited_fully && self.retries >= self.limits.retries_max {
+        } else if waited_fully && self.retries >= self.retries_max {
             self.give_up(End::Silent { waits: self.retries + 1 }, out);
         } else {
             self.retries += u32::from(waited_fully);
@@ -287,7 +293,7 @@ impl Transfer {
         match &self.phase {
             Phase::Offered { .. } => false,
             Phase::Sending { .. } | Phase::Starving { .. } => {
-                self.acknowledged > 0 || !self.agreed.answer.is_empty()
+                self.acknowledged > 0 || !self.oack.is_empty()
             }
             Phase::Ended(_) => true,
         }
@@ -380,7 +386,7 @@ impl Transfer {
     /// Packets leave now; returns when their answer is due.
     fn leave(&mut self, repeated: bool, now: Instant) -> Instant {
         let longest = self.agreed.timeout;
-        let shortest = if self.agreed.adapts { self.limits.timeout_min } else { longest };
+        let shortest = if self.agreed.adapts { self.timeout_min } else { longest };
         let wait = self.patience.wait(shortest.min(longest), longest);
         self.flight = Flight { left_at: now, wait, repeated };
         now + wait
@@ -393,8 +399,7 @@ impl Transfer {
     }
 
     fn offer(&mut self, now: Instant, out: &mut Output) {
-        let answer = &self.agreed.answer;
-        out.datagram(self.peer, |bytes| Packet::OptionAck(answer.clone()).encode(bytes));
+        out.datagram(self.peer, |bytes| bytes.extend_from_slice(&self.oack));
         let oacks = match &self.phase {
             Phase::Offered { oacks, .. } => oacks.saturating_add(1),
             Phase::Sending { .. } | Phase::Starving { .. } | Phase::Ended(_) => 1,

@@ -31,8 +31,10 @@ const LINGER: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Upload {
     peer: SocketAddr,
-    limits: Limits,
+    retries_max: u32,
     agreed: Agreed,
+    /// Our answer to the options; empty if none was agreed.
+    oack: Box<[u8]>,
     /// Undoes netascii; `None`: octet.
     netascii: Option<FromNetascii>,
     bytes_max: u64,
@@ -171,7 +173,7 @@ impl Upload {
         now: Instant,
         out: &mut Output,
     ) -> Self {
-        let agreed = Agreed::new(request, limits, announced(request).unwrap_or(0));
+        let mut agreed = Agreed::new(request, limits, announced(request).unwrap_or(0));
         let netascii = match request.mode {
             Mode::Netascii => Some(FromNetascii::default()),
             Mode::Octet | Mode::Mail | Mode::Other(_) => None,
@@ -179,7 +181,8 @@ impl Upload {
         let deadline = now + agreed.timeout;
         let mut upload = Self {
             peer,
-            limits: limits.clone(),
+            retries_max: limits.retries_max,
+            oack: agreed.take_oack(),
             agreed,
             netascii,
             bytes_max,
@@ -252,7 +255,7 @@ impl Upload {
             Phase::Taking { .. } if now >= self.give_up_at => self.give_up(End::TooLong, out),
             // The disk keeps the writer waiting, not the other way round.
             Phase::Taking { .. } if self.held => self.expect_more(now),
-            Phase::Taking { .. } if self.retries >= self.limits.retries_max => {
+            Phase::Taking { .. } if self.retries >= self.retries_max => {
                 self.give_up(End::Silent { waits: self.retries + 1 }, out);
             }
             Phase::Taking { .. } => {
@@ -461,9 +464,8 @@ impl Upload {
 
     /// The newest thing that we have to say: the OACK, or an ACK.
     fn say_received(&mut self, out: &mut Output) {
-        let answer = &self.agreed.answer;
-        if self.received == 0 && !answer.is_empty() {
-            out.datagram(self.peer, |bytes| Packet::OptionAck(answer.clone()).encode(bytes));
+        if self.received == 0 && !self.oack.is_empty() {
+            out.datagram(self.peer, |bytes| bytes.extend_from_slice(&self.oack));
         } else {
             self.acknowledge(out);
         }

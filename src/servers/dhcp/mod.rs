@@ -18,11 +18,12 @@ use crate::error::Error;
 use crate::platform::Platforms;
 use crate::proto::dhcp4::answer::{Promise, Reply};
 use crate::proto::dhcp4::{Ask, Glance, MESSAGE_BYTES_MAX};
+use crate::receipt::Committed;
 use crate::servers::socket::dhcp::{Lost, Port, Posted, Received};
 use crate::servers::socket::tftp::batch::{BATCH, Inbox};
 use crate::service::intake::Intake;
 use crate::service::leases::{Ended, Leases};
-use crate::service::memory::Lease;
+use crate::service::memory::{Lease, Refused};
 
 mod buckets;
 mod flight;
@@ -227,17 +228,8 @@ impl Group {
     /// RFC 2131 section 3.1: the bindings are stored before the clients hear of them.
     async fn store(self, port: Arc<Port>, intake: Intake) {
         let Self { leases, promises, ended } = self;
-        match intake.leases_bound(leases).await {
-            Ok(receipt) => {
-                let released = promises
-                    .into_iter()
-                    .map(|(promise, heard, _seat)| posted(promise.release(receipt), heard));
-                send(&port, &released.collect::<Vec<_>>());
-            }
-            Err(error) => {
-                let count = promises.len();
-                tracing::warn!(%error, count, "no ACK, because the leases are not stored");
-            }
+        if !leases.is_empty() {
+            acknowledge(&port, intake.leases_bound(leases).await, promises);
         }
         for (Ended { address, quarantined_until }, seat) in ended {
             let stored = intake.lease_ended(address.into(), quarantined_until).await;
@@ -252,6 +244,25 @@ impl Group {
 /// Returns once `shutdown` is true or its sender is gone.
 async fn ended(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|end| *end).await;
+}
+
+fn acknowledge(
+    port: &Port,
+    stored: Result<Committed, Refused>,
+    promises: Vec<(Promise, Received, Seat)>,
+) {
+    match stored {
+        Ok(receipt) => {
+            let released = promises
+                .into_iter()
+                .map(|(promise, heard, _seat)| posted(promise.release(receipt), heard));
+            send(port, &released.collect::<Vec<_>>());
+        }
+        Err(error) => {
+            let count = promises.len();
+            tracing::warn!(%error, count, "no ACK, because the leases are not stored");
+        }
+    }
 }
 
 fn posted(reply: Reply, asked: Received) -> Posted {
@@ -281,9 +292,8 @@ mod tests {
     use crate::config::meant::{DhcpLimits, Listen, Pool, Unknown};
     use crate::domain::inventory::meant::{Device, Inventory, Place, Variables};
     use crate::proto::dhcp4::{Message, MessageType, code};
-    use crate::receipt::Committed;
     use crate::service::plan::{InForce, Plan, Rules};
-    use crate::service::runner::{self, Input};
+    use crate::service::runner::{self, Bundle};
 
     const SERVER: Ipv4Addr = Ipv4Addr::new(127, 9, 0, 1);
     const DEVICES: usize = 200;
@@ -312,7 +322,8 @@ mod tests {
             serial: Some(format!("FOC1234{number:04}")),
             macs: if number % 4 == 3 { vec![] } else { vec![mac(number)] },
             position: None,
-            address: (number % 2 == 0).then_some(Ipv4Addr::new(127, 9, 2 + high, low)),
+            address6: None,
+            address: number.is_multiple_of(2).then_some(Ipv4Addr::new(127, 9, 2 + high, low)),
             ssh_port: 22,
             managed: true,
             template: None,
@@ -362,15 +373,16 @@ mod tests {
     }
 
     /// A store that needs 5 ms for whatever came meanwhile, and tells how much there was of it.
-    async fn flushes(mut waiting: mpsc::Receiver<Input>, stored: Arc<AtomicUsize>) {
+    async fn flushes(mut waiting: mpsc::Receiver<Bundle>, stored: Arc<AtomicUsize>) {
         let mut group = Vec::new();
         let mut batch = 0;
         while waiting.recv_many(&mut group, 512).await > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
             batch += 1;
-            for input in group.drain(..) {
-                stored.fetch_add(input.changes.len(), Ordering::SeqCst);
-                if let Some(receipt) = input.receipt {
+            for Bundle { inputs, receipt } in group.drain(..) {
+                let changes: usize = inputs.iter().map(|input| input.changes.len()).sum();
+                stored.fetch_add(changes, Ordering::SeqCst);
+                if let Some(receipt) = receipt {
                     let _ = receipt.send(Ok(Committed::by_the_store(batch)));
                 }
             }

@@ -1,5 +1,5 @@
-//! The HTTP boot driver: the files of TFTP over HTTP/1.1, GET and HEAD. A path is only a name: which
-//! file it means, if any, is decided where TFTP's names are.
+//! The HTTP boot driver: the files of TFTP over HTTP/1.1, GET and HEAD. A path is only a name:
+//! which file it means, if any, is decided where TFTP's names are.
 
 mod answer;
 mod flight;

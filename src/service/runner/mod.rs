@@ -96,9 +96,9 @@ impl Input {
 
 /// Events that become durable together.
 pub struct Bundle {
-    inputs: Vec<Input>,
+    pub inputs: Vec<Input>,
     /// Answered after the flush.
-    receipt: Option<oneshot::Sender<Result<Committed, Refused>>>,
+    pub receipt: Option<oneshot::Sender<Result<Committed, Refused>>>,
 }
 
 impl From<Input> for Bundle {

@@ -40,7 +40,7 @@ dhcp:
 
 const PLAN: &str = "
 sites: { oslo: {} }
-defaults: { credentials: [{ username: netops, password: { env: NONE } }] }
+defaults: { template: x.j2, credentials: [{ username: netops, password: { env: NONE } }] }
 devices:
   - { name: core1, site: oslo, platform: cisco_ios, serial: A1, address: 10.0.0.11 }
   - { name: edge1, site: oslo, platform: cisco_ios, serial: A2 }
@@ -54,7 +54,7 @@ fn meant() -> &'static (Dhcp, Arc<Inventory>) {
         assert!(complaints.is_empty(), "{complaints:?}");
         let known = Known {
             platforms: &BTreeSet::new(),
-            templates: &BTreeSet::new(),
+            templates: &BTreeSet::from(["x.j2".to_owned()]),
             canonical_port: &|_, port| port.to_owned(),
             directory: Path::new("/"),
         };

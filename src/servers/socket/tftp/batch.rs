@@ -15,6 +15,9 @@ use super::raw::{Arrival, CONTROL_BYTES, Control, NAME_BYTES, address, arrival, 
 /// Datagrams of one system call. Beyond some tens the call itself costs nothing any more.
 pub const BATCH: usize = 32;
 
+/// Datagrams of a system call in quiet times.
+const FEW: usize = 4;
+
 /// The kernel cuts one send into so many datagrams at most (UDP_MAX_SEGMENTS before Linux 6.9).
 pub const SEGMENTS_MAX: usize = 64;
 
@@ -42,6 +45,8 @@ pub struct Inbox {
     /// Bytes of each datagram and of its control messages.
     lengths: [(usize, usize); BATCH],
     count: usize,
+    /// How many the last call brought: the next one prepares for as many.
+    last: usize,
     port: SocketAddr,
 }
 
@@ -82,6 +87,7 @@ impl Inbox {
             controls: [[0; CONTROL_BYTES]; BATCH],
             lengths: [(0, 0); BATCH],
             count: 0,
+            last: 0,
             port: SocketAddr::from(([0; 4], 0)),
         }
     }
@@ -109,10 +115,12 @@ impl Inbox {
         Some((from, told, &self.bytes[start..start + length]))
     }
 
-    fn fill(&mut self, fd: libc::c_int) -> io::Result<usize> {
-        let mut slices = [EMPTY_SLICE; BATCH];
-        let mut headers = [EMPTY_HEADER; BATCH];
-        for (index, room) in self.bytes.chunks_exact_mut(self.room).enumerate() {
+    /// Room for `N` datagrams, at most [`BATCH`]: what is prepared for each costs time, also when
+    /// only one waits.
+    fn fill<const N: usize>(&mut self, fd: libc::c_int) -> io::Result<usize> {
+        let mut slices = [EMPTY_SLICE; N];
+        let mut headers = [EMPTY_HEADER; N];
+        for (index, room) in self.bytes.chunks_exact_mut(self.room).take(N).enumerate() {
             slices[index] = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
             let header = &mut headers[index].msg_hdr;
             header.msg_name = self.names[index].as_mut_ptr().cast();
@@ -125,8 +133,7 @@ impl Inbox {
         let (flags, wait) = (libc::MSG_DONTWAIT, std::ptr::null_mut());
         // SAFETY: each header points to a name, a slice and a control buffer of the stated sizes;
         // all of them outlive the call and none is shared between headers.
-        let count =
-            unsafe { libc::recvmmsg(fd, headers.as_mut_ptr(), BATCH as u32, flags as _, wait) };
+        let count = unsafe { libc::recvmmsg(fd, headers.as_mut_ptr(), N as u32, flags as _, wait) };
         self.count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
         for (length, header) in self.lengths.iter_mut().zip(&headers[..self.count]) {
             *length = (header.msg_len as usize, header.msg_hdr.msg_controllen);
@@ -173,8 +180,12 @@ pub fn receive((socket, local): (&UdpSocket, SocketAddr), inbox: &mut Inbox) -> 
     inbox.port = local;
     inbox.count = 0;
     let filled = socket.try_io(Interest::READABLE, || {
-        match inbox.fill(socket.as_raw_fd())? {
-            BATCH => Ok(()),
+        let fd = socket.as_raw_fd();
+        let few = inbox.last <= FEW / 2;
+        let count = if few { inbox.fill::<FEW>(fd)? } else { inbox.fill::<BATCH>(fd)? };
+        inbox.last = count;
+        match (few, count) {
+            (true, FEW) | (false, BATCH) => Ok(()),
             // There is no more: the next datagram wakes us again.
             _ => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -189,9 +200,13 @@ pub fn receive((socket, local): (&UdpSocket, SocketAddr), inbox: &mut Inbox) -> 
 /// that of the first one.
 pub fn send<'a>(
     (socket, local): (&UdpSocket, SocketAddr),
-    letters: impl Iterator<Item = Letter<'a>>,
+    letters: impl ExactSizeIterator<Item = Letter<'a>>,
 ) -> io::Result<usize> {
-    let sent = post(socket.as_raw_fd(), local.is_ipv6(), letters);
+    let fd = socket.as_raw_fd();
+    let sent = match letters.len() {
+        ..=FEW => post::<FEW>(fd, local, letters),
+        _ => post::<BATCH>(fd, local, letters),
+    };
     if let Err(error) = &sent
         && error.kind() == io::ErrorKind::WouldBlock
     {
@@ -202,22 +217,24 @@ pub fn send<'a>(
     sent
 }
 
-fn post<'a>(
+fn post<'a, const N: usize>(
     fd: libc::c_int,
-    v6: bool,
+    local: SocketAddr,
     letters: impl Iterator<Item = Letter<'a>>,
 ) -> io::Result<usize> {
-    let mut names = [[0; NAME_BYTES]; BATCH];
-    let mut controls = [Control::EMPTY; BATCH];
-    let mut slices = [EMPTY_SLICE; BATCH];
-    let mut headers = [EMPTY_HEADER; BATCH];
+    let mut names = [[0; NAME_BYTES]; N];
+    let mut controls = [Control::EMPTY; N];
+    let mut slices = [EMPTY_SLICE; N];
+    let mut headers = [EMPTY_HEADER; N];
     let mut count = 0;
-    for (index, letter) in letters.take(BATCH).enumerate() {
+    for (index, letter) in letters.take(N).enumerate() {
         let (to, name_bytes) = name(letter.to);
         names[index] = to;
         let control = &mut controls[index];
-        if !letter.source.is_unspecified() {
-            control.source(letter.source, letter.interface, v6);
+        // A socket with one address sends from there; telling it costs time with each datagram.
+        let chosen = local.ip().is_unspecified() || letter.interface != 0;
+        if chosen && !letter.source.is_unspecified() {
+            control.source(letter.source, letter.interface, local.is_ipv6());
         }
         if let Some(segment) = letter.segment {
             control.segment(u16::try_from(segment).unwrap_or(u16::MAX));

@@ -79,9 +79,13 @@ impl Port {
         let _ = setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER_BYTES);
         if listen.address.is_ipv6() {
             socket.set_only_v6(only_v6)?;
+        }
+        // A socket of one address knows where it was asked, and hears no broadcast.
+        let anywhere = listen.address.ip().is_unspecified();
+        if anywhere && listen.address.is_ipv6() {
             setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
         }
-        if !only_v6 {
+        if anywhere && !only_v6 {
             // Also on a dual-stack socket: only this one tells our address when a broadcast came.
             setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         }

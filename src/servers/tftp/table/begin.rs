@@ -38,7 +38,28 @@ impl Table {
         let left = self.left[self.place(peer)].filter(|(other, _)| *other == peer);
         let start = left.map_or(0, |(_, port)| port.saturating_sub(ports.start) + 1);
         let mut order = (0..ports.len()).map(|step| ports.start + (start + step) % ports.len());
-        order.find(|port| !self.by_transfer.contains_key(&(*port, peer)))
+        order.find(|port| !self.by_transfer.contains_key(&self.transfer_key(*port, peer)))
+    }
+
+    pub(super) fn request_key(&self, peer: SocketAddr, asked: SocketAddr) -> u64 {
+        self.hasher.hash_one((peer, asked))
+    }
+
+    pub(super) fn transfer_key(&self, port: usize, peer: SocketAddr) -> u64 {
+        self.hasher.hash_one((port, peer))
+    }
+
+    /// The newest transfer of this peer at this address of ours.
+    pub(super) fn newest(&mut self, arrival: Arrival) -> Option<(u64, &mut Slot)> {
+        let Arrival { from, asked, .. } = arrival;
+        let id = *self.by_request.get(&self.request_key(from, asked))?;
+        let slot = self.slots.get_mut(&id)?;
+        (slot.peer == from && slot.asked == asked).then_some((id, &mut **slot))
+    }
+
+    /// Requests with the same number are the same, as far as anybody can make it.
+    pub(super) fn request_hash(&self, way: Way, request: &Request) -> u64 {
+        self.hasher.hash_one((way, request))
     }
 
     pub(super) fn place(&self, peer: SocketAddr) -> usize {
@@ -54,26 +75,25 @@ impl Table {
         now: Instant,
         todo: &mut Todo,
     ) -> Result<usize, &'static str> {
-        let Arrival { from, asked, .. } = arrival;
-        let mut beginning =
-            Beginning { way: Way::ToReader, request, arrival, port, rival: None, plain: false };
-        let earlier = self.by_request.get(&(from, asked)).copied();
-        if let Some((id, slot)) = earlier.and_then(|id| Some((id, self.slots.get_mut(&id)?))) {
-            let equal = slot.way == Way::ToReader && slot.request == beginning.request;
+        let (way, hash) = (Way::ToReader, self.request_hash(Way::ToReader, &request));
+        let single_port = self.bounds.single_port;
+        let mut beginning = Beginning { way, request, hash, arrival, port, rival: None };
+        if let Some((id, slot)) = self.newest(arrival) {
+            let equal = slot.hash == hash;
             match &mut slot.state {
                 State::Pending { repeats, .. } if equal => {
                     *repeats = repeats.saturating_add(1);
                     return Ok(slot.port);
                 }
                 State::Running(running) if equal && running.transfer.options_ignored() => {
-                    beginning.plain = true;
+                    beginning.request = beginning.request.without_options();
                     self.remove(id);
                 }
                 State::Running(running) if equal && !running.transfer.has_progress() => {
                     running.transfer.on_repeat(now, &mut todo.out);
                     return Ok(slot.port);
                 }
-                State::Running(_) if equal && !self.bounds.single_port => {
+                State::Running(_) if equal && !single_port => {
                     beginning.rival = Some(id);
                 }
                 // Two transfers cannot share a port and a peer: one of them is decided for.
@@ -97,14 +117,15 @@ impl Table {
         now: Instant,
         todo: &mut Todo,
     ) -> Result<usize, &'static str> {
-        let Beginning { way, request, arrival, port, rival, plain } = beginning;
+        let Beginning { way, request, hash, arrival, port, rival } = beginning;
         let Arrival { from, asked, .. } = arrival;
         let held = self.by_host.get(&from.ip()).copied().unwrap_or(0);
         let Bounds { transfers_max, held: places, workers, .. } = &self.bounds;
         let host_max = (transfers_max / HOST_SHARE / workers).max(HOST_TRANSFERS_MIN);
-        let full = places.load(Ordering::Relaxed) >= *transfers_max || held >= host_max;
+        let full = places.load(Ordering::Relaxed) >= *transfers_max || held as usize >= host_max;
         let no_port = port == arrival.port && !self.bounds.single_port;
-        if full || no_port || self.by_transfer.contains_key(&(port, from)) {
+        let transfer = self.transfer_key(port, from);
+        if full || no_port || self.by_transfer.contains_key(&transfer) {
             return Err("busy, ask again");
         }
         places.fetch_add(1, Ordering::Relaxed);
@@ -120,11 +141,13 @@ impl Table {
             mac: None,
         };
         let wake = now + ARTIFACT_PATIENCE;
-        let state = State::Pending { repeats: 0, deadline: wake };
-        let slot = Slot { peer: from, asked, way, request, plain, port, rival, wake, state };
-        self.slots.insert(id, slot);
-        self.by_request.insert((from, asked), id);
-        self.by_transfer.insert((port, from), id);
+        let name = request.name.clone().into_boxed_slice();
+        let request = Box::new(request);
+        let state = State::Pending { request, repeats: 0, deadline: wake };
+        let slot = Slot { peer: from, asked, hash, name, port, rival, wake, state };
+        self.slots.insert(id, Box::new(slot));
+        self.by_request.insert(self.request_key(from, asked), id);
+        self.by_transfer.insert(transfer, id);
         self.wakes.insert((wake, id));
         if let Some(slot) = rival.and_then(|rival| self.slots.get_mut(&rival)) {
             slot.rival = Some(id);

@@ -29,6 +29,7 @@ impl Running {
             }
         };
         let transfer = Transfer::start(asked, source, limits, now, out);
+        let (device, sha256) = (device.into_boxed_str(), sha256.into_boxed_str());
         Self { transfer, device, sha256, reading }
     }
 
@@ -39,22 +40,18 @@ impl Running {
         Some(Fetch { id, index, image })
     }
 
-    pub(super) fn report(
-        &self,
-        (peer, request): (SocketAddr, &Request),
-        digest: &Digest,
-    ) -> Report {
+    pub(super) fn report(&self, (peer, name): (SocketAddr, &[u8]), digest: &Digest) -> Report {
         let complete = digest.end == End::Complete;
         let end = Transferred {
-            device: self.device.clone(),
+            device: self.device.to_string(),
             transport: "tftp",
             peer: canonical(peer),
-            name: String::from_utf8_lossy(&request.name).into_owned(),
+            name: String::from_utf8_lossy(name).into_owned(),
             complete,
             image: self.reading.is_some(),
             first_byte: 0,
             bytes: digest.bytes,
-            sha256: self.sha256.clone(),
+            sha256: self.sha256.to_string(),
             repeats: digest.repeats,
             why: if complete { String::new() } else { digest.end.to_string() },
         };

@@ -100,11 +100,13 @@ pub struct Job {
 #[derive(Debug)]
 pub struct Table {
     bounds: Bounds,
-    slots: HashMap<u64, Slot>,
-    /// The newest transfer by peer and the address it asked.
-    by_request: HashMap<(SocketAddr, SocketAddr), u64>,
-    by_transfer: HashMap<(usize, SocketAddr), u64>,
-    by_host: HashMap<IpAddr, usize>,
+    /// Boxed, so that the empty places of the map are small.
+    slots: HashMap<u64, Box<Slot>>,
+    /// The newest transfer by peer and the address it asked: by a hash of both, which nobody outside can aim at: the slot says whether it is meant.
+    by_request: HashMap<u64, u64>,
+    /// By a hash of its port and its peer.
+    by_transfer: HashMap<u64, u64>,
+    by_host: HashMap<IpAddr, u32>,
     /// One entry for each slot, never later than its deadline: it moves when it is due, not with
     /// every ACK.
     wakes: BTreeSet<(Instant, u64)>,
@@ -119,7 +121,7 @@ pub struct Table {
 const LEFT: usize = 1024;
 
 /// Which way the file goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Way {
     ToReader,
     FromWriter,
@@ -129,10 +131,10 @@ enum Way {
 struct Slot {
     peer: SocketAddr,
     asked: SocketAddr,
-    way: Way,
-    request: Request,
-    /// Its options are passed over: the reader knows no OACK.
-    plain: bool,
+    /// Of the request: the same request again has the same.
+    hash: u64,
+    /// As asked for; hostile.
+    name: Box<[u8]>,
     /// The port that the transfer has.
     port: usize,
     /// The transfer that the same peer was in when it asked anew. Whichever goes on, the other is
@@ -148,24 +150,26 @@ struct Slot {
 #[derive(Debug)]
 struct Running {
     transfer: Transfer,
-    device: String,
-    sha256: String,
+    device: Box<str>,
+    sha256: Box<str>,
     reading: Option<Arc<Reading>>,
 }
 
 /// A transfer about to begin.
 struct Beginning {
     way: Way,
+    /// Without its options if the reader knows no OACK.
     request: Request,
+    /// Of the request as it came.
+    hash: u64,
     arrival: Arrival,
     port: usize,
     rival: Option<u64>,
-    plain: bool,
 }
 
 #[derive(Debug)]
 enum State {
-    Pending { repeats: u32, deadline: Instant },
+    Pending { request: Box<Request>, repeats: u32, deadline: Instant },
     Running(Box<Running>),
     Taking(Box<Taking>),
 }
@@ -232,8 +236,10 @@ impl Table {
     ) -> Origin {
         let Arrival { port, from, asked } = arrival;
         let origin = Origin { port, source: asked.ip() };
-        let found = self.by_transfer.get(&(port, from)).copied();
-        let Some((id, slot)) = found.and_then(|id| Some((id, self.slots.get_mut(&id)?))) else {
+        let found = self.by_transfer.get(&self.transfer_key(port, from)).copied();
+        let found = found.and_then(|id| Some((id, self.slots.get_mut(&id)?)));
+        let found = found.filter(|(_, slot)| slot.peer == from && slot.port == port);
+        let Some((id, slot)) = found else {
             // RFC 1350 section 4, for those who believe to be in a transfer.
             if matches!(Packet::decode(bytes), Ok(Packet::Ack { .. } | Packet::Data { .. })) {
                 tell_stranger(from, &mut todo.out);
@@ -277,24 +283,16 @@ impl Table {
         todo: &mut Todo,
     ) -> Option<Origin> {
         let slot = self.slots.get_mut(&id)?;
-        let State::Pending { repeats, .. } = slot.state else { return None };
+        let State::Pending { repeats, request, .. } = &slot.state else { return None };
+        let repeats = *repeats;
         let origin = Origin { port: slot.port, source: slot.asked.ip() };
         match answer {
-            Ok(Served { content: Content::Image(_), .. })
-                if slot.request.mode == Mode::Netascii =>
-            {
+            Ok(Served { content: Content::Image(_), .. }) if request.mode == Mode::Netascii => {
                 let why = "an image goes in mode octet only";
                 self.refuse(id, (ErrorCode::IllegalOperation, why), todo);
             }
             Ok(served) => {
-                let plain;
-                let request = if slot.plain {
-                    plain = slot.request.without_options();
-                    &plain
-                } else {
-                    &slot.request
-                };
-                let (asked, limits) = ((slot.peer, request), &self.bounds.limits);
+                let (asked, limits) = ((slot.peer, &**request), &self.bounds.limits);
                 let mut running = Running::start(asked, served, limits, now, &mut todo.out);
                 running.transfer.count_repeats(repeats);
                 let wake = running.transfer.deadline().unwrap_or(now);
@@ -404,7 +402,7 @@ impl Table {
     fn drop_rival(&mut self, winner: u64, rival: u64, todo: &mut Todo) {
         let Some(slot) = self.slots.get_mut(&rival) else { return };
         slot.rival = None;
-        let request = (slot.peer, slot.asked);
+        let (peer, asked) = (slot.peer, slot.asked);
         let began = match &slot.state {
             State::Pending { .. } | State::Taking(_) => false,
             State::Running(running) => {
@@ -417,8 +415,10 @@ impl Table {
         }
         // It was a late copy of the winner's request.
         self.remove(rival);
-        self.by_request.insert(request, winner);
-        if let Some(Slot { state: State::Running(running), .. }) = self.slots.get_mut(&winner) {
+        self.by_request.insert(self.request_key(peer, asked), winner);
+        if let Some(slot) = self.slots.get_mut(&winner)
+            && let State::Running(running) = &mut slot.state
+        {
             running.transfer.count_repeats(1);
         }
     }
@@ -431,7 +431,7 @@ impl Table {
             State::Running(running) => {
                 todo.fetches.extend(running.next_fetch(id));
                 let Some(digest) = running.transfer.digest() else { return };
-                todo.reports.push(running.report((slot.peer, &slot.request), digest));
+                todo.reports.push(running.report((slot.peer, &slot.name), digest));
                 self.remove(id);
             }
             State::Taking(taking) => {
@@ -449,9 +449,10 @@ impl Table {
         let place = self.place(slot.peer);
         self.left[place] = Some((slot.peer, slot.port));
         self.wakes.remove(&(slot.wake, id));
-        self.by_transfer.remove(&(slot.port, slot.peer));
-        if self.by_request.get(&(slot.peer, slot.asked)) == Some(&id) {
-            self.by_request.remove(&(slot.peer, slot.asked));
+        self.by_transfer.remove(&self.transfer_key(slot.port, slot.peer));
+        let request = self.request_key(slot.peer, slot.asked);
+        if self.by_request.get(&request) == Some(&id) {
+            self.by_request.remove(&request);
         }
         let host = slot.peer.ip();
         if let Some(count) = self.by_host.get_mut(&host) {
@@ -860,7 +861,7 @@ mod tests {
                 prop_assert_eq!(table.bounds.held.load(Ordering::Relaxed), count);
                 prop_assert_eq!(table.by_transfer.len(), count);
                 prop_assert_eq!(table.wakes.len(), count);
-                prop_assert_eq!(table.by_host.values().sum::<usize>(), count);
+                prop_assert_eq!(table.by_host.values().sum::<u32>() as usize, count);
                 prop_assert!(table.by_request.values().all(|id| table.slots.contains_key(id)));
             }
             for _ in 0..10 {

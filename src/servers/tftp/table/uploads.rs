@@ -67,10 +67,9 @@ impl Table {
         now: Instant,
         todo: &mut Todo,
     ) -> Result<usize, &'static str> {
-        let Arrival { from, asked, .. } = arrival;
-        let earlier = self.by_request.get(&(from, asked)).copied();
-        if let Some((id, slot)) = earlier.and_then(|id| Some((id, self.slots.get_mut(&id)?))) {
-            let equal = slot.way == Way::FromWriter && slot.request == request;
+        let (way, hash) = (Way::FromWriter, self.request_hash(Way::FromWriter, &request));
+        if let Some((id, slot)) = self.newest(arrival) {
+            let equal = slot.hash == hash;
             match &mut slot.state {
                 State::Pending { repeats, .. } if equal => {
                     *repeats = repeats.saturating_add(1);
@@ -89,9 +88,7 @@ impl Table {
                 }
             }
         }
-        let way = Way::FromWriter;
-        let beginning = Beginning { way, request, arrival, port, rival: None, plain: false };
-        self.begin(beginning, now, todo)
+        self.begin(Beginning { way, request, hash, arrival, port, rival: None }, now, todo)
     }
 
     /// Whether the upload may begin, and where to. `None` if nobody waits for it any more.
@@ -103,7 +100,8 @@ impl Table {
         todo: &mut Todo,
     ) -> Option<Origin> {
         let slot = self.slots.get_mut(&id)?;
-        let State::Pending { repeats, .. } = slot.state else { return None };
+        let State::Pending { repeats, request, .. } = &slot.state else { return None };
+        let repeats = *repeats;
         let origin = Origin { port: slot.port, source: slot.asked.ip() };
         let bytes_max = self.bounds.upload_bytes_max.unwrap_or(0);
         let (device, part) = match granted {
@@ -114,7 +112,7 @@ impl Table {
             }
         };
         let name = part.name().to_owned();
-        if let Some(bytes) = announced(&slot.request).filter(|bytes| *bytes > bytes_max) {
+        if let Some(bytes) = announced(request).filter(|bytes| *bytes > bytes_max) {
             let why = End::TooLarge { bytes_max }.to_string();
             let peer = canonical(slot.peer);
             let (sha256, told) = (String::new(), format!("{bytes} bytes were announced, {why}"));
@@ -124,7 +122,7 @@ impl Table {
             self.refuse(id, (ErrorCode::DiskFull, &why), todo);
             return Some(origin);
         }
-        let (asked, limits) = ((slot.peer, &slot.request), &self.bounds.limits);
+        let (asked, limits) = ((slot.peer, &**request), &self.bounds.limits);
         let mut upload = Upload::start(asked, bytes_max, limits, now, &mut todo.out);
         upload.count_repeats(repeats);
         let wake = upload.deadline().unwrap_or(now);
