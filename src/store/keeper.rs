@@ -210,7 +210,7 @@ impl Keeper {
             Denied::Standing { device, id } => {
                 match standing(connection, backlog, entries, (&device, &id)) {
                     Ok(run) => Refused::AlreadyOpen { run: Arc::new(run) },
-                    Err(error) => unavailable(&error),
+                    Err(error) => within(&changes, &id).unwrap_or_else(|| unavailable(&error)),
                 }
             }
         })?;
@@ -282,6 +282,16 @@ fn find(
         )?
         .query_row([device, id], rows::head)
         .optional()
+}
+
+/// Of two runs that one commit opens for a device, the first stands in the way of the second.
+fn within(changes: &[Change], id: &str) -> Option<Refused> {
+    changes.iter().find_map(|change| match change {
+        Change::RunOpened { run, .. } if run.id == *id => {
+            Some(Refused::AlreadyOpen { run: Arc::clone(run) })
+        }
+        _ => None,
+    })
 }
 
 fn standing(

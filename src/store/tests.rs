@@ -450,8 +450,14 @@ impl Model {
                 outcome = allowed;
             }
         }
-        if outcome.is_err() {
+        if let Err(refused) = &mut outcome {
             *self = before;
+            // What stands in the way is told as it is stored, without what was refused.
+            if let Refused::AlreadyOpen { run } = refused
+                && let Some(stored) = self.runs.iter().find(|known| known.id == run.id)
+            {
+                *run = Arc::new(stored.clone());
+            }
         }
         (changes, outcome)
     }
