@@ -88,7 +88,9 @@ fn every_tftp_client_gets_an_image_over_both_families() {
     let settings = format!("images: images\n{TFTP}");
     let room = Room::open(&net, &settings, &[device("box-1", 17, "variables: { lines: 3 }")]);
     let hosts = [SERVER, SERVER_6].into_iter().cycle();
-    for ((_, line), host) in CLIENTS.into_iter().zip(hosts) {
+    // An image has no lines, and goes in octets alone.
+    let octets = CLIENTS.into_iter().filter(|(name, _)| !name.contains("netascii"));
+    for ((_, line), host) in octets.zip(hosts) {
         room.fetches("box-1", line, (host, "system.bin"), &image());
     }
 }
