@@ -109,12 +109,19 @@ impl Heads {
     /// Allows all of `changes`, or leaves everything as it was.
     pub fn decide(&mut self, changes: &[Change], find: Find) -> Result<(), Denied> {
         let mark = self.mark();
-        for change in changes {
+        for (index, change) in changes.iter().enumerate() {
+            let earlier = &changes[..index];
             let allowed = match change {
                 Change::RunOpened { run, window_micros, forced } => {
                     self.open(run, if *forced { None } else { Some(*window_micros) })
                 }
-                Change::RunMoved { run, from_rev } => self.shift(run, *from_rev, find),
+                Change::RunMoved { run, from_rev } => {
+                    let find = |device: &str, id: &str| match moved(earlier, id) {
+                        Some(head) => Ok(Some(head)),
+                        None => find(device, id),
+                    };
+                    self.shift(run, *from_rev, &find)
+                }
                 Change::Journal(_)
                 | Change::Lease(_)
                 | Change::Lease6(_)
@@ -192,6 +199,16 @@ impl Heads {
             }
         }
     }
+}
+
+/// The run of this id as the last of these changes leaves it.
+fn moved(changes: &[Change], id: &str) -> Option<Head> {
+    changes.iter().rev().find_map(|change| match change {
+        Change::RunOpened { run, .. } | Change::RunMoved { run, .. } if *run.id == *id => {
+            Some(Head::of(run))
+        }
+        _ => None,
+    })
 }
 
 const NEVER: Timestamp = Timestamp::from_micros(i64::MIN);

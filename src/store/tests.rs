@@ -453,10 +453,16 @@ impl Model {
         if let Err(refused) = &mut outcome {
             *self = before;
             // What stands in the way is told as it is stored, without what was refused.
-            if let Refused::AlreadyOpen { run } = refused
-                && let Some(stored) = self.runs.iter().find(|known| known.id == run.id)
-            {
-                *run = Arc::new(stored.clone());
+            if let Refused::AlreadyOpen { run } = refused {
+                let opened = changes.iter().find_map(|change| match change {
+                    Change::RunOpened { run: opened, .. } if opened.id == run.id => Some(opened),
+                    _ => None,
+                });
+                match (self.runs.iter().find(|known| known.id == run.id), opened) {
+                    (Some(stored), _) => *run = Arc::new(stored.clone()),
+                    (None, Some(opened)) => *run = Arc::clone(opened),
+                    (None, None) => {}
+                }
             }
         }
         (changes, outcome)
