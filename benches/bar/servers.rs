@@ -60,9 +60,9 @@ impl Kind {
             Self::Engine | Self::Kernel | Self::KernelCut => {
                 std::env::current_exe().expect("a program has a path")
             }
-            Self::Dnsmasq => peers.join("root/usr/sbin/dnsmasq"),
-            Self::TftpdHpa => peers.join("root/usr/sbin/in.tftpd"),
-            Self::Atftpd => peers.join("root/usr/sbin/atftpd"),
+            Self::Dnsmasq => peers.join("debian/usr/sbin/dnsmasq"),
+            Self::TftpdHpa => peers.join("debian/usr/sbin/in.tftpd"),
+            Self::Atftpd => peers.join("debian/usr/sbin/atftpd"),
             Self::RsTftpd => peers.join("rs/bin/tftpd"),
             Self::Fbtftp => peers.join("fbtftp/bin/python"),
         }
@@ -179,7 +179,7 @@ pub fn write_settings(settings: &str, port: u16, directory: &Path) -> std::io::R
 /// Where the packages of the peers keep their libraries.
 pub fn libraries(peers: &Path) -> String {
     let mut places: Vec<PathBuf> = Vec::new();
-    for above in ["root/usr/lib", "root/lib"] {
+    for above in ["debian/usr/lib", "debian/lib"] {
         let Ok(entries) = fs::read_dir(peers.join(above)) else { continue };
         let found = entries.flatten().map(|entry| entry.path());
         places.extend(found.filter(|path| path.to_string_lossy().ends_with("-linux-gnu")));

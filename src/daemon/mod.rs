@@ -342,8 +342,8 @@ pub async fn serve(config: &Path) -> Result<(), Error> {
         tracing::warn!(%remark, "serving goes on without");
     }
     let running = start(&loaded, Clock::System, Entropy::System).await?;
-    tracing::info!(dhcp = ?running.dhcp, dhcp6 = ?running.dhcp6, tftp = ?running.tftp, http = ?running.http,
-        devices = loaded.inventory.devices.len(), "serving");
+    tracing::info!(dhcp = ?running.dhcp, dhcp6 = ?running.dhcp6, tftp = ?running.tftp,
+        http = ?running.http, devices = loaded.inventory.devices.len(), "serving");
     let on = |kind| signal(kind).map_err(|error| listen(&format!("signals: {error}")));
     let mut hangup = on(SignalKind::hangup())?;
     let mut terminate = on(SignalKind::terminate())?;

@@ -109,17 +109,18 @@ impl Heads {
     /// Allows all of `changes`, or leaves everything as it was.
     pub fn decide(&mut self, changes: &[Change], find: Find) -> Result<(), Denied> {
         let mark = self.mark();
-        // Runs that are not their device's newest and were moved by this commit.
-        let mut moved = Vec::new();
-        for change in changes {
+        for (index, change) in changes.iter().enumerate() {
+            let earlier = &changes[..index];
             let allowed = match change {
                 Change::RunOpened { run, window_micros, forced } => {
                     self.open(run, if *forced { None } else { Some(*window_micros) })
                 }
                 Change::RunMoved { run, from_rev } => {
-                    let found = self.rev(run, &moved, find);
-                    moved.push((&*run.id, run.rev));
-                    found.and_then(|rev| self.shift(run, rev == Some(*from_rev)))
+                    let find = |device: &str, id: &str| match moved(earlier, id) {
+                        Some(head) => Ok(Some(head)),
+                        None => find(device, id),
+                    };
+                    self.shift(run, *from_rev, &find)
                 }
                 Change::Journal(_)
                 | Change::Lease(_)
@@ -159,22 +160,16 @@ impl Heads {
         Ok(())
     }
 
-    /// The revision that a run has now, if it is known at all.
-    fn rev(&self, run: &Run, moved: &[(&str, u64)], find: Find) -> Result<Option<u64>, Denied> {
-        let Some(known) = self.devices.get(run.device.as_str()) else { return Ok(None) };
-        if let Some(head) = known.named(&run.id) {
-            return Ok(Some(head.rev));
-        }
-        if let Some((_, rev)) = moved.iter().rev().find(|(id, _)| *id == run.id) {
-            return Ok(Some(*rev));
-        }
-        let found = find(&run.device, &run.id).map_err(Denied::Unread)?;
-        Ok(found.map(|head| head.rev))
-    }
-
-    fn shift(&mut self, run: &Run, fits: bool) -> Result<(), Denied> {
+    fn shift(&mut self, run: &Run, from_rev: u64, find: Find) -> Result<(), Denied> {
         let stale = || Denied::Stale { run: run.id.clone() };
-        let known = self.devices.get(run.device.as_str()).filter(|_| fits).ok_or_else(stale)?;
+        let known = self.devices.get(run.device.as_str()).ok_or_else(stale)?;
+        let rev = match known.named(&run.id) {
+            Some(head) => head.rev,
+            None => find(&run.device, &run.id).map_err(Denied::Unread)?.ok_or_else(stale)?.rev,
+        };
+        if rev != from_rev {
+            return Err(stale());
+        }
         if run.is_open() && known.open().is_some_and(|open| *open.id != *run.id) {
             return Err(known.standing(&run.device));
         }
@@ -204,6 +199,16 @@ impl Heads {
             }
         }
     }
+}
+
+/// The run of this id as the last of these changes leaves it.
+fn moved(changes: &[Change], id: &str) -> Option<Head> {
+    changes.iter().rev().find_map(|change| match change {
+        Change::RunOpened { run, .. } | Change::RunMoved { run, .. } if *run.id == *id => {
+            Some(Head::of(run))
+        }
+        _ => None,
+    })
 }
 
 const NEVER: Timestamp = Timestamp::from_micros(i64::MIN);

@@ -209,9 +209,8 @@ impl Keeper {
             Denied::Unread(error) => unavailable(&error),
             Denied::Standing { device, id } => {
                 match standing(connection, backlog, entries, (&device, &id)) {
-                    Ok(Some(run)) => Refused::AlreadyOpen { run: Arc::new(run) },
-                    Ok(None) => in_commit(&changes, &id),
-                    Err(error) => unavailable(&error),
+                    Ok(run) => Refused::AlreadyOpen { run: Arc::new(run) },
+                    Err(error) => within(&changes, &id).unwrap_or_else(|| unavailable(&error)),
                 }
             }
         })?;
@@ -285,37 +284,29 @@ fn find(
         .optional()
 }
 
-/// The run that stands in the way, as it was stored before this commit.
+/// Of two runs that one commit opens for a device, the first stands in the way of the second.
+fn within(changes: &[Change], id: &str) -> Option<Refused> {
+    changes.iter().find_map(|change| match change {
+        Change::RunOpened { run, .. } if run.id == *id => {
+            Some(Refused::AlreadyOpen { run: Arc::clone(run) })
+        }
+        _ => None,
+    })
+}
+
 fn standing(
     connection: &Connection,
     backlog: &Backlog,
     group: &[Entry],
     (device, id): (&str, &str),
-) -> rusqlite::Result<Option<Run>> {
+) -> rusqlite::Result<Run> {
     if let Some(run) = in_group(group, id).or_else(|| backlog.run(id)) {
         return serde_json::from_str(&run.body)
-            .map(Some)
             .map_err(|why| rusqlite::Error::ToSqlConversionFailure(why.into()));
     }
     connection
         .prepare_cached("SELECT body FROM runs WHERE device = ?1 AND id = ?2")?
         .query_row([device, id], rows::run)
-        .optional()
-}
-
-/// A commit that stands in its own way: the run that it opens itself.
-fn in_commit(changes: &[Change], id: &str) -> Refused {
-    let own = changes.iter().find_map(|change| {
-        if let Change::RunOpened { run, .. } = change {
-            (run.id == id).then_some(run)
-        } else {
-            None
-        }
-    });
-    match own {
-        Some(run) => Refused::AlreadyOpen { run: Arc::clone(run) },
-        None => Refused::Unavailable { why: format!("run {id} is not in the tables") },
-    }
 }
 
 fn in_group<'a>(group: &'a [Entry], id: &str) -> Option<&'a entry::RunRow> {

@@ -450,17 +450,20 @@ impl Model {
                 outcome = allowed;
             }
         }
-        if outcome.is_err() {
+        if let Err(refused) = &mut outcome {
             *self = before;
-        }
-        // What stands in the way is told as it is stored, or as this commit opens it.
-        if let Err(Refused::AlreadyOpen { run }) = &mut outcome {
-            let stored = self.runs.iter().find(|known| known.id == run.id).cloned();
-            let own = changes.iter().find_map(|change| match change {
-                Change::RunOpened { run: own, .. } if own.id == run.id => Some(Arc::clone(own)),
-                _ => None,
-            });
-            *run = stored.map(Arc::new).or(own).unwrap();
+            // What stands in the way is told as it is stored, without what was refused.
+            if let Refused::AlreadyOpen { run } = refused {
+                let opened = changes.iter().find_map(|change| match change {
+                    Change::RunOpened { run: opened, .. } if opened.id == run.id => Some(opened),
+                    _ => None,
+                });
+                match (self.runs.iter().find(|known| known.id == run.id), opened) {
+                    (Some(stored), _) => *run = Arc::new(stored.clone()),
+                    (None, Some(opened)) => *run = Arc::clone(opened),
+                    (None, None) => {}
+                }
+            }
         }
         (changes, outcome)
     }

@@ -1,5 +1,6 @@
-//! Nothing that arrives knocks Greenlight over: each sample of the corpus, each beginning of it, and
-//! some thousand mutations, always the same ones, go through the checks that the fuzzer runs too.
+//! Nothing that arrives knocks Greenlight over: each sample of the corpus, each beginning of it,
+//! and some thousand mutations, always the same ones, go through the checks that the fuzzer runs as
+//! well.
 
 use std::path::{Path, PathBuf};
 

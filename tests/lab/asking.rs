@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 
+use crate::net::Running;
 use crate::room::Room;
 use crate::until;
 
@@ -17,6 +18,8 @@ pub enum Client {
     Dhcpcd,
     Networkd,
     Dhclient6,
+    /// Has an address already and asks only what else there is.
+    Stateless6,
     Dhcpcd6,
     /// With a DUID of this kind.
     Networkd6(&'static str),
@@ -31,7 +34,7 @@ pub struct Asking<'r> {
     client: Client,
     space: String,
     place: PathBuf,
-    process: Child,
+    process: Running,
 }
 
 impl Client {
@@ -43,6 +46,7 @@ impl Client {
             Client::Dhcpcd => vec!["dhcpcd"],
             Client::Networkd => vec!["networkd"],
             Client::Dhclient6 => vec!["dhclient6"],
+            Client::Stateless6 => vec!["dhclient6", "-d", "-S"],
             Client::Dhcpcd6 => vec!["dhcpcd6"],
             Client::Networkd6(duid) => vec!["networkd6", duid],
         }
@@ -56,7 +60,7 @@ impl<'r> Asking<'r> {
         let mut command = script(room, space, &client.words());
         let error = log.try_clone().expect("a file can be shared");
         let process = command.stdout(log).stderr(error).spawn().expect("unshare is installed");
-        Self { room, client, space: space.to_owned(), place, process }
+        Self { room, client, space: space.to_owned(), place, process: Running(process) }
     }
 
     /// Everything it was told, one list of names and values for each occasion.
@@ -78,6 +82,7 @@ impl<'r> Asking<'r> {
                 | Client::Dhclient
                 | Client::Dhcpcd
                 | Client::Dhclient6
+                | Client::Stateless6
                 | Client::Dhcpcd6 => {
                     let events = ["bound", "renew", "BOUND", "RENEW", "REBOOT", "BOUND6", "RENEW6"];
                     let bound = |one: &Told| events.contains(&one["event"].as_str());
@@ -113,7 +118,9 @@ impl<'r> Asking<'r> {
         match self.client {
             Client::Udhcpc => self.count("event", "renew"),
             Client::Dhclient | Client::Dhcpcd => self.count("event", "RENEW"),
-            Client::Dhclient6 | Client::Dhcpcd6 => self.count("event", "RENEW6"),
+            Client::Dhclient6 | Client::Stateless6 | Client::Dhcpcd6 => {
+                self.count("event", "RENEW6")
+            }
             Client::Networkd => {
                 let asked = "DHCPv4 client: REQUEST (renewing)";
                 self.answered(asked, "DHCPv4 client: ACK")
@@ -148,7 +155,7 @@ impl<'r> Asking<'r> {
                 });
                 self.signal("TERM");
             }
-            Client::Dhclient | Client::Dhclient6 => {
+            Client::Dhclient | Client::Dhclient6 | Client::Stateless6 => {
                 let mut command = script(self.room, &self.space, &self.client.words());
                 let done = command.arg("-r").output().expect("unshare is installed");
                 assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -156,7 +163,7 @@ impl<'r> Asking<'r> {
             Client::Dhcpcd | Client::Dhcpcd6 => self.signal("ALRM"),
             Client::Networkd | Client::Networkd6(_) => self.signal("TERM"),
         }
-        until(&format!("{:?} ends", self.client), 10, || match self.process.try_wait() {
+        until(&format!("{:?} ends", self.client), 10, || match self.process.0.try_wait() {
             Ok(Some(_)) => Ok(()),
             Ok(None) | Err(_) => Err(self.log()),
         });
@@ -164,7 +171,7 @@ impl<'r> Asking<'r> {
 
     /// The process is the client itself: every step before it gave its place away (`exec`).
     fn signal(&self, name: &str) {
-        let id = self.process.id().to_string();
+        let id = self.process.0.id().to_string();
         let done = Command::new("kill").args(["-s", name, &id]).status().expect("kill is there");
         assert!(done.success(), "{:?} is gone: {}", self.client, self.log());
     }
@@ -172,13 +179,6 @@ impl<'r> Asking<'r> {
     pub fn log(&self) -> String {
         let log = std::fs::read_to_string(self.place.join("client.log")).unwrap_or_default();
         format!("{log}\n{}", self.room.greenlight.log())
-    }
-}
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

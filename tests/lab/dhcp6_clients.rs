@@ -1,10 +1,10 @@
 //! Do the DHCPv6 clients of others get, keep and give back an address, and do they find their file
 //! by the URL they were told? A router of others tells them to ask.
 
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use crate::asking::{Asking, Client, script};
-use crate::net::Net;
+use crate::net::{Net, Running};
 use crate::room::{Room, SERVER_6};
 use crate::until;
 
@@ -52,16 +52,6 @@ const BOXES: [Habits; 3] = [
     ),
 ];
 
-/// The router of the link; dropping it kills it.
-struct Router(Child);
-
-impl Drop for Router {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 #[ignore = "needs root and network namespaces; ./test runs it"]
 fn every_dhcpv6_client_gets_keeps_and_gives_back_its_address() {
@@ -77,7 +67,7 @@ fn every_dhcpv6_client_gets_keeps_and_gives_back_its_address() {
     let room = Room::open(&net, SETTINGS, &devices);
     let mut advertising = script(&room, "router", &["advertise", "fd00:77"]);
     let advertising = advertising.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let _router = Router(advertising.expect("unshare is installed"));
+    let _router = Running(advertising.expect("unshare is installed"));
     let asking = BOXES.map(|(name, client, ..)| Asking::start(&room, name, client));
     let mut addresses = Vec::new();
     for (one, (name, client, url, lines)) in asking.iter().zip(BOXES) {
@@ -143,4 +133,19 @@ fn a_client_that_was_cut_off_confirms_its_address() {
     });
     assert_eq!(again.address6(), "fd00:77::65");
     room.fetches_own(("box-1", "box-1"), BY_HTTP, SERVER_6, "box-1.cfg");
+}
+
+#[test]
+#[ignore = "needs root and network namespaces; ./test runs it"]
+fn a_client_that_has_an_address_is_told_where_its_file_is() {
+    let mut net = Net::with_server();
+    net.box_with("box-1", "02:00:00:00:00:66", None);
+    net.ip("-n box-1 addr add fd00:77::66/64 dev eth0");
+    let device = "name: box-1, mac: '02:00:00:00:00:66', address6: 'fd00:77::66'".to_owned();
+    let room = Room::open(&net, SETTINGS, &[device]);
+    let told = Asking::start(&room, "box-1", Client::Stateless6).told();
+    assert_eq!(told["new_dhcp6_bootfile_url"], "tftp://[fd00:77::1]/box-1.cfg");
+    assert_eq!(told["new_dhcp6_name_servers"], "fd00:77::53");
+    assert_eq!(told.get("new_ip6_address"), None, "{told:#?}");
+    room.fetches_own(("box-1", "box-1"), BY_URL, SERVER_6, "box-1.cfg");
 }

@@ -74,7 +74,11 @@ fn every_dhcp_client_gets_keeps_and_gives_back_its_address() {
         match client {
             Client::Udhcpc => assert_eq!(value(option_150), "0a4d0001", "{told:#?}"),
             Client::Dhclient | Client::Dhcpcd => assert_eq!(value(option_150), SERVER, "{told:#?}"),
-            Client::Networkd | Client::Dhclient6 | Client::Dhcpcd6 | Client::Networkd6(_) => {}
+            Client::Networkd
+            | Client::Dhclient6
+            | Client::Stateless6
+            | Client::Dhcpcd6
+            | Client::Networkd6(_) => {}
         }
         if !file.is_empty() {
             assert_eq!(value(file), own, "{client:?} was told {told:#?}");

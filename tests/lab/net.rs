@@ -2,13 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// All begin with this and the number of the process that made them.
 const PREFIX: &str = "greenlight-lab-";
+
+/// A program under way. Dropping it kills it.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// A set of namespaces with a management network and a patch panel.
 pub struct Net {

@@ -1,10 +1,8 @@
 //! Do the DHCP relays of others bring their clients here and the answers back? Devices are found by
 //! the port they are plugged into, and each subnet is chosen by the relay's address in it.
 
-use std::process::Child;
-
 use crate::asking::{Asking, Client};
-use crate::net::Net;
+use crate::net::{Net, Running};
 use crate::room::{Room, SERVER};
 use crate::until;
 
@@ -113,37 +111,24 @@ mount -o remount,ro /sys
 exec /lib/systemd/systemd-networkd
 ";
 
-/// Relays at work; dropping them kills them.
-struct Relays(Vec<Child>);
-
-impl Relays {
-    fn start(room: &Room<'_>) -> Self {
-        let start = |(name, _, script): (&str, &str, &str)| {
-            let log = std::fs::File::create(room.place(name).join("relay.log"));
-            let log = log.expect("it can be written");
-            let mut command = room.net.command(name, "unshare");
-            command.args(["--mount", "--propagation", "private", "--", "sh", "-c", script]);
-            command.stdout(log.try_clone().expect("a file can be shared")).stderr(log);
-            command.spawn().expect("unshare is installed")
-        };
-        let relays = Self(RELAYS.map(start).into());
-        for (name, ..) in RELAYS {
-            until(&format!("the relay {name} listens"), 10, || {
-                let sockets = room.net.run(name, &["ss", "-Hlnu", "sport", "=", "67"]);
-                if sockets.is_empty() { Err(relay_log(room, name)) } else { Ok(()) }
-            });
-        }
-        relays
+/// Starts all relays and waits until they listen.
+fn relays_at_work(room: &Room<'_>) -> Vec<Running> {
+    let start = |(name, _, script): (&str, &str, &str)| {
+        let log = std::fs::File::create(room.place(name).join("relay.log"));
+        let log = log.expect("it can be written");
+        let mut command = room.net.command(name, "unshare");
+        command.args(["--mount", "--propagation", "private", "--", "sh", "-c", script]);
+        command.stdout(log.try_clone().expect("a file can be shared")).stderr(log);
+        Running(command.spawn().expect("unshare is installed"))
+    };
+    let relays = RELAYS.map(start).into();
+    for (name, ..) in RELAYS {
+        until(&format!("the relay {name} listens"), 10, || {
+            let sockets = room.net.run(name, &["ss", "-Hlnu", "sport", "=", "67"]);
+            if sockets.is_empty() { Err(relay_log(room, name)) } else { Ok(()) }
+        });
     }
-}
-
-impl Drop for Relays {
-    fn drop(&mut self) {
-        for relay in &mut self.0 {
-            let _ = relay.kill();
-            let _ = relay.wait();
-        }
-    }
+    relays
 }
 
 fn relay_log(room: &Room<'_>, name: &str) -> String {
@@ -182,7 +167,7 @@ fn a_box_behind_a_relay_is_known_by_its_port_and_gets_an_address_of_its_subnet()
         format!("name: {name}, {known_by}, address: 10.78.{subnet}.9")
     };
     let room = Room::open(&net, SETTINGS, &PLACES.each_ref().map(device));
-    let _relays = Relays::start(&room);
+    let _relays = relays_at_work(&room);
     let asking = PLACES.each_ref().map(|place| Asking::start(&room, place.name, place.client));
     for (one, place) in asking.iter().zip(&PLACES) {
         let told = one.told();

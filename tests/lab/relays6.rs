@@ -1,10 +1,8 @@
 //! Do the DHCPv6 relays of others bring their clients here and the answers back? dhcrelay tells by
 //! which of its interfaces a client came (option 18), dnsmasq by which hardware address (option 79).
 
-use std::process::Child;
-
 use crate::asking::{Asking, Client};
-use crate::net::Net;
+use crate::net::{Net, Running};
 use crate::room::{Room, SERVER_6};
 
 const SETTINGS: &str = "\
@@ -57,18 +55,6 @@ const PLACES: [(&str, &str, &str, u8, &str, Client); 3] = [
     ("box-3", "dnsmasq", "Vlan30", 30, "mac: '02:00:00:00:00:30'", Client::Networkd6("vendor")),
 ];
 
-/// Relays at work; dropping them kills them.
-struct Relays(Vec<Child>);
-
-impl Drop for Relays {
-    fn drop(&mut self) {
-        for relay in &mut self.0 {
-            let _ = relay.kill();
-            let _ = relay.wait();
-        }
-    }
-}
-
 /// Each relay is a router between the management network and its boxes.
 fn cabled() -> Net {
     let mut net = Net::with_server();
@@ -102,15 +88,14 @@ fn a_box_behind_a_dhcpv6_relay_is_known_by_what_the_relay_says_of_it() {
         format!("name: {name}, {known_by}, address6: 'fd00:78:{subnet}::9'")
     };
     let room = Room::open(&net, SETTINGS, &PLACES.each_ref().map(device));
-    let relays = RELAYS.map(|(name, _, line)| {
+    let _relays = RELAYS.map(|(name, _, line)| {
         let log = std::fs::File::create(room.place(name).join("relay.log"));
         let log = log.expect("it can be written");
         let mut command = net.command(name, "sh");
         command.args(["-c", line]).current_dir(room.place(name));
         command.stdout(log.try_clone().expect("a file can be shared")).stderr(log);
-        command.spawn().expect("a shell is installed")
+        Running(command.spawn().expect("a shell is installed"))
     });
-    let _relays = Relays(relays.into());
     let asking = PLACES.map(|(name, .., client)| Asking::start(&room, name, client));
     for (one, (name, _, _, subnet, ..)) in asking.iter().zip(PLACES) {
         assert_eq!(one.address6(), format!("fd00:78:{subnet}::9"), "{name}");

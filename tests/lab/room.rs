@@ -62,7 +62,8 @@ pub struct Fetched {
 }
 
 impl<'n> Room<'n> {
-    /// Starts Greenlight in `srv` with these sections of settings and these lines of devices.
+    /// Starts Greenlight in `srv` with these sections of settings and these lines of devices. An
+    /// image `system.bin` lies in the directory `images`.
     #[track_caller]
     pub fn open(net: &'n Net, settings: &str, devices: &[String]) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
@@ -73,6 +74,9 @@ impl<'n> Room<'n> {
         for (name, text) in TEMPLATES {
             write(&format!("templates/{name}"), text);
         }
+        let images = home.path().join("images");
+        std::fs::create_dir(&images).expect("it can be written");
+        std::fs::write(images.join("system.bin"), image()).expect("it can be written");
         let mut plan = PLAN.to_owned();
         for device in devices {
             plan.push_str(&format!("  - {{ site: lab, {device} }}\n"));
@@ -144,9 +148,14 @@ impl<'n> Room<'n> {
     /// Lets a box fetch, and demands the device's own rendered file to the last byte.
     #[track_caller]
     pub fn fetches_own(&self, (space, device): (&str, &str), line: &str, host: &str, file: &str) {
-        let expected = self.rendered(device);
+        self.fetches(space, line, (host, file), &self.rendered(device));
+    }
+
+    /// Lets a box fetch, and demands these bytes.
+    #[track_caller]
+    pub fn fetches(&self, space: &str, line: &str, (host, file): (&str, &str), expected: &[u8]) {
         let fetched = self.fetch(space, line, host, file);
-        let same = fetched.bytes.as_ref() == Some(&expected);
+        let same = fetched.bytes.as_deref() == Some(expected);
         assert!(
             same,
             "{space} with `{line}` from {host}: {:?} bytes of {}, exit code {:?}\n{}\n{}",
@@ -157,4 +166,17 @@ impl<'n> Room<'n> {
             self.greenlight.log(),
         );
     }
+}
+
+/// Bytes of every value in every order, the same at each call: two blocks more than a mebibyte, and
+/// an odd one.
+pub fn image() -> Vec<u8> {
+    let mut state = 0x2545_f491_u32;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_be_bytes()[0]
+    };
+    (0..(1 << 20) + 1025).map(|_| next()).collect()
 }

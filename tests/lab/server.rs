@@ -2,18 +2,17 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 
-use crate::net::Net;
+use crate::net::{Net, Running};
 use crate::slack::TOKEN;
 use crate::until;
 
 /// What plans and configurations refer to.
 const SECRETS: [(&str, &str); 2] = [("LAB_PASSWORD", "lab-password"), ("LAB_SLACK_TOKEN", TOKEN)];
 
-/// A server under its own settings. Dropping it kills it.
+/// A server under its own settings.
 pub struct Greenlight {
-    process: Child,
+    process: Running,
     space: String,
     home: PathBuf,
     config: PathBuf,
@@ -37,6 +36,7 @@ impl Greenlight {
             .stderr(log)
             .spawn()
             .expect("greenlight runs");
+        let process = Running(process);
         let server = Self { process, space: space.to_owned(), home: home.to_owned(), config };
         until("Greenlight answers", 30, || {
             server.order(net, &["status"]).map_err(|complaint| complaint + &server.log())
@@ -59,7 +59,7 @@ impl Greenlight {
     }
 
     pub fn is_running(&mut self) -> bool {
-        self.process.try_wait().is_ok_and(|ended| ended.is_none())
+        self.process.0.try_wait().is_ok_and(|ended| ended.is_none())
     }
 
     /// The last forty lines of what it logged.
@@ -67,12 +67,5 @@ impl Greenlight {
         let log = std::fs::read_to_string(self.home.join("serve.log")).unwrap_or_default();
         let tail: Vec<&str> = log.lines().rev().take(40).collect();
         tail.into_iter().rev().collect::<Vec<_>>().join("\n")
-    }
-}
-
-impl Drop for Greenlight {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

@@ -2,7 +2,8 @@
 //! without options, small and large blocks, windows, netascii; through loss and through a firewall.
 
 use crate::net::Net;
-use crate::room::{Room, SERVER, SERVER_6};
+use crate::room::{Room, SERVER, SERVER_6, image};
+use crate::until;
 
 /// What each is called and what it is told to do.
 pub const CLIENTS: [(&str, &str); 11] = [
@@ -78,13 +79,71 @@ fn every_tftp_client_gets_its_own_file_to_the_last_byte() {
     }
 }
 
+#[test]
+#[ignore = "needs root and network namespaces; ./test runs it"]
+fn every_tftp_client_gets_an_image_over_both_families() {
+    let mut net = Net::with_server();
+    net.box_with("box-1", "02:00:00:00:00:17", Some("10.77.0.17/24"));
+    net.ip("-n box-1 addr add fd00:77::17/64 dev eth0");
+    let settings = format!("images: images\n{TFTP}");
+    let room = Room::open(&net, &settings, &[device("box-1", 17, "variables: { lines: 3 }")]);
+    let hosts = [SERVER, SERVER_6].into_iter().cycle();
+    // An image has no lines, and goes in octets alone.
+    let octets = CLIENTS.into_iter().filter(|(name, _)| !name.contains("netascii"));
+    for ((_, line), host) in octets.zip(hosts) {
+        room.fetches("box-1", line, (host, "system.bin"), &image());
+    }
+}
+
+/// How each sends the file `backup`.
+const SENDERS: [(&str, &str); 8] = [
+    ("tftp-hpa", "tftp -m binary $HOST -c put backup $FILE"),
+    ("tftp-hpa with netascii", "tftp -m ascii $HOST -c put backup $FILE"),
+    ("atftp", "atftp -p -l backup -r $FILE $HOST"),
+    ("atftp with every option", ATFTP_SENDS_WITH_ALL),
+    ("curl", "curl -sS -T backup tftp://$URL_HOST/$FILE"),
+    ("curl with large blocks", "curl -sS --tftp-blksize 1400 -T backup tftp://$URL_HOST/$FILE"),
+    ("busybox", "busybox tftp -p -l backup -r $FILE $HOST"),
+    ("busybox with large blocks", "busybox tftp -p -b 1400 -l backup -r $FILE $HOST"),
+];
+const ATFTP_SENDS_WITH_ALL: &str = "atftp --option 'blksize 1428' --option 'windowsize 16' \
+     --option 'tsize 0' --option 'timeout 3' -p -l backup -r $FILE $HOST";
+
+#[test]
+#[ignore = "needs root and network namespaces; ./test runs it"]
+fn every_tftp_client_sends_its_backup_over_both_families() {
+    let mut net = Net::with_server();
+    net.box_with("box-1", "02:00:00:00:00:18", Some("10.77.0.18/24"));
+    net.ip("-n box-1 addr add fd00:77::18/64 dev eth0");
+    let settings = "tftp: { listen: ['[::]:69'], uploads: { directory: backups } }\n";
+    let room = Room::open(&net, settings, &[device("box-1", 18, "variables: { lines: 2000 }")]);
+    let backup = room.rendered("box-1");
+    std::fs::write(room.place("box-1").join("backup"), &backup).expect("it can be written");
+    for host in [SERVER, SERVER_6] {
+        for (number, (name, line)) in (1..).zip(SENDERS) {
+            let file = format!("from-{}-{number}.cfg", host.len());
+            let sent = room.fetch("box-1", line, host, &file);
+            until(
+                &format!("the backup of {name} over {host} is there"),
+                5,
+                || match std::fs::read(room.place("backups").join("box-1").join(&file)) {
+                    Ok(bytes) if bytes == backup => Ok(()),
+                    Ok(bytes) => Err(format!("{} bytes of {}", bytes.len(), backup.len())),
+                    Err(error) => Err(format!("{error}\n{}\n{}", sent.said, room.greenlight.log())),
+                },
+            );
+            assert_eq!(sent.code, Some(0), "{name}: {}", sent.said);
+        }
+    }
+}
+
 /// Every fiftieth datagram is lost, the requests and the blocks each by their own count.
 const LOSS: &str = "\
 table bridge loss {
     chain through {
         type filter hook forward priority 0
-        iifname \"to-srv\" ip protocol udp numgen inc mod 50 == 7 counter drop
-        oifname \"to-srv\" ip protocol udp numgen inc mod 50 == 31 counter drop
+        iifname \"to-srv\" meta l4proto udp numgen inc mod 50 == 7 counter drop
+        oifname \"to-srv\" meta l4proto udp numgen inc mod 50 == 31 counter drop
     }
 }
 ";
@@ -94,12 +153,14 @@ table bridge loss {
 fn a_file_arrives_whole_when_two_of_a_hundred_datagrams_are_lost_each_way() {
     let mut net = Net::with_server();
     net.box_with("lossy", "02:00:00:00:00:21", Some("10.77.0.21/24"));
+    net.ip("-n lossy addr add fd00:77::21/64 dev eth0");
     let room = Room::open(&net, TFTP, &[device("lossy", 21, "variables: { lines: 800 }")]);
     net.rules("mgmt", LOSS);
     // curl names a timeout of 6 s, and a block that is lost is repeated no sooner (RFC 2349).
     let patient = ["curl", "curl with large blocks"];
-    for (_, line) in CLIENTS.iter().filter(|(name, _)| !patient.contains(name)) {
-        room.fetches_own(("lossy", "lossy"), line, SERVER, "lossy.cfg");
+    let hosts = [SERVER, SERVER_6].into_iter().cycle();
+    for ((_, line), host) in CLIENTS.iter().filter(|(name, _)| !patient.contains(name)).zip(hosts) {
+        room.fetches_own(("lossy", "lossy"), line, host, "lossy.cfg");
     }
     let rules = net.run("mgmt", &["nft", "list", "ruleset"]);
     let lost = rules.lines().filter(|line| line.contains("counter packets")).collect::<Vec<_>>();

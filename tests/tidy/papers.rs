@@ -120,7 +120,7 @@ pub fn traces(path: &str, text: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     for (at, line) in text.lines().enumerate() {
         for trace in OURS_ALONE {
-            if line.contains(trace) {
+            if names(line, trace) {
                 complaints.push(format!(
                     "{path}:{}: `{trace}` means nothing to a reader elsewhere; say it in full",
                     at + 1
@@ -129,6 +129,12 @@ pub fn traces(path: &str, text: &str) -> Vec<String> {
         }
     }
     complaints
+}
+
+/// Whether the line has this trace as a word of its own, and not as the end of another.
+fn names(line: &str, trace: &str) -> bool {
+    line.match_indices(trace)
+        .any(|(at, _)| !line[..at].chars().next_back().is_some_and(char::is_alphanumeric))
 }
 
 #[cfg(test)]

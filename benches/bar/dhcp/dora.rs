@@ -18,7 +18,7 @@ const PORT: u16 = 67;
 const FIXED_BYTES: usize = 236;
 const COOKIE: [u8; 4] = [99, 130, 83, 99];
 
-/// Relays may drop what is shorter (RFC 1542 section 2.1).
+/// A message of BOOTP has so many (RFC 951 section 3), and relays may drop what is shorter.
 const MESSAGE_BYTES_MIN: usize = 300;
 
 const DISCOVER: u8 = 1;

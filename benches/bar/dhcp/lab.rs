@@ -36,7 +36,7 @@ impl Kind {
             let file = directory.join(name);
             fs::write(&file, text.replace("{place}", &at)).map(|()| file)
         };
-        let sbin = place.peers.join("root/usr/sbin");
+        let sbin = place.peers.join("debian/usr/sbin");
         let mut command;
         match self {
             Self::Greenlight => {
@@ -131,7 +131,7 @@ pub fn start(kind: Kind, lab: &Lab, place: &Place) -> Result<Process, String> {
         Kind::Dnsmasq => Some("dnsmasq"),
     };
     if let Some(name) = missing
-        && !place.peers.join("root/usr/sbin").join(name).is_file()
+        && !place.peers.join("debian/usr/sbin").join(name).is_file()
     {
         return Err(format!("{name} is not installed"));
     }

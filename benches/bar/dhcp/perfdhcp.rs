@@ -49,7 +49,7 @@ pub fn run(
     rate: u32,
     seconds: u32,
 ) -> Result<Trial, String> {
-    let program = place.peers.join("root/usr/sbin/perfdhcp");
+    let program = place.peers.join("debian/usr/sbin/perfdhcp");
     let output = lab
         .beside_readers(&program, place)
         .args(["-4", "-g", "single", "-l", RELAY, "-W", EXIT_WAIT])

@@ -43,8 +43,8 @@ pub(super) fn address(
     usable
 }
 
-/// An address that a DHCPv6 server can assign and that routes: neither of one link alone nor of many
-/// hosts nor a spelling of IPv4 (RFC 4291 sections 2.5 to 2.7).
+/// An address that a DHCPv6 server can assign and that routes: neither of one link alone nor of
+/// many hosts nor a spelling of IPv4 (RFC 4291 sections 2.5 to 2.7).
 pub(super) fn address6(
     written: Option<&At<String>>,
     complaints: &mut Complaints,

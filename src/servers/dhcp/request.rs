@@ -142,6 +142,7 @@ fn decide(
     now: Timestamp,
 ) -> Outcome {
     let Request { message, ask, mac, .. } = request;
+    let planned = device.is_some();
     let asker = asker_of(request, heard, device.as_ref());
     let discovering = is_discovering(*ask);
     if let Some(device) = device.as_ref().filter(|device| device.managed && discovering) {
@@ -169,10 +170,10 @@ fn decide(
         to_us_alone: heard.to_us_alone,
         ways: ways(heard.from, parts.settings.reply_to_port),
     };
-    outcome_of(answer(message, &facts, now), lease, *mac)
+    outcome_of(answer(message, &facts, now), lease, (*mac, planned))
 }
 
-fn outcome_of(answer: Answer, lease: Option<Lease>, mac: Mac) -> Outcome {
+fn outcome_of(answer: Answer, lease: Option<Lease>, (mac, planned): (Mac, bool)) -> Outcome {
     match (answer, lease) {
         (Answer::Offer(reply) | Answer::Informed(reply) | Answer::Nak(reply), _) => {
             Outcome::Say(reply)
@@ -183,7 +184,12 @@ fn outcome_of(answer: Answer, lease: Option<Lease>, mac: Mac) -> Outcome {
         // Only a granted address makes an ACK, and a grant carries its lease.
         (Answer::Ack(_), None) => Outcome::Silent,
         (Answer::Silence(why), _) => {
-            tracing::info!(%mac, %why, "a DHCP request is not answered");
+            // Lines about strangers are as many as strangers want.
+            if planned {
+                tracing::info!(%mac, %why, "a DHCP request is not answered");
+            } else {
+                tracing::debug!(%mac, %why, "a stranger's DHCP request is not answered");
+            }
             Outcome::Silent
         }
     }
@@ -421,6 +427,6 @@ mod tests {
         let request =
             discover().with(code::MESSAGE_TYPE, [3]).with_address(code::REQUESTED_ADDRESS, RELAY);
         let ack = answer(&request, &facts, Timestamp::from_seconds(1));
-        assert!(matches!(outcome_of(ack, None, Mac::new([0; 6])), Outcome::Silent));
+        assert!(matches!(outcome_of(ack, None, (Mac::new([0; 6]), true)), Outcome::Silent));
     }
 }

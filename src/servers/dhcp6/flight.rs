@@ -1,4 +1,5 @@
-//! Which messages are being answered right now? A client that repeats one meanwhile gets one answer.
+//! Which messages are being answered right now? A client that repeats one meanwhile gets one
+//! answer.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};

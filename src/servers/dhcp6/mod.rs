@@ -1,8 +1,8 @@
-//! How do DHCPv6 messages come in and answers go out? Receives, asks the service who it is and which
-//! addresses it gets, and sends what `proto/dhcp6` decided. No decision is made here.
+//! How do DHCPv6 messages come in and answers go out? Receives, asks the service who it is and
+//! which addresses it gets, and sends what `proto/dhcp6` decided. No decision is made here.
 //!
-//! Nothing waits for the disk but the Reply itself: each is a task of its own, so that the store can
-//! put many of them into one flush while the loop goes on receiving.
+//! Nothing waits for the disk but the Reply itself: each is a task of its own, so that the store
+//! can put many of them into one flush while the loop goes on receiving.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -35,6 +35,9 @@ pub fn check(bytes: &[u8]) {
     }
     let written = datagram.encode();
     assert!(written.len() <= bytes.len(), "longer than what was read");
+    if datagram.relays.is_empty() && datagram.complaints.is_empty() {
+        assert_eq!(written, bytes, "a message is written as it was read");
+    }
     let again = Datagram::decode(&written).expect("what we write can be read");
     assert_eq!(again, Datagram { complaints: Vec::new(), ..datagram.clone() });
     views(&datagram, bytes.len());

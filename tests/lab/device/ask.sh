@@ -64,7 +64,8 @@ timeout 10; retry 1; initial-interval 1; backoff-cutoff 2;
 also request dhcp6.bootfile-url, dhcp6.name-servers, dhcp6.domain-search;
 CONF
     touch dhclient6.leases
-    exec dhclient -6 "${1:--d}" -D LL -cf dhclient6.conf -sf "$here/news.sh" \
+    [ $# -gt 0 ] || set -- -d
+    exec dhclient -6 "$@" -D LL -cf dhclient6.conf -sf "$here/news.sh" \
         -lf "$here/dhclient6.leases" -pf "$here/dhclient6.pid" eth0
 }
 
