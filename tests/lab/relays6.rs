@@ -1,5 +1,6 @@
 //! Do the DHCPv6 relays of others bring their clients here and the answers back? dhcrelay tells by
-//! which of its interfaces a client came (option 18), dnsmasq by which hardware address (option 79).
+//! which of its interfaces a client came (option 18), dnsmasq by which hardware address (option
+//! 79).
 
 use crate::asking::{Asking, Client};
 use crate::net::{Net, Running};
@@ -17,8 +18,8 @@ tftp: { listen: ['[::]:69'] }
 http: { listen: ['[::]:80'] }
 ";
 
-/// Relays with their address towards Greenlight, and how each is started. dhcrelay numbers its lower
-/// interfaces in option 18, four bytes each, beginning with 1 at the last that is named.
+/// Relays with their address towards Greenlight, and how each is started. dhcrelay numbers its
+/// lower interfaces in option 18, four bytes each, beginning with 1 at the last that is named.
 const RELAYS: [(&str, &str, &str); 2] = [
     (
         "dhcrelay",

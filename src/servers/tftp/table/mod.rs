@@ -102,8 +102,8 @@ pub struct Table {
     bounds: Bounds,
     /// Boxed, so that the empty places of the map are small.
     slots: HashMap<u64, Box<Slot>>,
-    /// The newest transfer by peer and the address it asked: by a hash of both, which nobody outside
-    /// can aim at. The slot says whether it is meant.
+    /// The newest transfer by peer and the address it asked: by a hash of both, which nobody
+    /// outside can aim at. The slot says whether it is meant.
     by_request: HashMap<u64, u64>,
     /// By a hash of its port and its peer.
     by_transfer: HashMap<u64, u64>,
