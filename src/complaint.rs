@@ -91,7 +91,7 @@ impl Complaints {
             return self.list;
         }
         self.list.sort();
-        let mut lines = text.lines().zip(1..);
+        let mut lines = lines(text).zip(1..);
         let mut current = lines.next();
         for complaint in &mut self.list {
             while current.is_some_and(|(_, number)| number < complaint.line) {
@@ -105,6 +105,11 @@ impl Complaints {
         }
         self.list
     }
+}
+
+/// The lines of a text as YAML counts them: a lone carriage return ends one, too.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
 /// Twice as many complaints as a terminal is given.
@@ -193,5 +198,13 @@ mod tests {
         assert_eq!(list[0].to_string(), "a.yaml:1:2: first (do this)");
         assert_eq!(list[0].excerpt, "one");
         assert_eq!(list[1].excerpt, "three");
+    }
+
+    #[test]
+    fn a_carriage_return_ends_a_line_as_it_does_in_yaml() {
+        assert_eq!(lines("a\rb\r\nc\n\r\nd").collect::<Vec<_>>(), ["a", "b", "c", "", "d"]);
+        let mut complaints = Complaints::about("a.yaml");
+        complaints.at(Place { line: 3, column: 1 }, "wrong", "");
+        assert_eq!(complaints.finish("one\rtwo\rthree\nfour\n")[0].excerpt, "three");
     }
 }
