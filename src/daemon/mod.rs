@@ -32,6 +32,7 @@ use crate::service::serving::Serving;
 use crate::store;
 
 pub mod commands;
+mod heap;
 mod outward;
 mod voice;
 
@@ -342,6 +343,7 @@ pub async fn serve(config: &Path) -> Result<(), Error> {
         tracing::warn!(%remark, "serving goes on without");
     }
     let running = start(&loaded, Clock::System, Entropy::System).await?;
+    heap::trim();
     tracing::info!(dhcp = ?running.dhcp, dhcp6 = ?running.dhcp6, tftp = ?running.tftp,
         http = ?running.http, devices = loaded.inventory.devices.len(), "serving");
     let on = |kind| signal(kind).map_err(|error| listen(&format!("signals: {error}")));
@@ -355,6 +357,7 @@ pub async fn serve(config: &Path) -> Result<(), Error> {
             _ = hangup.recv() => match files::load(config) {
                 Ok(loaded) => {
                     running.reload(&loaded);
+                    heap::trim();
                     tracing::info!(devices = loaded.inventory.devices.len(), "a new plan is in force");
                 }
                 Err(complaints) => {

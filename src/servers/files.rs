@@ -187,6 +187,11 @@ impl Files {
         images.into_iter().map(answer).collect()
     }
 
+    /// Whether the disk with the images has to be asked, which may take long.
+    pub fn concerns_images(&self, ask: &Ask) -> bool {
+        self.images.as_ref().is_some_and(|(_, fetcher)| fetcher(ask).is_some())
+    }
+
     async fn image(&self, ask: &Ask) -> Result<Option<Served>, Refusal> {
         let Some((images, fetcher)) = &self.images else { return Ok(None) };
         let Some(device) = fetcher(ask) else { return Ok(None) };

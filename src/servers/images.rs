@@ -193,9 +193,10 @@ impl Image {
         let image = Arc::clone(&self);
         let compute = || async {
             let computed = tokio::task::spawn_blocking(move || image.compute()).await;
-            computed.ok().and_then(Result::ok).unwrap_or_default()
+            computed.ok().and_then(Result::ok).ok_or(())
         };
-        let digest = self.digest.get_or_init(compute).await.clone();
+        // What could not be read is tried again by the next one who asks.
+        let digest = self.digest.get_or_try_init(compute).await.cloned().unwrap_or_default();
         if !digest.is_empty() {
             let mut digests = locked(&self.shared.digests);
             if digests.len() >= DIGESTS_MAX {

@@ -13,6 +13,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::domain::inventory::meant::{Device, Position};
 use crate::domain::run::Event;
 use crate::receipt::Committed;
+use crate::service::leases::Ended;
 use crate::service::memory::{Change, Lease, Lease6, Refused};
 use crate::service::plan::{InForce, Plan};
 use crate::service::runner::{Input, Opening, Runs};
@@ -95,6 +96,13 @@ pub struct Sighting {
 
 /// Makes the rows that tell people of a sighting. The key of each row keeps it to one message.
 pub type Report = Arc<dyn Fn(&Sighting, Timestamp) -> Vec<Change> + Send + Sync>;
+
+/// What became of an address.
+#[derive(Debug)]
+pub enum Moved {
+    Bound(Lease),
+    Ended(Ended),
+}
 
 /// The intake. Clones share everything.
 #[derive(Clone)]
@@ -227,30 +235,41 @@ impl Intake {
         self.plan.get().inventory.with_mac(mac).is_some()
     }
 
-    /// Stores leases, and with each the step of its device's run, all in one commit. The receipt
-    /// releases the replies.
-    pub async fn leases_bound(&self, leases: Vec<Lease>) -> Result<Committed, Refused> {
+    /// Brings what became of addresses to the store, in the order in which it was decided, and
+    /// with each lease the step of its device's run: all in one commit. What is brought later is
+    /// stored later, whenever the receipt is awaited. The receipt releases the replies.
+    pub fn leases_moved(
+        &self,
+        moves: Vec<Moved>,
+    ) -> impl Future<Output = Result<Committed, Refused>> + Send + use<> {
         let plan = self.plan.get();
-        let holdings: Vec<(IpAddr, Option<Holding>)> =
-            leases.iter().map(|lease| (lease.address.into(), Holding::of(lease))).collect();
-        let input = |lease: Lease| {
-            let mut input = match self.step_of(&plan, &lease) {
-                Some(input) => input,
-                None => Input::changes(Vec::with_capacity(1)),
-            };
-            input.changes.push(Change::Lease(lease));
-            input
-        };
-        let committed = self.runs.all_stored(leases.into_iter().map(input).collect()).await?;
-        for (address, holding) in holdings {
-            self.remember_holding(address, holding);
+        // Who holds what is a hint: it follows the decisions, as those who ask for files do.
+        for moved in &moves {
+            match moved {
+                Moved::Bound(lease) => {
+                    self.remember_holding(lease.address.into(), Holding::of(lease));
+                }
+                Moved::Ended(ended) => self.remember_holding(ended.address.into(), None),
+            }
         }
-        Ok(committed)
+        let input = |moved: Moved| match moved {
+            Moved::Bound(lease) => {
+                let step = self.step_of(&plan, &lease);
+                let mut input = step.unwrap_or_else(|| Input::changes(Vec::with_capacity(1)));
+                input.changes.push(Change::Lease(lease));
+                input
+            }
+            Moved::Ended(Ended { address, quarantined_until }) => {
+                let address = address.into();
+                Input::changes(vec![Change::LeaseEnded { address, quarantined_until }])
+            }
+        };
+        self.runs.bring(moves.into_iter().map(input).collect())
     }
 
-    /// Stores one lease. See [`Self::leases_bound`].
+    /// Stores one lease. See [`Self::leases_moved`].
     pub async fn lease_bound(&self, lease: Lease) -> Result<Committed, Refused> {
-        self.leases_bound(vec![lease]).await
+        self.leases_moved(vec![Moved::Bound(lease)]).await
     }
 
     /// What the run of a managed device hears of its lease.
@@ -330,18 +349,6 @@ impl Intake {
             self.addresses.remove(&IpAddr::V6(*address));
             self.neighbours.retain(|_, (_, leased)| leased != address);
         }
-        Ok(committed)
-    }
-
-    /// RELEASE, or DECLINE with the time until which the address must rest.
-    pub async fn lease_ended(
-        &self,
-        address: IpAddr,
-        quarantined_until: Option<Timestamp>,
-    ) -> Result<Committed, Refused> {
-        let input = Input::changes(vec![Change::LeaseEnded { address, quarantined_until }]);
-        let committed = self.runs.stored(input).await?;
-        self.addresses.remove(&address);
         Ok(committed)
     }
 

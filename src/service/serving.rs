@@ -262,7 +262,11 @@ impl Serving {
             return;
         }
         let key = (end.device.clone(), end.sha256.clone());
-        let reached = self.reached.get(&key).unwrap_or(0);
+        // Whoever begins anew has nothing yet.
+        let reached = match end.first_byte {
+            0 => 0,
+            _ => self.reached.get(&key).unwrap_or(0),
+        };
         if end.first_byte > reached {
             end.complete = false;
             end.why = format!("only the bytes from {} on", end.first_byte);
@@ -276,7 +280,10 @@ impl Serving {
         if let Some(artifact) = self.kept.get(&key) {
             return Ok(artifact);
         }
-        let text = (plan.render)(device, &plan.inventory)?;
+        // A template engine that breaks on one device must not take the others' answers along.
+        let render = || (plan.render)(device, &plan.inventory);
+        let rendered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(render));
+        let text = rendered.map_err(|_| "the template engine broke".to_owned())??;
         let digest = Sha256::digest(text.as_bytes());
         let sha256 = hex(&digest);
         let content = Arc::from(text.into_bytes());

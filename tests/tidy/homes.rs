@@ -23,7 +23,11 @@ pub const HOMES: &[(&str, &[&str], &str)] = &[
     ("minijinja", &["domain/template"], "templates: *.j2"),
     ("minijinja_contrib", &["domain/template"], "templates: *.j2"),
     ("moka", &["service/"], "the common case of de-duplication"),
-    ("nix", &["servers/socket/", "outlets/hook/", "probes/", "faces/"], "what std does not say"),
+    (
+        "nix",
+        &["servers/socket/", "outlets/hook/", "probes/", "faces/", "daemon/"],
+        "what std does not say",
+    ),
     ("ratatui", &["faces/", "demo/", "demo.rs"], "the live view"),
     ("regex", &["platform/", "domain/", "config/", "sim/"], "patterns"),
     ("reqwest", &["outlets/"], "HTTP towards other systems"),

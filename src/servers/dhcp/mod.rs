@@ -21,9 +21,9 @@ use crate::proto::dhcp4::{Ask, Glance, MESSAGE_BYTES_MAX};
 use crate::receipt::Committed;
 use crate::servers::socket::dhcp::{Lost, Port, Posted, Received};
 use crate::servers::socket::tftp::batch::{BATCH, Inbox};
-use crate::service::intake::Intake;
-use crate::service::leases::{Ended, Leases};
-use crate::service::memory::{Lease, Refused};
+use crate::service::intake::{Intake, Moved};
+use crate::service::leases::Leases;
+use crate::service::memory::Refused;
 
 mod buckets;
 mod flight;
@@ -90,10 +90,12 @@ struct Driver {
 /// Leases and ends of leases that go to the store together.
 #[derive(Default)]
 struct Group {
-    leases: Vec<Lease>,
-    /// What waits for each of them.
+    /// In the order in which it was decided.
+    moves: Vec<Moved>,
+    /// What waits for the leases among them.
     promises: Vec<(Promise, Received, Seat)>,
-    ended: Vec<(Ended, Seat)>,
+    /// Of those who ended theirs.
+    seats: Vec<Seat>,
 }
 
 impl Driver {
@@ -164,9 +166,10 @@ impl Driver {
                 break;
             }
         }
-        if !self.group.is_empty() {
-            let group = std::mem::take(&mut self.group);
-            self.groups.spawn(group.store(Arc::clone(&self.port), self.parts.intake.clone()));
+        if !self.group.moves.is_empty() {
+            let Group { moves, promises, seats } = std::mem::take(&mut self.group);
+            let stored = self.parts.intake.leases_moved(moves);
+            self.groups.spawn(acknowledge(Arc::clone(&self.port), stored, promises, seats));
         }
         if let Some(dropped) = self.gate.news() {
             tracing::warn!(at = %self.port.local(), ?dropped, "DHCP messages beyond the limits");
@@ -210,33 +213,15 @@ impl Driver {
             (Outcome::Say(reply), _) => self.replies.push(posted(reply, heard)),
             (Outcome::Store(promised), Some(seat)) => {
                 let Promised { promise, lease } = *promised;
-                self.group.leases.push(lease);
+                self.group.moves.push(Moved::Bound(lease));
                 self.group.promises.push((promise, heard, seat));
             }
-            (Outcome::End(ended), Some(seat)) => self.group.ended.push((ended, seat)),
+            (Outcome::End(ended), Some(seat)) => {
+                self.group.moves.push(Moved::Ended(ended));
+                self.group.seats.push(seat);
+            }
             // Neither a DISCOVER nor an INFORM binds or ends anything.
             (Outcome::Store(_) | Outcome::End(_), None) | (Outcome::Silent, _) => {}
-        }
-    }
-}
-
-impl Group {
-    fn is_empty(&self) -> bool {
-        self.promises.is_empty() && self.ended.is_empty()
-    }
-
-    /// RFC 2131 section 3.1: the bindings are stored before the clients hear of them.
-    async fn store(self, port: Arc<Port>, intake: Intake) {
-        let Self { leases, promises, ended } = self;
-        if !leases.is_empty() {
-            acknowledge(&port, intake.leases_bound(leases).await, promises);
-        }
-        for (Ended { address, quarantined_until }, seat) in ended {
-            let stored = intake.lease_ended(address.into(), quarantined_until).await;
-            if let Err(error) = stored {
-                tracing::warn!(%error, %address, "the end of a lease is not stored");
-            }
-            drop(seat);
         }
     }
 }
@@ -246,23 +231,27 @@ async fn ended(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|end| *end).await;
 }
 
-fn acknowledge(
-    port: &Port,
-    stored: Result<Committed, Refused>,
+/// RFC 2131 section 3.1: the bindings are stored before the clients hear of them.
+async fn acknowledge(
+    port: Arc<Port>,
+    stored: impl Future<Output = Result<Committed, Refused>>,
     promises: Vec<(Promise, Received, Seat)>,
+    seats: Vec<Seat>,
 ) {
-    match stored {
+    match stored.await {
         Ok(receipt) => {
             let released = promises
                 .into_iter()
                 .map(|(promise, heard, _seat)| posted(promise.release(receipt), heard));
-            send(port, &released.collect::<Vec<_>>());
+            send(&port, &released.collect::<Vec<_>>());
         }
         Err(error) => {
             let count = promises.len();
             tracing::warn!(%error, count, "no ACK, because the leases are not stored");
         }
     }
+    // Whoever ends a lease may be heard again once that is stored.
+    drop(seats);
 }
 
 fn posted(reply: Reply, asked: Received) -> Posted {

@@ -355,7 +355,7 @@ fn outcome_of(request: &Request, heard: &Received, said: Said, now: Timestamp) -
             Outcome::Store(Box::new(Promised { promise, rows: said.rows, client }))
         }
         Answer::Silence(why) => {
-            tracing::info!(client = request.client(), %why, "a DHCPv6 message is not answered");
+            tracing::debug!(client = request.client(), %why, "a DHCPv6 message is not answered");
             Outcome::Silent
         }
     }

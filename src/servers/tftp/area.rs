@@ -236,7 +236,11 @@ impl Part {
         drop(moving);
         self.open = None;
         File::open(&self.directory)?.sync_all()?;
-        File::open(&self.area.settings.directory)?.sync_all()
+        let area = &self.area.settings.directory;
+        File::open(area)?.sync_all()?;
+        // The area itself may be new, too.
+        let above = area.parent().filter(|above| !above.as_os_str().is_empty());
+        above.map_or(Ok(()), |above| File::open(above)?.sync_all())
     }
 }
 

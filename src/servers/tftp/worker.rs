@@ -253,12 +253,22 @@ impl Worker {
         }
     }
 
-    /// Asks for whatever was asked of us since the last time, in one question.
+    /// Asks for whatever was asked of us since the last time: configurations in one question, and
+    /// each image in one of its own, because its disk may be slow.
     fn start_questions(&mut self) {
-        if self.todo.asks.is_empty() {
-            return;
+        let asks = std::mem::take(&mut self.todo.asks);
+        let (images, rest): (Vec<_>, Vec<_>) =
+            asks.into_iter().partition(|(_, ask)| self.files.concerns_images(ask));
+        for ask in images {
+            self.start_question(vec![ask]);
         }
-        let (ids, asks): (Vec<u64>, Vec<Ask>) = self.todo.asks.drain(..).unzip();
+        if !rest.is_empty() {
+            self.start_question(rest);
+        }
+    }
+
+    fn start_question(&mut self, asks: Vec<(u64, Ask)>) {
+        let (ids, asks): (Vec<u64>, Vec<Ask>) = asks.into_iter().unzip();
         let refused = |ids: Vec<u64>, why: &str| {
             let refusal = |id| (id, Err(Refusal::Unavailable { why: why.to_owned() }));
             Done::Answered(ids.into_iter().map(refusal).collect())

@@ -177,6 +177,18 @@ impl Runs {
         answer.await.map_err(|_| gone())?
     }
 
+    /// Brings events at once, in the order of the calls; what is awaited is that all of them are
+    /// stored. Refused while the queue is full.
+    pub fn bring(
+        &self,
+        inputs: Vec<Input>,
+    ) -> impl Future<Output = Result<Committed, Refused>> + Send + use<> {
+        let (receipt, answer) = oneshot::channel();
+        let brought = self.bundles.try_send(Bundle { inputs, receipt: Some(receipt) });
+        let why = if brought.is_ok() { "the server is stopping" } else { "too much waits" };
+        async move { answer.await.unwrap_or_else(|_| Err(Refused::Unavailable { why: why.into() })) }
+    }
+
     /// Everything that becomes true from now on. A slow listener misses the oldest.
     pub fn feed(&self) -> broadcast::Receiver<Told> {
         self.feed.subscribe()
