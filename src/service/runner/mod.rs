@@ -186,7 +186,8 @@ impl Runs {
         let (receipt, answer) = oneshot::channel();
         let brought = self.bundles.try_send(Bundle { inputs, receipt: Some(receipt) });
         let why = if brought.is_ok() { "the server is stopping" } else { "too much waits" };
-        async move { answer.await.unwrap_or_else(|_| Err(Refused::Unavailable { why: why.into() })) }
+        let refused = move |_| Err(Refused::Unavailable { why: why.into() });
+        async move { answer.await.unwrap_or_else(refused) }
     }
 
     /// Everything that becomes true from now on. A slow listener misses the oldest.
