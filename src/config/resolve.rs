@@ -1,7 +1,7 @@
 //! The configuration from written to meant: defaults filled in, paths joined, contradictions found.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use crate::complaint::{Complaint, Complaints, did_you_mean};
@@ -38,11 +38,18 @@ fn resolve(written: WrittenConfig, directory: &Path, complaints: &mut Complaints
         Some(_) => Ipv6Addr::UNSPECIFIED.into(),
         None => Ipv4Addr::UNSPECIFIED.into(),
     };
+    let (inventory, templates) =
+        (path(written.inventory, "inventory.yaml"), path(written.templates, "templates"));
+    let uploads = written.tftp.as_ref().and_then(|tftp| tftp.uploads.as_ref());
+    let uploads = uploads.map(|uploads| directory.join(&uploads.directory.value));
+    let private = [Some(directory), Some(&data), Some(&inventory), Some(&templates)];
+    let private: Vec<&Path> = private.into_iter().flatten().chain(uploads.as_deref()).collect();
+    let images = written.images.map(|text| meant_images(&text, (directory, &private), complaints));
     Config {
-        inventory: path(written.inventory, "inventory.yaml"),
-        templates: path(written.templates, "templates"),
+        inventory,
+        templates,
         platforms: written.platforms.map(|text| directory.join(text.value)),
-        images: written.images.map(|text| directory.join(text.value)),
+        images,
         socket: match written.socket {
             Some(text) => directory.join(text.value),
             None => data.join("greenlight.sock"),
@@ -60,6 +67,39 @@ fn resolve(written: WrittenConfig, directory: &Path, complaints: &mut Complaints
         slack: written.slack.and_then(|slack| meant_slack(slack, directory)),
         hooks: meant_hooks(written.hooks, directory, complaints),
     }
+}
+
+/// Every planned device may fetch every image: nothing else may lie among them.
+fn meant_images(
+    text: &At<String>,
+    (directory, private): (&Path, &[&Path]),
+    complaints: &mut Complaints,
+) -> PathBuf {
+    let images = directory.join(&text.value);
+    let plain = normalised(&images);
+    let upward = plain.parent().is_none() || plain.starts_with("..");
+    if upward || private.iter().any(|path| normalised(path).starts_with(&plain)) {
+        let message = "this directory holds more than images: the inventory, templates, the store \
+                       or backups, which every planned device could fetch";
+        complaints.at(text.place, message, "give the images a directory of their own");
+    }
+    images
+}
+
+/// The path without `.` and `..`, by its words alone.
+fn normalised(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if plain.file_name().is_some() => drop(plain.pop()),
+            Component::ParentDir
+            | Component::Normal(_)
+            | Component::RootDir
+            | Component::Prefix(_) => plain.push(component),
+        }
+    }
+    plain
 }
 
 fn meant_dhcp(written: WrittenDhcp, complaints: &mut Complaints) -> Dhcp {
@@ -341,6 +381,20 @@ mod tests {
     fn configured(text: &str) -> (Config, Vec<String>) {
         let (config, complaints) = configure("g.yaml", text, Path::new("/etc/greenlight"));
         (config, complaints.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn nothing_but_images_lies_among_the_images() {
+        let open = "tftp: { uploads: { directory: open/up } }\n";
+        for images in ["..", "/", ".", "templates/..", "/etc", "templates", "data", "open"] {
+            let (_, complaints) = configured(&format!("{open}images: {images}\n"));
+            let told = complaints.iter().any(|told| told.contains("more than images"));
+            assert!(told, "{images}: {complaints:?}");
+        }
+        for images in ["images", "../images", "/srv/images", "open/images", "data/images"] {
+            let (_, complaints) = configured(&format!("{open}images: {images}\n"));
+            assert!(complaints.is_empty(), "{images}: {complaints:?}");
+        }
     }
 
     #[test]

@@ -74,12 +74,19 @@ pub(super) fn recheck(d: &mut Draft, by: &str) {
 
 /// A backup says nothing of the way to green: it is written down, in every phase alike.
 pub(super) fn uploaded(d: &mut Draft, upload: &Uploaded) {
-    let Uploaded { name, bytes, sha256, complete, why } = upload;
-    let name = shown(name);
-    if *complete {
-        d.note("backup", format!("received {name}, {bytes} bytes, SHA-256 {sha256}"));
-    } else {
-        d.note("backup", format!("{name} broke after {bytes} bytes: {}", shown(why)));
+    d.note("backup", upload.told());
+}
+
+impl Uploaded {
+    /// For the journal.
+    pub fn told(&self) -> String {
+        let Self { name, bytes, sha256, complete, why } = self;
+        let name = shown(name);
+        if *complete {
+            format!("received {name}, {bytes} bytes, SHA-256 {sha256}")
+        } else {
+            format!("{name} broke after {bytes} bytes: {}", shown(why))
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -123,7 +124,10 @@ impl Area {
             .ok_or_else(|| refused(ErrorCode::AccessViolation, "the device has no name"))?;
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| Refused::busy())?;
-        fs::create_dir_all(&directory).map_err(|error| cannot(&directory, &error))?;
+        // Backups hold passwords: nobody reads them but the server's own user.
+        let mut private = fs::DirBuilder::new();
+        let made = private.recursive(true).mode(0o700).create(&directory);
+        made.map_err(|error| cannot(&directory, &error))?;
         self.room_for(&directory, &name)?;
         let open = self.part(&directory).map_err(|error| cannot(&directory, &error))?;
         Ok(Box::new(Part {
@@ -161,7 +165,7 @@ impl Area {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let path = directory.join(format!("{PART}{}-{number}", std::process::id()));
             // Never through a link and never over a file: it must be new.
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
+            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
                 Ok(file) => return Ok(Open { file, path }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),

@@ -81,7 +81,7 @@ impl Runner {
         now: Timestamp,
     ) {
         match self.way(staged, plan, (input, name, event), now) {
-            Way::Nowhere => {}
+            Way::Nowhere => staged.changes.extend(alone(name, event, now)),
             Way::Join(run) => {
                 let stepped = run::step(&run, event, now);
                 self.record(staged, Before::Moved(run.rev), stepped, now);
@@ -238,6 +238,20 @@ impl Runner {
             }
         }
     }
+}
+
+/// What is written down of a device that never had a run: its backups. Such a line has no run, and
+/// the time as its number.
+fn alone(device: &str, event: &Event, now: Timestamp) -> Option<Change> {
+    let Event::Uploaded(upload) = event else { return None };
+    Some(Change::Journal(JournalLine {
+        run: String::new(),
+        seq: u64::try_from(now.micros()).unwrap_or_default(),
+        device: device.to_owned(),
+        at: now,
+        topic: "backup".to_owned(),
+        text: upload.told(),
+    }))
 }
 
 /// A renewal of a device that is done moves nothing.
