@@ -12,7 +12,7 @@ const ROWS_MAX: i64 = 2_000;
 
 /// What is old by `?1`, at most `?2` rows of it. Journal, served files and outbox are walked in
 /// the order of their rows and only up to the first that is not old, because they grow with time.
-const OLD: [&str; 8] = [
+const OLD: [&str; 9] = [
     "DELETE FROM journal WHERE row IN (SELECT row FROM journal WHERE at < ?1
      AND row < COALESCE((SELECT row FROM journal WHERE at >= ?1 ORDER BY row LIMIT 1),
         9223372036854775807)
@@ -31,6 +31,8 @@ const OLD: [&str; 8] = [
     "DELETE FROM leases WHERE address IN (SELECT address FROM leases WHERE expires < ?1 LIMIT ?2)",
     "DELETE FROM leases6 WHERE address IN
      (SELECT address FROM leases6 WHERE expires < ?1 LIMIT ?2)",
+    "DELETE FROM quarantine WHERE address IN
+     (SELECT address FROM quarantine WHERE until < ?1 LIMIT ?2)",
     "DELETE FROM runs WHERE row IN (SELECT row FROM runs AS old WHERE open = 0 AND last_heard < ?1
      AND EXISTS (SELECT 1 FROM runs AS later
      WHERE later.device = old.device AND later.opened > old.opened) LIMIT ?2)",

@@ -146,6 +146,7 @@ impl State {
 impl Book {
     pub fn new(settings: &Dhcp, inventory: Arc<Inventory>, kept: Kept, now: Timestamp) -> Self {
         let shelves: Vec<Shelf> = settings.pools.iter().cloned().map(Shelf::new).collect();
+        let resting = kept.resting(now);
         let mut leases = kept.leases;
         let mut book = Self {
             strangers: Strangers::new(&settings.limits, &shelves),
@@ -176,7 +177,7 @@ impl Book {
             };
             book.write(shelf, lease.address, note);
         }
-        for (address, until) in kept.quarantined {
+        for (address, until) in resting {
             book.rest(address, until);
         }
         while book.clear(now) > 0 {}

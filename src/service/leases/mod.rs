@@ -93,6 +93,22 @@ pub struct Kept {
     pub quarantined: BTreeMap<Ipv4Addr, Timestamp>,
 }
 
+impl Kept {
+    /// The addresses that still rest at `now`. A lease that was granted after the DECLINE says that
+    /// the rest is over, whatever row of it was left.
+    fn resting(&self, now: Timestamp) -> BTreeMap<Ipv4Addr, Timestamp> {
+        let mut resting = self.quarantined.clone();
+        resting.retain(|_, until| *until > now);
+        for lease in self.leases.iter().filter(|lease| lease.expires > now) {
+            let rest_of_now = lease.granted.plus(DECLINED_RESTS);
+            if resting.get(&lease.address).is_some_and(|until| rest_of_now > *until) {
+                resting.remove(&lease.address);
+            }
+        }
+        resting
+    }
+}
+
 impl Leases {
     /// Builds the tables. Leases of addresses that no pool holds any more are left out.
     pub fn new(settings: &Dhcp, inventory: Arc<Inventory>, kept: Kept, now: Timestamp) -> Self {
@@ -434,6 +450,32 @@ mod tests {
         assert_eq!(told(planned), "10.0.0.14 for 3600 s");
         let two = leases.decide(&a, Ask::InitReboot { wanted: ip(11) }, at(600));
         assert_eq!(told(two), "wrong: it holds 10.0.0.12, not 10.0.0.11");
+    }
+
+    #[test]
+    fn after_a_restart_a_lease_outlives_a_rest_that_ended_before_it_was_granted() {
+        let lease = |last, ends| Lease {
+            address: ip(last),
+            mac: Mac::new([2, 0, 0, 0, 0, last]),
+            client_id: String::new(),
+            device: None,
+            relay_information: String::new(),
+            granted: NOW,
+            expires: at(ends),
+        };
+        let kept = Kept {
+            leases: vec![lease(10, 300), lease(11, 300), lease(12, 300)],
+            // Over for long; declined before the lease was granted; declined after it.
+            quarantined: [(ip(10), NOW), (ip(11), at(599)), (ip(12), at(601))].into(),
+        };
+        let leases = Leases::new(&settings(10, 14), plan(&[]), kept, NOW);
+        let renewed =
+            |last| told(leases.decide(&asker(last, None), Ask::Renewing { held: ip(last) }, at(1)));
+        assert_eq!(renewed(10), "10.0.0.10 for 300 s");
+        assert_eq!(renewed(11), "10.0.0.11 for 300 s");
+        assert!(renewed(12).starts_with("wrong: 10.0.0.12 is used by somebody else"));
+        let next = told(leases.decide(&asker(1, None), DISCOVER, at(1)));
+        assert_eq!(next, "10.0.0.13 for 300 s");
     }
 
     #[test]

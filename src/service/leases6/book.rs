@@ -140,6 +140,7 @@ impl Book {
             held: HashMap::new(),
             due: BinaryHeap::new(),
         };
+        let resting = kept.resting(now);
         let mut leases = kept.leases;
         // The newest binding of an owner is the one it is given again.
         leases.sort_by_key(|lease| lease.expires);
@@ -153,7 +154,7 @@ impl Book {
             let state = State::Bound { until: lease.expires };
             book.write(shelf, lease.address, Note { owner, duid: lease.duid, state });
         }
-        for (address, until) in kept.quarantined {
+        for (address, until) in resting {
             book.rest(address, until);
         }
         while book.clear(now) > 0 {}

@@ -15,6 +15,7 @@ use crate::config::meant::{Dhcp6, Pool6};
 use crate::domain::inventory::meant::{Device, Inventory};
 use crate::proto::dhcp6::Ask;
 use crate::proto::dhcp6::answer::Decided;
+use crate::service::leases::DECLINED_RESTS;
 use crate::service::memory::Lease6;
 
 mod book;
@@ -111,6 +112,22 @@ pub struct EndedAddress {
 pub struct Kept {
     pub leases: Vec<Lease6>,
     pub quarantined: BTreeMap<Ipv6Addr, Timestamp>,
+}
+
+impl Kept {
+    /// The addresses that still rest at `now`. A lease that was granted after the DECLINE says that
+    /// the rest is over, whatever row of it was left.
+    fn resting(&self, now: Timestamp) -> BTreeMap<Ipv6Addr, Timestamp> {
+        let mut resting = self.quarantined.clone();
+        resting.retain(|_, until| *until > now);
+        for lease in self.leases.iter().filter(|lease| lease.expires > now) {
+            let rest_of_now = lease.granted.plus(DECLINED_RESTS);
+            if resting.get(&lease.address).is_some_and(|until| rest_of_now > *until) {
+                resting.remove(&lease.address);
+            }
+        }
+        resting
+    }
 }
 
 impl Leases6 {

@@ -390,6 +390,35 @@ fn after_a_restart_the_store_s_leases_count() {
 }
 
 #[test]
+fn after_a_restart_a_lease_outlives_a_rest_that_ended_before_it_was_granted() {
+    let lease = |number: u8| Lease6 {
+        address: ip(&number.to_string()),
+        duid: duid(number).to_string(),
+        iaid: 1,
+        mac: None,
+        device: None,
+        granted: NOW,
+        expires: at(300),
+    };
+    let kept = Kept {
+        leases: vec![lease(10), lease(11), lease(12)],
+        // Over for long; declined before the lease was granted; declined after it.
+        quarantined: [(ip("10"), NOW), (ip("11"), at(599)), (ip("12"), at(601))].into(),
+    };
+    let leases = Leases6::new(&settings(), plan(&[]), kept, NOW);
+    let nothing = "no binding: nothing is known of these addresses and their owner";
+    play(
+        &leases,
+        &[
+            (10, None, 1, renew(ip("10")), "::10 for 300/300 s stored"),
+            (11, None, 1, renew(ip("11")), "::11 for 300/300 s stored"),
+            (12, None, 1, renew(ip("12")), nothing),
+            (1, None, 1, solicit(&[]), "::13 for 300/300 s"),
+        ],
+    );
+}
+
+#[test]
 fn a_new_reservation_takes_effect_with_the_next_message() {
     let core = device("core1", Some(ip("10")));
     let leases = tables(&[]);
