@@ -143,7 +143,7 @@ mod tests {
         let (mut later, now) = (Later::default(), Clock::System.instant());
         let (receipt, mut answer) = tokio::sync::oneshot::channel();
         later.put_off(vec![Bundle { receipt: Some(receipt), ..asked(1) }], "full", now);
-        assert_eq!(answer.try_recv().unwrap(), Err(Refused::Unavailable { why: "full".into() }));
+        assert!(matches!(answer.try_recv(), Ok(Err(Refused::Unavailable { .. }))));
         assert_eq!(later.len(), 0);
     }
 
