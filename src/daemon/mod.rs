@@ -4,9 +4,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, broadcast, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Clock;
 use crate::config::meant::Config;
@@ -36,6 +37,10 @@ mod heap;
 mod outward;
 mod voice;
 
+/// Servers and outlets end within this time, or are cut: with the runner's own farewell it is less
+/// than the 90 seconds after which systemd kills.
+const FAREWELL: Duration = Duration::from_secs(60);
+
 /// A server that runs.
 pub struct Running {
     /// Where it really listens: port 0 was replaced by what the kernel gave.
@@ -48,7 +53,15 @@ pub struct Running {
     pub operations: Operations,
     reload: Reload,
     stop: watch::Sender<bool>,
+    /// Whatever brings events: servers and outlets.
     tasks: JoinSet<()>,
+    runner: Runner,
+}
+
+/// The loop that moves runs. It ends after all that bring it events.
+struct Runner {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
 }
 
 impl Running {
@@ -63,9 +76,19 @@ impl Running {
     }
 
     /// Ends every part and waits for it: what was accepted is stored, what is told stays queued.
+    /// First ends whatever brings events, then the runner, which stores what still waits, and at
+    /// last the store.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
-        while self.tasks.join_next().await.is_some() {}
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(FAREWELL, ended).await.is_err() {
+            tracing::warn!(tasks = self.tasks.len(), "servers or outlets were cut at the end");
+            self.tasks.shutdown().await;
+        }
+        let _ = self.runner.stop.send(true);
+        if let Err(error) = self.runner.task.await {
+            tracing::error!(%error, "the runner broke");
+        }
     }
 }
 
@@ -124,19 +147,20 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
     let outlets = outward::Outlets { config, memory: &memory, runs: &runs, clock: &clock, bell };
     outlets.start(&mut tasks, &shutdown)?;
     let both = (runs.clone(), waiting);
-    let ending = shutdown.clone();
-    tasks.spawn(async move {
+    let (stop_runner, ending) = watch::channel(false);
+    let task = tokio::spawn(async move {
         if let Err(refused) = runner::run(parts, performer, both, ending).await {
             tracing::error!(%refused, "runs could not be resumed");
         }
     });
+    let runner = Runner { stop: stop_runner, task };
     let operations = Operations::new(memory.clone(), plan.clone(), runs.clone());
     let facing = Facing { plan: plan.clone(), runs: runs.clone(), intake, clock, shutdown };
     let Addresses { dhcp, dhcp6, tftp, http } = sockets.addresses();
     let reload = Reload { plan, leases: leases.clone(), leases6: leases6.clone() };
     let addressing = Addressing { leases, leases6, name };
     facing.serve(loaded, sockets, (addressing, operations.clone()), &mut tasks);
-    Ok(Running { dhcp, dhcp6, tftp, http, memory, runs, operations, reload, stop, tasks })
+    Ok(Running { dhcp, dhcp6, tftp, http, memory, runs, operations, reload, stop, tasks, runner })
 }
 
 fn performer(config: &Config, plan: &InForce, clock: &Clock) -> Performer {

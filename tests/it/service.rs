@@ -250,6 +250,21 @@ async fn a_run_goes_on_after_a_restart_and_is_handed_over_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_brought_before_the_end_is_stored_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = house(folder.path()).await;
+    first.runs.stored(asked("sw1")).await.unwrap();
+    for _ in 0..3000 {
+        first.runs.send(asked("sw1")).await;
+    }
+    first.runs.send(ended("sw1")).await;
+    first.end().await;
+    let memory = store::open(&folder.path().join("greenlight.db")).await.unwrap();
+    let run = memory.ask(Query::LatestRuns).await.unwrap().remove(0);
+    assert_eq!((run.repeats, run.transfers.complete), (3000, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clues_that_disagree_are_a_conflict_and_laptops_are_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let house = house(folder.path()).await;

@@ -368,7 +368,7 @@ mod tests {
         while waiting.recv_many(&mut group, 512).await > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
             batch += 1;
-            for Bundle { inputs, receipt } in group.drain(..) {
+            for Bundle { inputs, receipt, .. } in group.drain(..) {
                 let changes: usize = inputs.iter().map(|input| input.changes.len()).sum();
                 stored.fetch_add(changes, Ordering::SeqCst);
                 if let Some(receipt) = receipt {

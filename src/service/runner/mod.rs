@@ -22,9 +22,11 @@ use crate::service::performer::{Performer, VisitOrder};
 use crate::service::plan::InForce;
 
 mod alarms;
+mod later;
 mod stage;
 
 use alarms::Alarms;
+use later::Later;
 
 /// Events that may wait; beyond it whoever brings one waits.
 const QUEUE: usize = 8192;
@@ -38,8 +40,8 @@ const KEPT: Duration = Duration::from_secs(100 * 24 * 3600);
 /// Hourly, so that a flood of strangers is let go of within the hour.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
-/// How long an event waits that the store would not take, before it is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+/// What waits at the end is stored within this time, or is lost: a store that takes longer hangs.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Whether an event may open a run when the device has none that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,11 +101,13 @@ pub struct Bundle {
     pub inputs: Vec<Input>,
     /// Answered after the flush.
     pub receipt: Option<oneshot::Sender<Result<Committed, Refused>>>,
+    /// It is brought again anyway, and need not be kept while the store is unavailable.
+    pub droppable: bool,
 }
 
 impl From<Input> for Bundle {
     fn from(input: Input) -> Self {
-        Self { inputs: vec![input], receipt: None }
+        Self { inputs: vec![input], receipt: None, droppable: false }
     }
 }
 
@@ -159,9 +163,10 @@ impl Runs {
         let _ = self.bundles.send(input.into()).await;
     }
 
-    /// Brings an event if there is room. False: dropped, as it would be on a full wire.
+    /// Brings an event if there is room. False: dropped, as it would be on a full wire. It is
+    /// dropped later if the store does not take it.
     pub fn try_send(&self, input: Input) -> bool {
-        self.bundles.try_send(input.into()).is_ok()
+        self.bundles.try_send(Bundle { droppable: true, ..input.into() }).is_ok()
     }
 
     /// Brings an event and waits until it is stored.
@@ -172,7 +177,8 @@ impl Runs {
     /// Brings events, and waits until all of them are stored: one waiting for many.
     pub async fn all_stored(&self, inputs: Vec<Input>) -> Result<Committed, Refused> {
         let (receipt, answer) = oneshot::channel();
-        let _ = self.bundles.send(Bundle { inputs, receipt: Some(receipt) }).await;
+        let _ =
+            self.bundles.send(Bundle { inputs, receipt: Some(receipt), droppable: false }).await;
         let gone = || Refused::Unavailable { why: "the server is stopping".into() };
         answer.await.map_err(|_| gone())?
     }
@@ -223,11 +229,13 @@ struct Runner {
     /// The newest run of each device.
     latest: HashMap<String, Arc<Run>>,
     alarms: Alarms,
+    later: Later,
     /// The device of each run that is a newest one.
     devices: HashMap<String, String>,
 }
 
-/// Resumes every open run from the store, then moves runs until `shutdown`.
+/// Resumes every open run from the store, then moves runs until `shutdown`; what waits then is
+/// stored before this returns. Whoever brings events is to be ended before.
 pub async fn run(
     parts: Parts,
     performer: Performer,
@@ -240,6 +248,7 @@ pub async fn run(
         runs,
         latest: HashMap::new(),
         alarms: Alarms::default(),
+        later: Later::default(),
         devices: HashMap::new(),
     };
     runner.resume().await?;
@@ -249,7 +258,8 @@ pub async fn run(
         let now = runner.parts.clock.now();
         if now >= forget_at {
             forget_at = now.plus(FORGET_EVERY);
-            group.push(Input::changes(vec![Change::Forget { before: now.minus(KEPT) }]).into());
+            let forget = Input::changes(vec![Change::Forget { before: now.minus(KEPT) }]);
+            group.push(Bundle { droppable: true, ..forget.into() });
         }
         if !group.is_empty() {
             runner.settle(std::mem::take(&mut group)).await;
@@ -257,10 +267,10 @@ pub async fn run(
         let pause = runner.until_next_timer();
         tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
+            _ = shutdown.wait_for(|stop| *stop) => break,
             count = waiting.recv_many(&mut group, GROUP) => {
                 if count == 0 {
-                    return Ok(());
+                    break;
                 }
             }
             () = tokio::time::sleep(pause) => {}
@@ -269,7 +279,12 @@ pub async fn run(
         if !group.is_empty() {
             runner.settle(std::mem::take(&mut group)).await;
         }
+        group = runner.later.due(runner.parts.clock.instant());
     }
+    if tokio::time::timeout(FAREWELL, runner.finish(waiting)).await.is_err() {
+        tracing::error!("the store hangs: events that waited at the end are lost");
+    }
+    Ok(())
 }
 
 impl Runner {
@@ -304,6 +319,24 @@ impl Runner {
         Ok(heard)
     }
 
+    /// Stores what still waits. What the store refuses even now is lost, and said.
+    async fn finish(&mut self, mut waiting: mpsc::Receiver<Bundle>) {
+        waiting.close();
+        let mut group = self.later.take();
+        loop {
+            if !group.is_empty() {
+                self.settle(std::mem::take(&mut group)).await;
+            }
+            if waiting.recv_many(&mut group, GROUP).await == 0 {
+                break;
+            }
+        }
+        let lost = self.later.len();
+        if lost > 0 {
+            tracing::error!(lost, "events that the store did not take are lost at the end");
+        }
+    }
+
     fn visiting(&self, run: &str) -> bool {
         let run = self.devices.get(run).and_then(|device| self.latest.get(device));
         run.is_some_and(|run| {
@@ -317,7 +350,9 @@ impl Runner {
     fn until_next_timer(&self) -> Duration {
         let longest = Duration::from_secs(3600);
         let next = self.alarms.next();
-        next.map_or(longest, |at| at.since(self.parts.clock.now()).min(longest))
+        let timer = next.map_or(longest, |at| at.since(self.parts.clock.now()).min(longest));
+        let later = self.later.pause(self.parts.clock.instant());
+        later.map_or(timer, |later| later.min(timer))
     }
 
     /// Turns timers that went off into inputs. The row in the store goes with the step it causes.
@@ -383,23 +418,8 @@ impl Runner {
         }
     }
 
-    fn put_off(&self, group: Vec<Bundle>, why: &str) {
-        tracing::error!(why, events = group.len(), "the store did not take events");
-        let refused = Refused::Unavailable { why: why.to_owned() };
-        let mut kept = Vec::new();
-        for bundle in group {
-            match bundle.receipt {
-                Some(receipt) => drop(receipt.send(Err(refused.clone()))),
-                None => kept.extend(bundle.inputs),
-            }
-        }
-        let runs = self.runs.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(RETRY).await;
-            for input in kept {
-                runs.send(input).await;
-            }
-        });
+    fn put_off(&mut self, group: Vec<Bundle>, why: &str) {
+        self.later.put_off(group, why, self.parts.clock.instant());
     }
 
     /// What was stored becomes what is known, and what follows is done.
