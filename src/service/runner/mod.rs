@@ -190,7 +190,8 @@ impl Runs {
         inputs: Vec<Input>,
     ) -> impl Future<Output = Result<Committed, Refused>> + Send + use<> {
         let (receipt, answer) = oneshot::channel();
-        let brought = self.bundles.try_send(Bundle { inputs, receipt: Some(receipt) });
+        let brought =
+            self.bundles.try_send(Bundle { inputs, receipt: Some(receipt), droppable: false });
         let why = if brought.is_ok() { "the server is stopping" } else { "too much waits" };
         let refused = move |_| Err(Refused::Unavailable { why: why.into() });
         async move { answer.await.unwrap_or_else(refused) }
