@@ -458,6 +458,33 @@ fn a_flood_of_made_up_clients_leaves_room_for_planned_devices() {
     assert_eq!(count, HELD_BY_ONE_MAX);
 }
 
+#[test]
+fn made_up_clients_that_decline_what_they_are_given_stay_within_the_limit() {
+    let mut settings = settings();
+    settings.pools[0].range = Some((ip("1:0"), ip("ffff:ffff")));
+    let leases = Leases6::new(&settings, plan(&[]), Kept::default(), NOW);
+    let stranger = |number: u32| Asker { duid: format!("{number:08x}"), ..asker(0, None) };
+    let given = |number, seconds| {
+        let decision = leases.decide(&stranger(number), &solicit(&[]), at(seconds));
+        let Decision::Bound(bound) = decision else { return None };
+        match bound.decided[0].outcome {
+            Outcome::Given(Given { address, .. }) => Some(address),
+            Outcome::NoAddress { .. } | Outcome::NoBinding { .. } | Outcome::NotOnLink { .. } => {
+                None
+            }
+        }
+    };
+    let decline = |number| {
+        let Some(address) = given(number, 0) else { return false };
+        let ask = Ask::Decline(wish(&[(1, &[address])]));
+        !leases.end(&stranger(number), &ask, at(0)).addresses.is_empty()
+    };
+    assert_eq!((0..3000).filter(|number| decline(*number)).count(), STRANGERS_MAX);
+    assert_eq!(given(9000, 599), None, "they rest");
+    // Each message clears away some of what has ended.
+    assert!((9000..9100).any(|number| given(number, 600).is_some()), "the rests are over");
+}
+
 proptest! {
     #[test]
     fn no_address_is_ever_held_by_two(
