@@ -305,6 +305,8 @@ impl Book {
         }
         let holder = holding.owner.holder.clone();
         if holder.is_stranger() {
+            let here = &mut self.shelves[holding.shelf].strangers;
+            *here = if more { *here + 1 } else { *here - 1 };
             self.strangers = if more { self.strangers + 1 } else { self.strangers - 1 };
         }
         let held = self.held.entry(holder.clone()).or_default();

@@ -12,6 +12,7 @@ use crate::proto::dhcp6::association::Association;
 use crate::service::leases::{DECLINED_RESTS, OFFER_WAITS, QUARANTINE_LEASE};
 use crate::service::leases6::STRANGERS_MAX;
 use crate::service::leases6::book::{Book, Holder, Holding, Note, Owner, State};
+use crate::service::leases6::shelf::Shelf;
 use crate::service::leases6::{
     Asker, Bound, Decision, Ended, EndedAddress, HELD_BY_ONE_MAX, Lifetimes,
 };
@@ -231,8 +232,8 @@ impl Book {
             return Ok(address);
         }
         let wanted = association.addresses.iter().copied().find(allowed);
-        if round.asker.device.is_none() && self.strangers >= STRANGERS_MAX {
-            return Err(format!("{STRANGERS_MAX} unknown askers hold addresses already"));
+        if round.asker.device.is_none() {
+            self.room_for_strangers(shelf)?;
         }
         if self.held_by(&owner.holder) >= HELD_BY_ONE_MAX {
             return Err(format!("{} holds {HELD_BY_ONE_MAX} addresses already", round.name()));
@@ -246,6 +247,19 @@ impl Book {
             None => format!("the pool {} serves reservations only", pool.subnet),
         };
         self.take(shelf, round.now).ok_or_else(none)
+    }
+
+    /// Says why no further address of this pool goes to strangers, if so.
+    fn room_for_strangers(&self, shelf: usize) -> Result<(), String> {
+        if self.strangers >= STRANGERS_MAX {
+            return Err(format!("{STRANGERS_MAX} unknown askers hold addresses already"));
+        }
+        let Shelf { strangers, pool, .. } = &self.shelves[shelf];
+        // A pool without a range has nothing for them, and says so itself.
+        if pool.range.is_some() && *strangers >= self.shelves[shelf].strangers_max() {
+            return Err(format!("unknown askers hold {strangers} addresses of this pool already"));
+        }
+        Ok(())
     }
 
     /// Says why this asker must not have this address, if so.

@@ -5,6 +5,7 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use crate::config::meant::Pool6;
+use crate::service::leases6::STRANGERS_MAX;
 
 /// How many addresses without a binding are remembered with their last owner. Past it the one that
 /// is free the longest goes out again before one that was never used: a pool may have 2^64 of them,
@@ -19,12 +20,14 @@ pub struct Shelf {
     /// The first address of the range that was never handed out; `None` past its end.
     next: Option<u128>,
     freed: VecDeque<Ipv6Addr>,
+    /// How many addresses strangers hold here, or have declined of late.
+    pub strangers: usize,
 }
 
 impl Shelf {
     pub fn new(pool: Pool6) -> Self {
         let next = pool.range.map(|(first, _)| first.to_bits());
-        Self { next, freed: VecDeque::new(), pool: Arc::new(pool) }
+        Self { next, freed: VecDeque::new(), strangers: 0, pool: Arc::new(pool) }
     }
 
     /// True for an address that may be handed out to somebody without a reservation. The first of a
@@ -34,6 +37,14 @@ impl Shelf {
         let routers = subnet.prefix_len() < 127 && address == subnet.network();
         let within = |(first, last): (Ipv6Addr, Ipv6Addr)| (first..=last).contains(&address);
         self.pool.range.is_some_and(within) && subnet.contains(&address) && !routers
+    }
+
+    /// How many addresses strangers may hold here: half of them, as with IPv4.
+    pub fn strangers_max(&self) -> usize {
+        let between = |(first, last): (Ipv6Addr, Ipv6Addr)| last.to_bits() - first.to_bits();
+        // One more than lies between, halved and rounded up.
+        let half = self.pool.range.map_or(0, |range| between(range) / 2 + 1);
+        usize::try_from(half).unwrap_or(usize::MAX).min(STRANGERS_MAX)
     }
 
     /// Begins at the first address again, after reservations have changed.

@@ -353,7 +353,7 @@ fn a_declined_address_rests_and_a_released_one_is_free_at_once() {
 
 #[test]
 fn after_a_restart_the_store_s_leases_count() {
-    let core = device("core1", None);
+    let (core, edge) = (device("core1", None), device("edge1", None));
     let lease = |address, number, device: Option<&str>, ends| Lease6 {
         address,
         duid: duid(number).to_string(),
@@ -383,7 +383,14 @@ fn after_a_restart_the_store_s_leases_count() {
             (7, None, 1, renew(ip("10")), "::10 for 300/300 s stored"),
             (2, None, 1, solicit(&[]), "::13 for 300/300 s"),
             (3, None, 1, solicit(&[ip("11")]), "::14 for 300/300 s"),
-            (4, None, 1, solicit(&[]), "no address: no address is free from ::10 to ::14"),
+            (
+                4,
+                None,
+                1,
+                solicit(&[]),
+                "no address: unknown askers hold 3 addresses of this pool already",
+            ),
+            (4, Some(&edge), 1, solicit(&[]), "no address: no address is free from ::10 to ::14"),
             (4, None, 500, solicit(&[ip("11")]), "::11 for 300/300 s"),
         ],
     );
@@ -406,6 +413,7 @@ fn after_a_restart_a_lease_outlives_a_rest_that_ended_before_it_was_granted() {
         quarantined: [(ip("10"), NOW), (ip("11"), at(599)), (ip("12"), at(601))].into(),
     };
     let leases = Leases6::new(&settings(), plan(&[]), kept, NOW);
+    let core = device("core1", None);
     let nothing = "no binding: nothing is known of these addresses and their owner";
     play(
         &leases,
@@ -413,7 +421,7 @@ fn after_a_restart_a_lease_outlives_a_rest_that_ended_before_it_was_granted() {
             (10, None, 1, renew(ip("10")), "::10 for 300/300 s stored"),
             (11, None, 1, renew(ip("11")), "::11 for 300/300 s stored"),
             (12, None, 1, renew(ip("12")), nothing),
-            (1, None, 1, solicit(&[]), "::13 for 300/300 s"),
+            (1, Some(&core), 1, solicit(&[]), "::13 for 1800/3600 s"),
         ],
     );
 }
