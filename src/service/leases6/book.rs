@@ -239,7 +239,24 @@ impl Book {
         let shelf = &mut self.shelves[holding.shelf];
         if !holding.put_back && shelf.lends(address) {
             holding.put_back = true;
-            shelf.put_back(address);
+            if let Some(oldest) = shelf.put_back(address) {
+                self.forget(oldest);
+            }
+        }
+    }
+
+    /// Forgets an address that its shelf has forgotten, with its last owner. What is held or still
+    /// to be looked at comes back to the shelf by itself.
+    fn forget(&mut self, address: Ipv6Addr) {
+        let Some(holding) = self.holdings.get_mut(&address) else { return };
+        holding.put_back = false;
+        if holding.awaited || holding.state != State::Free {
+            return;
+        }
+        let key = (holding.shelf, holding.owner.clone());
+        self.holdings.remove(&address);
+        if self.owners.get(&key) == Some(&address) {
+            self.owners.remove(&key);
         }
     }
 
@@ -259,7 +276,7 @@ impl Book {
                     return Some(address);
                 }
             }
-            if self.clear(now) == 0 {
+            if self.clear(now) == 0 && !self.shelves[shelf].look_for_dropped() {
                 return None;
             }
         }

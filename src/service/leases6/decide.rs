@@ -219,7 +219,7 @@ impl Book {
         }
     }
 
-    /// The planned address; the one it had; one that it wants; the next.
+    /// The planned address; the one it had; one that it wants and may choose; the next.
     fn find(&mut self, round: &Round<'_>, association: &Association) -> Result<Ipv6Addr, String> {
         if let Some(planned) = round.planned() {
             return self.may_have(round, planned).map(|()| planned);
@@ -231,7 +231,13 @@ impl Book {
         if let Some(address) = had {
             return Ok(address);
         }
-        let wanted = association.addresses.iter().copied().find(allowed);
+        // A stranger finds what it held and chooses nothing: each address that was ever used is
+        // remembered, and a made-up client must not fill the memory with made-up addresses.
+        let known = |address: &Ipv6Addr| {
+            let its = |holding: &Holding| is_same(holding, round.asker);
+            round.asker.device.is_some() || self.holding(*address).is_some_and(its)
+        };
+        let wanted = association.addresses.iter().copied().find(|a| known(a) && allowed(a));
         if round.asker.device.is_none() {
             self.room_for_strangers(shelf)?;
         }
