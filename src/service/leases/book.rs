@@ -102,16 +102,15 @@ pub struct Holding {
 }
 
 impl Holding {
-    /// A stranger who holds an address, if this is one, whether the time is over or not.
+    /// The account of the stranger who holds or declined it, if it was one, whether the time is
+    /// over or not.
     fn stranger(&self) -> Option<(usize, Via)> {
-        match self.state {
-            State::Offered { .. } | State::Bound { .. } if self.owner.is_stranger() => {
-                Some((self.shelf as usize, self.via))
-            }
-            State::Offered { .. } | State::Bound { .. } | State::Resting { .. } | State::Free => {
-                None
-            }
-        }
+        let counts = match self.state {
+            State::Offered { .. } | State::Bound { .. } => self.owner.is_stranger(),
+            State::Resting { strangers, .. } => strangers,
+            State::Free => false,
+        };
+        counts.then_some((self.shelf as usize, self.via))
     }
 }
 
@@ -123,9 +122,11 @@ pub enum State {
     Bound {
         until: Timestamp,
     },
-    /// Declined: somebody unknown uses it.
+    /// Declined: somebody unknown uses it. If it was a stranger's, it counts as one's until then:
+    /// made-up clients that decline what they are given must not empty a pool.
     Resting {
         until: Timestamp,
+        strangers: bool,
     },
     /// The last owner is remembered and finds it again if nobody came in between.
     Free,
@@ -135,7 +136,7 @@ impl State {
     /// When it ends, unless it has ended by `now`.
     pub fn until(self, now: Timestamp) -> Option<Timestamp> {
         match self {
-            State::Offered { until } | State::Bound { until } | State::Resting { until } => {
+            State::Offered { until } | State::Bound { until } | State::Resting { until, .. } => {
                 Some(until).filter(|until| *until > now)
             }
             State::Free => None,
@@ -294,18 +295,20 @@ impl Book {
         place
     }
 
-    /// Takes an address out of use. Its owner is not to find it again.
+    /// Takes an address out of use. Its owner is not to find it again, but it stays on the account
+    /// of a stranger.
     pub fn rest(&mut self, address: Ipv4Addr, until: Timestamp) {
         let Some(shelf) = self.shelf_of(address) else { return };
         // Nobody asks with this key: no frame comes from the address of all zeroes.
         let nobody = Mac::new([0; 6]);
         let resting = format!("resting {address}");
+        let account = self.holding(address).and_then(Holding::stranger);
         let note = Note {
             whose: Whose::Client(nobody, &resting),
             mac: nobody,
-            state: State::Resting { until },
+            state: State::Resting { until, strangers: account.is_some() },
             relay_information: "",
-            via: Via::Unknown,
+            via: account.map_or(Via::Unknown, |(_, via)| via),
         };
         self.write(shelf, address, note);
     }

@@ -567,6 +567,36 @@ mod tests {
     }
 
     #[test]
+    fn made_up_clients_that_decline_what_they_are_given_stay_within_the_limit() {
+        let limits = |all, relay, percent| DhcpLimits {
+            strangers_max: all,
+            relay_strangers_max: relay,
+            pool_strangers_percent: percent,
+            ..DhcpLimits::default()
+        };
+        for limits in [limits(20, 999, 100), limits(999, 20, 100), limits(999, 999, 8)] {
+            let leases = limited(limits);
+            let relay = Some(ip(250));
+            let decline = |number: u16| {
+                let [high, low] = number.to_be_bytes();
+                let mac = Mac::new([6, 0, 0, 0, high, low]);
+                let stranger = Asker { mac, link: Link { relay, local: SERVER }, ..asker(0, None) };
+                let decision = leases.decide(&stranger, DISCOVER, at(0));
+                let Decision::Granted(grant) = decision else { return false };
+                let ask = Ask::Decline { server: None, address: grant.lease.address };
+                leases.end(&stranger, ask, at(0)).is_some()
+            };
+            assert_eq!((0..300).filter(|number| decline(*number)).count(), 20);
+            let later = |seconds| {
+                let link = Link { relay, local: SERVER };
+                told(leases.decide(&Asker { link, ..asker(9, None) }, DISCOVER, at(seconds)))
+            };
+            assert!(later(599).starts_with("nothing"), "they rest");
+            assert!(later(600).ends_with(" for 300 s"), "the rests are over");
+        }
+    }
+
+    #[test]
     fn who_once_had_an_address_does_not_pass_the_limit_with_it() {
         let limits = DhcpLimits { strangers_max: 20, ..DhcpLimits::default() };
         let leases = limited(limits);

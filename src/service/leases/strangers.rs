@@ -22,7 +22,8 @@ impl Via {
     }
 }
 
-/// Addresses offered or bound to strangers. The tables are bounded by `most`.
+/// Addresses offered or bound to strangers, or at rest because a stranger declined them. The tables
+/// are bounded by `most`.
 #[derive(Debug)]
 pub struct Strangers {
     most: usize,

@@ -22,7 +22,7 @@ pub struct Book {
     pub rapid_commit: bool,
     pub server: Ipv6Addr,
     pub inventory: Arc<Inventory>,
-    /// How many addresses strangers hold.
+    /// How many addresses strangers hold, or have declined of late.
     pub strangers: usize,
     holdings: HashMap<Ipv6Addr, Holding>,
     /// The newest address of each owner in each pool, whether it still counts or not.
@@ -86,9 +86,11 @@ pub enum State {
     Bound {
         until: Timestamp,
     },
-    /// Declined: somebody unknown uses it.
+    /// Declined: somebody unknown uses it. If it was a stranger's, it counts as one's until then:
+    /// made-up clients that decline what they are given must not empty a pool.
     Resting {
         until: Timestamp,
+        strangers: bool,
     },
     /// The last owner is remembered and finds it again if nobody came in between.
     Free,
@@ -98,7 +100,7 @@ impl State {
     /// When it ends, unless it has ended by `now`.
     pub fn until(self, now: Timestamp) -> Option<Timestamp> {
         match self {
-            State::Offered { until } | State::Bound { until } | State::Resting { until } => {
+            State::Offered { until } | State::Bound { until } | State::Resting { until, .. } => {
                 Some(until).filter(|until| *until > now)
             }
             State::Free => None,
@@ -114,6 +116,15 @@ impl State {
         match self {
             State::Offered { .. } | State::Bound { .. } => true,
             State::Resting { .. } | State::Free => false,
+        }
+    }
+
+    /// It is on somebody's account, whether the time is over or not.
+    fn counts(self) -> bool {
+        match self {
+            State::Offered { .. } | State::Bound { .. } => true,
+            State::Resting { strangers, .. } => strangers,
+            State::Free => false,
         }
     }
 }
@@ -206,12 +217,16 @@ impl Book {
         self.look_again(address);
     }
 
-    /// Takes an address out of use. Its owner is not to find it again.
+    /// Takes an address out of use. Its owner is not to find it again, but it still counts as a
+    /// stranger's if it was one's.
     pub fn rest(&mut self, address: Ipv6Addr, until: Timestamp) {
         let Some(shelf) = self.shelf_of(address) else { return };
         // Nobody asks with this key: it is no hex.
         let holder = Holder::Client(format!("resting {address}"));
-        let state = State::Resting { until };
+        let strangers = self
+            .holding(address)
+            .is_some_and(|holding| holding.state.counts() && holding.owner.holder.is_stranger());
+        let state = State::Resting { until, strangers };
         let note = Note { owner: Owner { holder, iaid: 0 }, duid: String::new(), state };
         self.write(shelf, address, note);
     }
@@ -224,7 +239,24 @@ impl Book {
         let shelf = &mut self.shelves[holding.shelf];
         if !holding.put_back && shelf.lends(address) {
             holding.put_back = true;
-            shelf.put_back(address);
+            if let Some(oldest) = shelf.put_back(address) {
+                self.forget(oldest);
+            }
+        }
+    }
+
+    /// Forgets an address that its shelf has forgotten, with its last owner. What is held or still
+    /// to be looked at comes back to the shelf by itself.
+    fn forget(&mut self, address: Ipv6Addr) {
+        let Some(holding) = self.holdings.get_mut(&address) else { return };
+        holding.put_back = false;
+        if holding.awaited || holding.state != State::Free {
+            return;
+        }
+        let key = (holding.shelf, holding.owner.clone());
+        self.holdings.remove(&address);
+        if self.owners.get(&key) == Some(&address) {
+            self.owners.remove(&key);
         }
     }
 
@@ -244,7 +276,7 @@ impl Book {
                     return Some(address);
                 }
             }
-            if self.clear(now) == 0 {
+            if self.clear(now) == 0 && !self.shelves[shelf].look_for_dropped() {
                 return None;
             }
         }
@@ -285,11 +317,13 @@ impl Book {
 
     fn count(&mut self, address: Ipv6Addr, more: bool) {
         let Some(holding) = self.holdings.get(&address) else { return };
-        if !holding.state.is_somebodys() {
+        if !holding.state.counts() {
             return;
         }
         let holder = holding.owner.holder.clone();
         if holder.is_stranger() {
+            let here = &mut self.shelves[holding.shelf].strangers;
+            *here = if more { *here + 1 } else { *here - 1 };
             self.strangers = if more { self.strangers + 1 } else { self.strangers - 1 };
         }
         let held = self.held.entry(holder.clone()).or_default();

@@ -12,6 +12,7 @@ use crate::proto::dhcp6::association::Association;
 use crate::service::leases::{DECLINED_RESTS, OFFER_WAITS, QUARANTINE_LEASE};
 use crate::service::leases6::STRANGERS_MAX;
 use crate::service::leases6::book::{Book, Holder, Holding, Note, Owner, State};
+use crate::service::leases6::shelf::Shelf;
 use crate::service::leases6::{
     Asker, Bound, Decision, Ended, EndedAddress, HELD_BY_ONE_MAX, Lifetimes,
 };
@@ -218,7 +219,7 @@ impl Book {
         }
     }
 
-    /// The planned address; the one it had; one that it wants; the next.
+    /// The planned address; the one it had; one that it wants and may choose; the next.
     fn find(&mut self, round: &Round<'_>, association: &Association) -> Result<Ipv6Addr, String> {
         if let Some(planned) = round.planned() {
             return self.may_have(round, planned).map(|()| planned);
@@ -230,9 +231,15 @@ impl Book {
         if let Some(address) = had {
             return Ok(address);
         }
-        let wanted = association.addresses.iter().copied().find(allowed);
-        if round.asker.device.is_none() && self.strangers >= STRANGERS_MAX {
-            return Err(format!("{STRANGERS_MAX} unknown askers hold addresses already"));
+        // A stranger finds what it held and chooses nothing: each address that was ever used is
+        // remembered, and a made-up client must not fill the memory with made-up addresses.
+        let known = |address: &Ipv6Addr| {
+            let its = |holding: &Holding| is_same(holding, round.asker);
+            round.asker.device.is_some() || self.holding(*address).is_some_and(its)
+        };
+        let wanted = association.addresses.iter().copied().find(|a| known(a) && allowed(a));
+        if round.asker.device.is_none() {
+            self.room_for_strangers(shelf)?;
         }
         if self.held_by(&owner.holder) >= HELD_BY_ONE_MAX {
             return Err(format!("{} holds {HELD_BY_ONE_MAX} addresses already", round.name()));
@@ -246,6 +253,19 @@ impl Book {
             None => format!("the pool {} serves reservations only", pool.subnet),
         };
         self.take(shelf, round.now).ok_or_else(none)
+    }
+
+    /// Says why no further address of this pool goes to strangers, if so.
+    fn room_for_strangers(&self, shelf: usize) -> Result<(), String> {
+        if self.strangers >= STRANGERS_MAX {
+            return Err(format!("{STRANGERS_MAX} unknown askers hold addresses already"));
+        }
+        let Shelf { strangers, pool, .. } = &self.shelves[shelf];
+        // A pool without a range has nothing for them, and says so itself.
+        if pool.range.is_some() && *strangers >= self.shelves[shelf].strangers_max() {
+            return Err(format!("unknown askers hold {strangers} addresses of this pool already"));
+        }
+        Ok(())
     }
 
     /// Says why this asker must not have this address, if so.

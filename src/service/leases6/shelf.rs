@@ -5,6 +5,7 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use crate::config::meant::Pool6;
+use crate::service::leases6::STRANGERS_MAX;
 
 /// How many addresses without a binding are remembered with their last owner. Past it the one that
 /// is free the longest goes out again before one that was never used: a pool may have 2^64 of them,
@@ -19,12 +20,16 @@ pub struct Shelf {
     /// The first address of the range that was never handed out; `None` past its end.
     next: Option<u128>,
     freed: VecDeque<Ipv6Addr>,
+    /// Some address before `next` was forgotten.
+    dropped: bool,
+    /// How many addresses strangers hold here, or have declined of late.
+    pub strangers: usize,
 }
 
 impl Shelf {
     pub fn new(pool: Pool6) -> Self {
         let next = pool.range.map(|(first, _)| first.to_bits());
-        Self { next, freed: VecDeque::new(), pool: Arc::new(pool) }
+        Self { next, freed: VecDeque::new(), dropped: false, strangers: 0, pool: Arc::new(pool) }
     }
 
     /// True for an address that may be handed out to somebody without a reservation. The first of a
@@ -36,9 +41,26 @@ impl Shelf {
         self.pool.range.is_some_and(within) && subnet.contains(&address) && !routers
     }
 
+    /// How many addresses strangers may hold here: half of them, as with IPv4.
+    pub fn strangers_max(&self) -> usize {
+        let between = |(first, last): (Ipv6Addr, Ipv6Addr)| last.to_bits() - first.to_bits();
+        // One more than lies between, halved and rounded up.
+        let half = self.pool.range.map_or(0, |range| between(range) / 2 + 1);
+        usize::try_from(half).unwrap_or(usize::MAX).min(STRANGERS_MAX)
+    }
+
     /// Begins at the first address again, after reservations have changed.
     pub fn begin_again(&mut self) {
         self.next = self.pool.range.map(|(first, _)| first.to_bits());
+    }
+
+    /// Begins again if addresses were forgotten since the last time, and says whether it did.
+    pub fn look_for_dropped(&mut self) -> bool {
+        let dropped = std::mem::take(&mut self.dropped);
+        if dropped {
+            self.begin_again();
+        }
+        dropped
     }
 
     /// The next address that was never used. It may be taken in the meantime: the caller looks.
@@ -55,8 +77,14 @@ impl Shelf {
         self.freed.pop_front()
     }
 
-    pub fn put_back(&mut self, address: Ipv6Addr) {
+    /// Remembers a free address, and returns the one that is to be forgotten for it.
+    pub fn put_back(&mut self, address: Ipv6Addr) -> Option<Ipv6Addr> {
         self.freed.push_back(address);
+        if self.freed.len() <= FREED_MAX {
+            return None;
+        }
+        self.dropped = true;
+        self.freed.pop_front()
     }
 }
 
@@ -94,6 +122,22 @@ mod tests {
         assert!(shelf("fd00::/64", "fd00::", "fd00::9").lends(ip("fd00::9")));
         assert!(!shelf("fd00::/64", "fd00::", "fd00::9").lends(ip("fd00::a")));
         assert!(shelf("fd00::/127", "fd00::", "fd00::1").lends(ip("fd00::")));
+    }
+
+    #[test]
+    fn past_the_most_the_address_free_the_longest_is_forgotten_and_found_again_at_the_end() {
+        let mut shelf = shelf("fd00::/64", "fd00::1", "fd00::1");
+        assert_eq!(shelf.next_unused(), Some(ip("fd00::1")));
+        assert_eq!(shelf.put_back(ip("fd00::1")), None);
+        for number in 1..FREED_MAX {
+            assert_eq!(shelf.put_back(ip("fd00::2")), None, "{number}");
+        }
+        assert!(!shelf.look_for_dropped());
+        assert_eq!(shelf.put_back(ip("fd00::3")), Some(ip("fd00::1")));
+        while shelf.next_freed().is_some() {}
+        assert!(shelf.next_unused().is_none() && shelf.look_for_dropped());
+        assert_eq!(shelf.next_unused(), Some(ip("fd00::1")));
+        assert!(!shelf.look_for_dropped(), "once");
     }
 
     #[test]

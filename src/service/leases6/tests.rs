@@ -156,6 +156,7 @@ fn play(leases: &Leases6, rows: &[Row<'_>]) {
 #[test]
 fn an_offer_waits_a_minute_and_a_lease_its_time() {
     let (core, edge) = (device("core1", None), device("edge1", None));
+    let (leaf, spine) = (device("leaf1", None), device("spine1", None));
     let (a, b) = (Some(&core), Some(&edge));
     play(
         &tables(&[]),
@@ -168,8 +169,8 @@ fn an_offer_waits_a_minute_and_a_lease_its_time() {
             (1, a, 1800, renew(ip("10")), "::10 for 1800/3600 s stored"),
             (2, b, 1800, Ask::Rebind(wish(&[(1, &[ip("11")])])), "::11 for 1800/3600 s stored"),
             // A hint for what another one's offer no longer holds.
-            (3, None, 1801, solicit(&[ip("12")]), "::12 for 300/300 s"),
-            (4, None, 1861, solicit(&[ip("12")]), "::12 for 300/300 s"),
+            (3, Some(&leaf), 1801, solicit(&[ip("12")]), "::12 for 1800/3600 s"),
+            (4, Some(&spine), 1861, solicit(&[ip("12")]), "::12 for 1800/3600 s"),
             // An old binding is found again although it ended.
             (1, a, 6000, solicit(&[]), "::10 for 1800/3600 s"),
         ],
@@ -308,6 +309,22 @@ fn a_stranger_extends_only_what_it_holds() {
 }
 
 #[test]
+fn a_stranger_chooses_no_address_but_one_that_it_held() {
+    let core = device("core1", None);
+    let leases = tables(&[]);
+    play(
+        &leases,
+        &[
+            (1, None, 0, solicit(&[ip("14")]), "::10 for 300/300 s"),
+            (2, None, 0, request(ip("13")), "::11 for 300/300 s stored"),
+            (3, Some(&core), 0, solicit(&[ip("14")]), "::14 for 1800/3600 s"),
+        ],
+    );
+    let another = Ask::Solicit { wish: wish(&[(7, &[ip("10")])]), rapid: false };
+    play(&leases, &[(1, None, 100, another, "::10 for 300/300 s")]);
+}
+
+#[test]
 fn rapid_commit_binds_at_once_where_it_is_switched_on() {
     let rapid = Ask::Solicit { wish: wish(&[(1, &[])]), rapid: true };
     let core = device("core1", None);
@@ -320,6 +337,8 @@ fn rapid_commit_binds_at_once_where_it_is_switched_on() {
 #[test]
 fn a_declined_address_rests_and_a_released_one_is_free_at_once() {
     let leases = tables(&[]);
+    let core = device("core1", None);
+    let (edge, leaf) = (device("edge1", None), device("leaf1", None));
     let ended = |number, ask: &Ask, second| {
         let ended = leases.end(&asker(number, None), ask, at(second));
         let rests = |ended: &EndedAddress| (ended.address, ended.quarantined_until);
@@ -343,17 +362,17 @@ fn a_declined_address_rests_and_a_released_one_is_free_at_once() {
     play(
         &leases,
         &[
-            (2, None, 5, solicit(&[ip("11")]), "::11 for 300/300 s"),
-            (3, None, 600, solicit(&[ip("10")]), "::12 for 300/300 s"),
-            (3, None, 602, request(ip("10")), "::12 for 300/300 s stored"),
-            (4, None, 602, solicit(&[ip("10")]), "::10 for 300/300 s"),
+            (2, Some(&core), 5, solicit(&[ip("11")]), "::11 for 1800/3600 s"),
+            (3, Some(&edge), 600, solicit(&[ip("10")]), "::12 for 1800/3600 s"),
+            (3, Some(&edge), 602, request(ip("10")), "::12 for 1800/3600 s stored"),
+            (4, Some(&leaf), 602, solicit(&[ip("10")]), "::10 for 1800/3600 s"),
         ],
     );
 }
 
 #[test]
 fn after_a_restart_the_store_s_leases_count() {
-    let core = device("core1", None);
+    let (core, edge) = (device("core1", None), device("edge1", None));
     let lease = |address, number, device: Option<&str>, ends| Lease6 {
         address,
         duid: duid(number).to_string(),
@@ -383,8 +402,15 @@ fn after_a_restart_the_store_s_leases_count() {
             (7, None, 1, renew(ip("10")), "::10 for 300/300 s stored"),
             (2, None, 1, solicit(&[]), "::13 for 300/300 s"),
             (3, None, 1, solicit(&[ip("11")]), "::14 for 300/300 s"),
-            (4, None, 1, solicit(&[]), "no address: no address is free from ::10 to ::14"),
-            (4, None, 500, solicit(&[ip("11")]), "::11 for 300/300 s"),
+            (
+                4,
+                None,
+                1,
+                solicit(&[]),
+                "no address: unknown askers hold 3 addresses of this pool already",
+            ),
+            (4, Some(&edge), 1, solicit(&[]), "no address: no address is free from ::10 to ::14"),
+            (4, Some(&edge), 500, solicit(&[ip("11")]), "::11 for 1800/3600 s"),
         ],
     );
 }
@@ -406,6 +432,7 @@ fn after_a_restart_a_lease_outlives_a_rest_that_ended_before_it_was_granted() {
         quarantined: [(ip("10"), NOW), (ip("11"), at(599)), (ip("12"), at(601))].into(),
     };
     let leases = Leases6::new(&settings(), plan(&[]), kept, NOW);
+    let core = device("core1", None);
     let nothing = "no binding: nothing is known of these addresses and their owner";
     play(
         &leases,
@@ -413,7 +440,7 @@ fn after_a_restart_a_lease_outlives_a_rest_that_ended_before_it_was_granted() {
             (10, None, 1, renew(ip("10")), "::10 for 300/300 s stored"),
             (11, None, 1, renew(ip("11")), "::11 for 300/300 s stored"),
             (12, None, 1, renew(ip("12")), nothing),
-            (1, None, 1, solicit(&[]), "::13 for 300/300 s"),
+            (1, Some(&core), 1, solicit(&[]), "::13 for 1800/3600 s"),
         ],
     );
 }
@@ -456,6 +483,33 @@ fn a_flood_of_made_up_clients_leaves_room_for_planned_devices() {
         })
         .count();
     assert_eq!(count, HELD_BY_ONE_MAX);
+}
+
+#[test]
+fn made_up_clients_that_decline_what_they_are_given_stay_within_the_limit() {
+    let mut settings = settings();
+    settings.pools[0].range = Some((ip("1:0"), ip("ffff:ffff")));
+    let leases = Leases6::new(&settings, plan(&[]), Kept::default(), NOW);
+    let stranger = |number: u32| Asker { duid: format!("{number:08x}"), ..asker(0, None) };
+    let given = |number, seconds| {
+        let decision = leases.decide(&stranger(number), &solicit(&[]), at(seconds));
+        let Decision::Bound(bound) = decision else { return None };
+        match bound.decided[0].outcome {
+            Outcome::Given(Given { address, .. }) => Some(address),
+            Outcome::NoAddress { .. } | Outcome::NoBinding { .. } | Outcome::NotOnLink { .. } => {
+                None
+            }
+        }
+    };
+    let decline = |number| {
+        let Some(address) = given(number, 0) else { return false };
+        let ask = Ask::Decline(wish(&[(1, &[address])]));
+        !leases.end(&stranger(number), &ask, at(0)).addresses.is_empty()
+    };
+    assert_eq!((0..3000).filter(|number| decline(*number)).count(), STRANGERS_MAX);
+    assert_eq!(given(9000, 599), None, "they rest");
+    // Each message clears away some of what has ended.
+    assert!((9000..9100).any(|number| given(number, 600).is_some()), "the rests are over");
 }
 
 proptest! {
