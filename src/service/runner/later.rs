@@ -52,7 +52,7 @@ impl Later {
             }
         }
         self.try_at.get_or_insert(now + RETRY);
-        if let Some(tally) = self.to_say(now) {
+        if let Some(tally) = self.speakable(now) {
             let Tally { answered, put_off, dropped, lost } = tally;
             let kept = self.kept.len();
             tracing::error!(
@@ -76,7 +76,7 @@ impl Later {
     }
 
     /// What there is to say, unless something was said a moment ago.
-    fn to_say(&mut self, now: Instant) -> Option<Tally> {
+    fn speakable(&mut self, now: Instant) -> Option<Tally> {
         if self.said_at.is_some_and(|said| now.saturating_duration_since(said) < RETRY) {
             return None;
         }
@@ -168,12 +168,12 @@ mod tests {
     #[test]
     fn refusals_are_said_once_a_second_and_counted_together() {
         let (mut later, now) = (Later::default(), Clock::System.instant());
-        assert!(later.to_say(now).is_some());
+        assert!(later.speakable(now).is_some());
         for device in 0..50 {
             later.put_off(vec![asked(device)], "full", now);
         }
-        assert_eq!(later.to_say(now + RETRY / 2), None);
-        let said = later.to_say(now + RETRY).unwrap();
+        assert_eq!(later.speakable(now + RETRY / 2), None);
+        let said = later.speakable(now + RETRY).unwrap();
         assert_eq!(said, Tally { put_off: 50, ..Tally::default() });
     }
 }
