@@ -439,7 +439,7 @@ mod tests {
         let mut offers: HashMap<usize, Message> = HashMap::new();
         let mut bound = HashMap::new();
         let mut buffer = [0; 2048];
-        for _round in 0..40 {
+        for _round in 0..120 {
             for number in (0..DEVICES).filter(|number| !bound.contains_key(number)) {
                 let message = discover(mac(number), number, &serial(number));
                 let message = match offers.get(&number) {
