@@ -18,6 +18,8 @@ mod properties;
 #[cfg(test)]
 mod timetable;
 #[cfg(test)]
+mod upload_properties;
+#[cfg(test)]
 mod upload_timetable;
 #[cfg(test)]
 pub(crate) mod writer;
