@@ -344,7 +344,7 @@ async fn a_link_local_peer_is_known_by_the_lease_it_asked_for_and_on_that_link_a
     assert_eq!((at(near, 4), at("fe80::8".parse().unwrap(), 3)), (None, None));
     let run = house.until(|run| run.device == "sw1").await;
     assert_eq!(run.address, Some(IpAddr::V6(leased)));
-    house.intake.leases6_ended(vec![(leased, None)]).await.unwrap();
+    house.intake.leases6_ended(vec![(leased, None)], None).await.unwrap();
     assert_eq!((at(near, 3), at(leased, 0)), (None, None));
     house.intake.leases6_bound(vec![lease(now.minus(hour))], Some((near, 3))).await.unwrap();
     assert_eq!((at(near, 3), at(leased, 0)), (None, None), "it is over");
