@@ -70,6 +70,7 @@ pub fn notice(kind: Kind, seq: u64) -> Notice {
         body: "body".into(),
         fault,
         checklist: vec![ChecklistLine {
+            mark: "done".into(),
             state: LineState::Working,
             text: "checking cables".into(),
             at: Some(Timestamp::from_seconds(1_795_261_396)),
