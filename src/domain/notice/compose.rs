@@ -49,9 +49,21 @@ pub fn compose(telling: Telling<'_>, words: &Words) -> Notice {
         headline,
         body,
         fault: problem.map(|problem| problem.fault),
+        act: problem.map(act).unwrap_or_default(),
         checklist,
     }
 }
+
+/// The fault and where it is, without counts and measures, which may differ at each look.
+fn act(problem: &Problem) -> String {
+    let code = clean(problem.fault.code(), TEXT_CHARS_MAX);
+    let places = PLACES.iter().filter_map(|name| Some((name, problem.fill.get(*name)?)));
+    places.fold(code, |act, (name, place)| format!("{act} {name}={}", clean(place, TEXT_CHARS_MAX)))
+}
+
+/// The placeholders that say which plug or box is meant.
+const PLACES: [&str; 6] =
+    ["port", "port_b", "found_device", "found_port", "far_device", "far_port"];
 
 fn entry<'a>(telling: Telling<'_>, words: &'a Words) -> &'a Entry {
     match (telling.kind, telling.problem) {

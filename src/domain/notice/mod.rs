@@ -81,6 +81,10 @@ pub struct Notice {
     /// Place, fallback, end of the effort. May be empty.
     pub body: String,
     pub fault: Option<Fault>,
+    /// What the hands are asked to do: equal for two notices that ask for the same. Empty without a
+    /// fault.
+    #[serde(default)]
+    pub act: String,
     pub checklist: Vec<ChecklistLine>,
 }
 

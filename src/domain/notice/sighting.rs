@@ -37,6 +37,7 @@ impl Words {
             headline,
             body,
             fault: Some(told.fault),
+            act: told.fault.code().to_owned(),
             checklist: Vec::new(),
         }
     }

@@ -69,6 +69,7 @@ pub fn notice(kind: Kind, seq: u64) -> Notice {
         headline: format!("{kind:?} {seq}"),
         body: "body".into(),
         fault,
+        act: fault.map_or("", Wrong::code).into(),
         checklist: vec![ChecklistLine {
             mark: "done".into(),
             state: LineState::Working,
