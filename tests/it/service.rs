@@ -13,7 +13,8 @@ use greenlight::domain::run::{Event, Phase, Run, Visit};
 use greenlight::entropy::Entropy;
 use greenlight::platform::Platforms;
 use greenlight::secret::Secret;
-use greenlight::service::intake::{Clues, Identity, Intake};
+use greenlight::service::intake::{Clues, Identity, Intake, Moved};
+use greenlight::service::leases::Ended;
 use greenlight::service::memory::{Change, Lease6, Memory, NewDelivery, Query};
 use greenlight::service::outbox::Outbox;
 use greenlight::service::performer::Performer;
@@ -290,6 +291,53 @@ async fn the_feed_tells_only_what_is_stored() {
     let told: Told = feed.recv().await.unwrap();
     let stored = house.until(|run| run.device == "sw2").await;
     assert_eq!(*told.run, stored);
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asking_and_getting_an_address_are_one_step_and_asking_alone_is_told_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = house(folder.path()).await;
+    let now = Clock::System.now();
+    let address = "127.7.0.51".parse().unwrap();
+    let lease = greenlight::service::memory::Lease {
+        address,
+        mac: greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]),
+        client_id: String::new(),
+        device: Some("sw1".into()),
+        relay_information: String::new(),
+        granted: now,
+        expires: now.plus(Duration::from_secs(3600)),
+    };
+    let mac = Some(greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]));
+    let Identity::Device(device) = house.intake.identify(&Clues { mac, ..Clues::default() }) else {
+        panic!("sw1 is not known by its MAC")
+    };
+    house.intake.asked(&device);
+    house.intake.lease_bound(lease.clone()).await.unwrap();
+    let run = house.until(|_| true).await;
+    assert!(matches!(run.phase, Phase::Addressed { .. }), "{run:?}");
+    assert_eq!((run.rev, run.repeats), (1, 0));
+    assert_eq!(*house.said.lock().unwrap(), [Kind::Started]);
+    // It asks again and takes nothing.
+    house.intake.asked(&device);
+    house.intake.asked_alone(false);
+    assert!(house.intake.somebody_asks(), "it may still take an address");
+    house.intake.asked_alone(true);
+    let run = house.until(|run| run.rev == 2).await;
+    assert_eq!((run.repeats, house.intake.somebody_asks()), (1, false));
+    // It gives its address back: that is written down and moves nothing.
+    let before = run.phase;
+    let ended = Ended { address, quarantined_until: None };
+    house.intake.leases_moved(vec![Moved::Ended(ended, Some(device))]).await.unwrap();
+    let run = house.until(|run| run.rev == 3).await;
+    assert_eq!(run.phase, before);
+    let journal = |reply| Query::Journal { device: "sw1".into(), last: 1, reply };
+    let line = house.memory.ask(journal).await.unwrap().remove(0);
+    assert_eq!(
+        (line.topic.as_str(), line.text.as_str()),
+        ("dhcp", "released its address 127.7.0.51")
+    );
     house.end().await;
 }
 
