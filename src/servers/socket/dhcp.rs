@@ -225,7 +225,7 @@ impl<'a> Sorted<'a> {
                 self.bytes.extend_from_slice(&self.replies[*index].bytes);
             }
         }
-        let joint = (members.len() > 1).then(|| start..self.bytes.len());
+        let joint = (members.len() > 1).then_some(start..self.bytes.len());
         self.parcels.push(Parcel { members, joint });
     }
 
