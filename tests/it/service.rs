@@ -318,7 +318,7 @@ async fn asking_and_getting_an_address_are_one_step_and_asking_alone_is_told_lat
     let run = house.until(|_| true).await;
     assert!(matches!(run.phase, Phase::Addressed { .. }), "{run:?}");
     assert_eq!((run.rev, run.repeats), (1, 0));
-    assert_eq!(*house.said.lock().unwrap(), [Kind::Started]);
+    assert_eq!(*house.said.lock().unwrap(), [Kind::Started, Kind::Progress]);
     // It asks again and takes nothing.
     house.intake.asked(&device);
     house.intake.asked_alone(false);
