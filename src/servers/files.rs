@@ -163,8 +163,7 @@ impl Files {
     /// What each of these askers gets, in their order.
     pub async fn artifacts(&self, asks: Vec<Ask>) -> Vec<Result<Served, Refusal>> {
         if self.images.is_none() {
-            let answers = (self.artifacts)(asks).await;
-            return answers.into_iter().map(|answer| answer.map(Served::from)).collect();
+            return self.configurations(asks).await;
         }
         let mut rest = Vec::with_capacity(asks.len());
         let mut images = Vec::with_capacity(asks.len());
@@ -185,6 +184,12 @@ impl Files {
             None => others.next().unwrap_or_else(lost).map(Served::from),
         };
         images.into_iter().map(answer).collect()
+    }
+
+    /// The same for askers who concern no images.
+    pub async fn configurations(&self, asks: Vec<Ask>) -> Vec<Result<Served, Refusal>> {
+        let answers = (self.artifacts)(asks).await;
+        answers.into_iter().map(|answer| answer.map(Served::from)).collect()
     }
 
     /// Whether the disk with the images has to be asked, which may take long.

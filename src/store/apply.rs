@@ -144,10 +144,12 @@ fn step(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let end = sweep.writes.len().min(sweep.written + entries);
     let mut count = applied;
+    let mut pen = write::Pen::new(&transaction);
     for entry in &sweep.writes[sweep.written..end] {
-        write::write(&transaction, entry)?;
+        pen.write(entry)?;
         count += u64::from(entry.is_appended());
     }
+    drop(pen);
     let more = end < sweep.writes.len()
         || match sweep.forget {
             Some(before) => forget(&transaction, before)?,

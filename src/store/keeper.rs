@@ -139,8 +139,8 @@ impl Keeper {
             let body = row.get_ref(2).map_err(in_sql)?;
             let body = body.as_blob().map_err(|why| why.to_string())?;
             let entries = entry::decode(format, body);
-            backlog
-                .take(self.batch, entries.map_err(|why| format!("batch {}: {why}", self.batch))?);
+            let entries = entries.map_err(|why| format!("batch {}: {why}", self.batch))?;
+            backlog.take(self.batch, entries, body.len());
         }
         self.backlog = backlog;
         Ok(())
@@ -209,23 +209,21 @@ impl Keeper {
             Denied::Unread(error) => unavailable(&error),
             Denied::Standing { device, id } => {
                 match standing(connection, backlog, entries, (&device, &id)) {
-                    Ok(run) => Refused::AlreadyOpen { run: Arc::new(run) },
+                    Ok(run) => Refused::AlreadyOpen { run },
                     Err(error) => within(&changes, &id).unwrap_or_else(|| unavailable(&error)),
                 }
             }
         })?;
         let (first, start) = (entries.len(), body.len());
         for change in changes {
-            let entry = Entry::of(change).and_then(|entry| entry.encode(body).map(|()| entry));
-            match entry {
-                Ok(entry) => entries.push(entry),
-                Err(why) => {
-                    heads.back_to(mark);
-                    entries.truncate(first);
-                    body.truncate(start);
-                    return Err(Refused::Unavailable { why });
-                }
+            let entry = Entry::of(change);
+            if let Err(why) = entry.encode(body) {
+                heads.back_to(mark);
+                entries.truncate(first);
+                body.truncate(start);
+                return Err(Refused::Unavailable { why });
             }
+            entries.push(entry);
         }
         Ok(())
     }
@@ -255,7 +253,7 @@ impl Keeper {
                 self.heads.forget(*before);
             }
         }
-        self.backlog.take(self.batch, entries);
+        self.backlog.take(self.batch, entries, self.body.len());
         self.body.shrink_to(GROUP_BYTES);
     }
 }
@@ -268,13 +266,7 @@ fn find(
     (device, id): (&str, &str),
 ) -> rusqlite::Result<Option<Head>> {
     if let Some(run) = in_group(group, id).or_else(|| backlog.run(id)) {
-        return Ok(Some(Head {
-            id: run.id.as_str().into(),
-            rev: run.rev,
-            open: run.open,
-            opened: run.opened,
-            last_heard: run.last_heard,
-        }));
+        return Ok(Some(Head::of(run)));
     }
     connection
         .prepare_cached(
@@ -299,17 +291,17 @@ fn standing(
     backlog: &Backlog,
     group: &[Entry],
     (device, id): (&str, &str),
-) -> rusqlite::Result<Run> {
+) -> rusqlite::Result<Arc<Run>> {
     if let Some(run) = in_group(group, id).or_else(|| backlog.run(id)) {
-        return serde_json::from_str(&run.body)
-            .map_err(|why| rusqlite::Error::ToSqlConversionFailure(why.into()));
+        return Ok(Arc::clone(run));
     }
     connection
         .prepare_cached("SELECT body FROM runs WHERE device = ?1 AND id = ?2")?
         .query_row([device, id], rows::run)
+        .map(Arc::new)
 }
 
-fn in_group<'a>(group: &'a [Entry], id: &str) -> Option<&'a entry::RunRow> {
+fn in_group<'a>(group: &'a [Entry], id: &str) -> Option<&'a Arc<Run>> {
     group.iter().rev().find_map(|entry| {
         if let Entry::Run(run) = entry { (run.id == id).then_some(run) } else { None }
     })

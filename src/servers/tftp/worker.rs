@@ -260,14 +260,14 @@ impl Worker {
         let (images, rest): (Vec<_>, Vec<_>) =
             asks.into_iter().partition(|(_, ask)| self.files.concerns_images(ask));
         for ask in images {
-            self.start_question(vec![ask]);
+            self.start_question(vec![ask], true);
         }
         if !rest.is_empty() {
-            self.start_question(rest);
+            self.start_question(rest, false);
         }
     }
 
-    fn start_question(&mut self, asks: Vec<(u64, Ask)>) {
+    fn start_question(&mut self, asks: Vec<(u64, Ask)>, of_images: bool) {
         let (ids, asks): (Vec<u64>, Vec<Ask>) = asks.into_iter().unzip();
         let refused = |ids: Vec<u64>, why: &str| {
             let refusal = |id| (id, Err(Refusal::Unavailable { why: why.to_owned() }));
@@ -279,7 +279,13 @@ impl Worker {
         }
         let files = self.files.clone();
         self.tasks.spawn(async move {
-            match tokio::time::timeout(ARTIFACT_PATIENCE, files.artifacts(asks)).await {
+            let answers = async {
+                match of_images {
+                    true => files.artifacts(asks).await,
+                    false => files.configurations(asks).await,
+                }
+            };
+            match tokio::time::timeout(ARTIFACT_PATIENCE, answers).await {
                 Ok(answers) => Done::Answered(ids.into_iter().zip(answers).collect()),
                 Err(_) => refused(ids, "no answer in time, ask again"),
             }

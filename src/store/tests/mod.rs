@@ -26,7 +26,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds)
 }
 
-fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
+pub(super) fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
     let device = Device {
         address6: None,
         name: name.into(),
