@@ -200,8 +200,8 @@ impl Files {
     async fn image(&self, ask: &Ask) -> Result<Option<Served>, Refusal> {
         let Some((images, fetcher)) = &self.images else { return Ok(None) };
         let Some(device) = fetcher(ask) else { return Ok(None) };
-        let (images, name) = (images.clone(), ask.name.clone());
-        let found = tokio::task::spawn_blocking(move || images.find(&name)).await;
+        let (images, name, reader) = (images.clone(), ask.name.clone(), device.clone());
+        let found = tokio::task::spawn_blocking(move || images.find(&name, &reader)).await;
         match found.unwrap_or(Err(Missing::NotThere)) {
             Ok(reading) => {
                 let content = Content::Image(reading);

@@ -44,6 +44,9 @@ struct Segment {
     forget: Option<Timestamp>,
 }
 
+/// Entries that room is made for beforehand: those of a busy second, a megabyte.
+const ROOM_MAX: usize = 4096;
+
 /// A run, found by its id.
 struct ById(Arc<Run>);
 
@@ -106,7 +109,8 @@ impl Backlog {
     /// What was gathered so far becomes a sweep.
     pub fn seal(&mut self) {
         if self.filling.through > 0 {
-            self.sweeps.push_back(std::mem::take(&mut self.filling).sealed());
+            let next = Segment::with_room_of(&self.filling);
+            self.sweeps.push_back(std::mem::replace(&mut self.filling, next).sealed());
         }
     }
 
@@ -138,6 +142,17 @@ impl Backlog {
 }
 
 impl Segment {
+    /// The next one is likely to hold as much, unless there was a burst.
+    fn with_room_of(last: &Self) -> Self {
+        let room = |held: usize| held.min(ROOM_MAX);
+        Self {
+            runs: HashSet::with_capacity(room(last.runs.len())),
+            timers: HashMap::with_capacity(room(last.timers.len())),
+            appended: Vec::with_capacity(room(last.appended.len())),
+            ..Self::default()
+        }
+    }
+
     fn take(&mut self, entry: Entry) {
         self.tables = self.tables.with(entry.tables());
         match entry {
