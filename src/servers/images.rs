@@ -304,6 +304,17 @@ mod tests {
     }
 
     #[test]
+    fn one_device_that_begins_without_end_leaves_places_for_the_others() {
+        let (_folder, images) = folder();
+        let find = |device: &str| images.find("eos/EOS.swi", device);
+        let mut held: Vec<_> = (0..READERS_OF_ONE_MAX).map(|_| find("greedy").unwrap()).collect();
+        assert_eq!(find("greedy").err(), Some(Missing::Busy));
+        assert!(find("modest").is_ok());
+        held.pop();
+        assert!(find("greedy").is_ok());
+    }
+
+    #[test]
     fn readers_of_one_file_share_what_one_of_them_has() {
         let (_folder, images) = folder();
         let (one, two) =

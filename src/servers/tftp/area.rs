@@ -342,6 +342,18 @@ mod tests {
     }
 
     #[test]
+    fn one_device_that_sends_without_end_leaves_places_for_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let area = area(folder.path(), 3);
+        let open = |device: &str| area.open(device, "confg");
+        let mut parts: Vec<_> = (0..UPLOADS_OF_ONE_MAX).map(|_| open("sw1").unwrap()).collect();
+        assert_eq!(open("sw1").unwrap_err(), Refused::busy());
+        assert!(open("sw2").is_ok());
+        parts.pop();
+        assert!(open("sw1").is_ok());
+    }
+
+    #[test]
     fn a_few_versions_are_kept_and_the_newest_has_the_plain_name() {
         let folder = tempfile::tempdir().unwrap();
         let area = area(folder.path(), 3);

@@ -432,3 +432,30 @@ fn is_request(bytes: &[u8]) -> bool {
 fn owner(from: SocketAddr, workers: usize) -> usize {
     usize::from(from.port()) % workers
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often it is looked for in so many turns.
+    fn looks(nearness: &mut Nearness, turns: usize, near: bool) -> usize {
+        let mut looked = 0;
+        for _ in 0..turns {
+            if nearness.is_likely() {
+                looked += 1;
+                nearness.learn(near);
+            }
+        }
+        looked
+    }
+
+    #[test]
+    fn a_far_reader_is_looked_for_ever_less_often_and_a_near_one_every_time() {
+        let mut nearness = Nearness::default();
+        assert_eq!(looks(&mut nearness, 100, true), 100);
+        assert!(looks(&mut nearness, 10_000, false) < 20);
+        assert!((looks(&mut nearness, 100_000, false)) < 100);
+        // Once it is near again, that is seen within a thousand turns.
+        assert!(looks(&mut nearness, 2_000, true) > 900);
+    }
+}
