@@ -21,7 +21,7 @@ pub const FORMAT: i64 = 2;
 /// One change, decided and ready for the tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
-    /// A run as it is from now on: it was opened, or moved. The service has the same one; it becomes
+    /// A run as it is from now on: it was opened, or moved. The service has the same one; it is
     /// JSON when it comes into its table, of several states the newest alone.
     Run(Arc<Run>),
     Journal(JournalLine),

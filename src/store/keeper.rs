@@ -53,8 +53,8 @@ pub struct Keeper {
     pub flushing: bool,
     /// Why the tables could not be written; it is tried again.
     pub stuck: Option<String>,
-    /// Nothing more is taken until a new start: the tables contradict what was decided, which is our
-    /// own mistake, or the disk lost what it had taken.
+    /// Nothing more is taken until a new start: the tables contradict what was decided, which is
+    /// our own mistake, or the disk lost what it had taken.
     pub broken: Option<String>,
     /// Held as long as the connection.
     _lock: Lock,
@@ -198,8 +198,8 @@ impl Keeper {
 
     /// After a failed flush the kernel takes its pages for written, and a second flush of the same
     /// pages succeeds without them being on the disk
-    /// (<https://wiki.postgresql.org/wiki/Fsync_Errors>): from then on nothing is confirmed any more.
-    /// A new start reads what the disk has.
+    /// (<https://wiki.postgresql.org/wiki/Fsync_Errors>): from then on nothing is confirmed any
+    /// more. A new start reads what the disk has.
     pub fn distrust(&mut self, error: &rusqlite::Error) {
         let code = error.sqlite_error().map(|error| error.extended_code);
         let flush = matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC));

@@ -1,4 +1,4 @@
-//! Which rendered files are at hand? Those of the devices that asked lately, within a bound of bytes.
+//! Which rendered files are at hand? Those of the devices that asked lately, within a bound.
 //!
 //! Two halves: what is asked for goes to the young one; once that is full it becomes the old one,
 //! and what nobody asked for since the last time falls out as a whole. A device asks again within

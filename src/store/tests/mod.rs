@@ -207,6 +207,7 @@ fn file(number: u64, name_bytes: usize) -> Change {
 #[test]
 fn commits_get_their_receipts_in_the_middle_of_a_sweep() {
     let (_folder, mut keeper) = fresh();
+    keeper.slice_entries = 1000;
     let many = (0..5000).map(|number| vec![served(number)]).collect();
     assert!(store(&mut keeper, many).iter().all(Result::is_ok));
     keeper.backlog.seal();

@@ -1,4 +1,4 @@
-//! Whatever happens to the store in whatever order, it decides like a plain model and ends as a store
+//! Whatever happens to the store in whatever order, it decides like a plain model and ends as one
 //! that applies each commit at once.
 
 use super::*;

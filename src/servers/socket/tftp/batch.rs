@@ -148,7 +148,7 @@ impl Port {
         receive((&self.socket, self.local), inbox)
     }
 
-    /// The same without asking whether something is there: for who expects a datagram at any moment.
+    /// The same without asking whether something is there: for who expects a datagram any moment.
     /// The word that it had come may follow when it is long taken.
     pub fn look(&self, inbox: &mut Inbox) -> io::Result<usize> {
         inbox.port = self.local;
