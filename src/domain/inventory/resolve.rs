@@ -372,7 +372,8 @@ fn variables(stack: &Stack<'_>, known: &mut HashMap<[usize; 3], Arc<Map>>) -> Va
         }
         Arc::new(joined)
     });
-    let mut own = Map::new();
+    // No larger than it has to be: there is one for each device.
+    let mut own = Map::with_capacity(device.variables.len());
     for (key, value) in &device.variables {
         // What would be joined is first brought here from what is shared.
         if let Some(outer) = shared.get(key).filter(|outer| outer.is_object() && value.is_object())
