@@ -313,7 +313,9 @@ impl Platform {
     /// Turns the outputs of one visit into what the device said; a line that finds no place makes
     /// that reading unreadable, with the line.
     pub fn read(&self, outputs: &BTreeMap<Question, Vec<Output>>) -> observation::Observation {
-        parse::read(&self.questions, outputs)
+        let mut seen = parse::read(&self.questions, outputs);
+        parse::details::add(self, outputs, &mut seen.interfaces);
+        seen
     }
 
     /// Whether the device confirmed that it saved its configuration. `NotAsked` if it has no such

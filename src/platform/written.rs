@@ -181,6 +181,9 @@ pub struct Command {
     pub hold_seconds: Option<u64>,
     pub link_up: Option<Text>,
     pub link_down: Option<Text>,
+    /// It only adds to what the other commands of the question list.
+    #[serde(default)]
+    pub details: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -66,6 +66,7 @@ impl Scene {
             interfaces: Reading::NotAsked,
             running: Reading::Seen(self.rendered.clone()),
             saved: Reading::Seen(self.rendered.clone()),
+            further: BTreeMap::new(),
         }
     }
 
@@ -127,5 +128,5 @@ pub(super) fn row(local_port: &str, system_name: &str, port_id: &str) -> Neighbo
 }
 
 pub(super) fn link(name: &str, link_up: bool) -> Interface {
-    Interface { name: name.to_owned(), link_up }
+    Interface::new(name, link_up)
 }
