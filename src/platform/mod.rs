@@ -21,6 +21,7 @@ pub mod explain;
 mod names;
 pub mod observation;
 pub mod parse;
+pub mod ping;
 pub mod ports;
 pub mod recognition;
 mod resolve;
@@ -63,6 +64,8 @@ pub struct Platform {
     pub file_names: Vec<String>,
     pub cli: Cli,
     pub questions: BTreeMap<Question, Asked>,
+    /// How it is told to reach an address.
+    pub ping: Option<ping::Ping>,
     /// The ways its DHCP requests look.
     pub recognition: Vec<recognition::Rule>,
     /// What OFFER and ACK hold for it.

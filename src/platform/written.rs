@@ -37,6 +37,7 @@ pub struct Platform {
     pub files: Vec<Text>,
     pub cli: Cli,
     pub questions: Questions,
+    pub ping: Option<Ping>,
     #[serde(default)]
     pub ports: Ports,
     #[serde(default)]
@@ -167,6 +168,16 @@ pub struct Questions {
     pub running: Option<Vec<Command>>,
     pub saved: Option<Vec<Command>>,
     pub save: Option<Vec<Command>>,
+}
+
+/// How the device is told to reach an address.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ping {
+    /// Holds `{target}`.
+    pub command: Text,
+    /// The group `received` is the number of answers.
+    pub received: Text,
 }
 
 #[derive(Debug, Deserialize)]

@@ -71,14 +71,17 @@ impl Scene {
     }
 
     pub(super) fn judge(&self, seen: &Observation) -> Findings {
-        let plan = Plan {
+        judge(&self.plan(), seen)
+    }
+
+    pub(super) fn plan(&self) -> Plan<'_> {
+        Plan {
             device: &self.inventory.devices[0],
             inventory: &self.inventory,
             platforms: &PLATFORMS,
             rendered: &self.rendered,
             neighbours_due: self.due,
-        };
-        judge(&plan, seen)
+        }
     }
 
     /// Changes a device of the inventory.
@@ -107,6 +110,7 @@ fn device(name: &str) -> Device {
         template: None,
         variables: crate::domain::inventory::meant::Variables::default(),
         software: None,
+        expects: Arc::default(),
         neighbours: Vec::new(),
         credentials: Vec::new(),
         location: format!("the rack of {name}"),

@@ -11,6 +11,7 @@ use crate::platform::comparison::Comparison;
 mod secrets;
 mod tree;
 
+pub use secrets::MASK;
 use tree::{Secrets, Tree};
 
 /// Most characters of one line in a remark.

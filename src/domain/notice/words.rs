@@ -17,6 +17,7 @@ pub struct Words {
     pub(super) still_waiting: Entry,
     pub(super) still_open: Entry,
     pub(super) done: Entry,
+    pub(super) done_with_remarks: Entry,
     pub(super) cancelled: Entry,
     pub(super) failed: Entry,
     pub(super) checklist: Checklist,
@@ -68,6 +69,7 @@ impl Words {
             still_waiting: file.still_waiting,
             still_open: file.still_open,
             done: file.done,
+            done_with_remarks: file.done_with_remarks,
             cancelled: file.cancelled,
             failed: file.failed,
             checklist: file.checklist,
@@ -98,6 +100,7 @@ impl Words {
             ("still_waiting", &self.still_waiting),
             ("still_open", &self.still_open),
             ("done", &self.done),
+            ("done_with_remarks", &self.done_with_remarks),
             ("cancelled", &self.cancelled),
             ("failed", &self.failed),
         ];
@@ -191,7 +194,7 @@ impl Fill {
 mod tests {
     use super::*;
 
-    const NAMES: [&str; 26] = [
+    const NAMES: [&str; 34] = [
         "device",
         "location",
         "port",
@@ -218,6 +221,14 @@ mod tests {
         "problem",
         "address",
         "minutes",
+        "member",
+        "serial",
+        "errors",
+        "changes",
+        "check",
+        "says",
+        "target",
+        "rest",
     ];
 
     fn fill(of: impl Fn(&str) -> String) -> Fill {
@@ -261,6 +272,7 @@ mod tests {
     fn bare() -> Fill {
         let mut fill = Fill::default();
         fill.set("device", "acc-sw-17").set("done", "4").set("steps", "6").set("took", "8 s");
+        fill.set("rest", "the clock is wrong");
         fill.set_up_to("problem", "acc-sw-17 is silent. Push it in.", HEADLINE_CHARS_MAX);
         fill
     }
@@ -332,7 +344,9 @@ mod tests {
     fn a_loud_headline_holds_one_instruction_or_says_that_there_is_none() {
         for (name, entry) in Words::english().entries() {
             // These never push, or say whether to leave.
-            if ["progress", "cleared", "done", "still_open"].contains(&name.as_str()) {
+            if ["progress", "cleared", "done", "done_with_remarks", "still_open"]
+                .contains(&name.as_str())
+            {
                 continue;
             }
             for variant in &entry.headline {

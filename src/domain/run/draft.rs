@@ -20,6 +20,9 @@ const REPEATS_WRITTEN: u32 = 32;
 /// An open fault that nobody mends is given up after a day; the device stays as it is.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
+/// A link that came up later than this may still be finding its speed.
+const LINK_SETTLES: Duration = Duration::from_secs(10);
+
 pub(super) struct Draft {
     pub run: Run,
     pub now: Timestamp,
@@ -268,7 +271,7 @@ impl Draft {
         }
         self.run.first_visit.get_or_insert(self.now);
         let before = self.run.findings.replace(findings.clone());
-        if before.as_ref() != Some(findings) {
+        if !before.is_some_and(|before| before.says_the_same(findings)) {
             self.write_down(findings);
         }
         let back = self.reach(Milestone::Back);
@@ -358,6 +361,10 @@ impl Draft {
             | Fault::WrongDevice
             | Fault::SwappedPair
             | Fault::ConfigurationDiffers => Duration::from_millis(1),
+            // What a link does in its first seconds says nothing.
+            Fault::PoorCable | Fault::FlappingPort => LINK_SETTLES,
+            // Protocols need their time after a boot, as neighbours do.
+            Fault::CannotReach | Fault::CheckUnmet => timing.neighbour_patience,
             Fault::Unreadable => timing.neighbour_patience + timing.back_deadline,
             Fault::Silent
             | Fault::DhcpSide
@@ -369,6 +376,7 @@ impl Draft {
             | Fault::LoginRefused
             | Fault::HostKeyChanged
             | Fault::OtherBox
+            | Fault::MemberMissing
             | Fault::OtherSoftware
             | Fault::Duplicate
             | Fault::OurSide => Duration::ZERO,

@@ -89,10 +89,13 @@ mod tests {
         let frr = &platforms.by_id["frr"];
         let text = r#"[{"ifname": "eth1", "flags": ["UP", "LOWER_UP"]}]"#;
         let rows = frr.rows_of(Question::Interfaces, text).unwrap().unwrap();
-        assert_eq!(rows, [Named::from([
-            ("name".to_owned(), "eth1".to_owned()),
-            ("link".to_owned(), "UP LOWER_UP".to_owned()),
-        ])]);
+        assert_eq!(
+            rows,
+            [Named::from([
+                ("name".to_owned(), "eth1".to_owned()),
+                ("link".to_owned(), "UP LOWER_UP".to_owned()),
+            ])]
+        );
         assert!(frr.rows_of(Question::Interfaces, "?").unwrap().is_err());
         assert!(frr.rows_of(Question::Cdp, "").is_none());
     }

@@ -151,10 +151,8 @@ mod tests {
                      GigabitEthernet1/0/1   unassigned      YES unset  up        up\n";
         let platforms = Platforms::built_in();
         let outputs = vec![Output::Text(brief.to_owned()), second];
-        let seen = platforms.by_id["cisco_ios"].read(&BTreeMap::from([(
-            Question::Interfaces,
-            outputs,
-        )]));
+        let seen =
+            platforms.by_id["cisco_ios"].read(&BTreeMap::from([(Question::Interfaces, outputs)]));
         seen.interfaces.seen().expect("the links are known").clone()
     }
 

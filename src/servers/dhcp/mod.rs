@@ -318,6 +318,7 @@ mod tests {
             template: None,
             variables: Variables::default(),
             software: None,
+            expects: Default::default(),
             neighbours: vec![],
             credentials: vec![],
             location: String::new(),
@@ -344,6 +345,7 @@ mod tests {
             inventory: Arc::new(inventory),
             platforms: Arc::new(Platforms::built_in()),
             render: Arc::new(|_, _| Ok(String::new())),
+            secrets: Arc::new(|_| Vec::new()),
             rules: Rules {
                 window: none,
                 file_patience: none,

@@ -30,6 +30,7 @@ fn inventory() -> Arc<Inventory> {
         template: None,
         variables: Variables::default(),
         software: None,
+        expects: Default::default(),
         neighbours: vec![],
         credentials: vec![],
         location: String::new(),
@@ -84,6 +85,7 @@ fn without_a_store() -> (SocketAddr, watch::Sender<bool>) {
         inventory: inventory(),
         platforms: Arc::clone(&platforms),
         render: Arc::new(|_, _| Ok(String::new())),
+        secrets: Arc::new(|_| Vec::new()),
         rules: rules(),
         generation: 1,
     });

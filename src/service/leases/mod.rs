@@ -202,6 +202,7 @@ mod tests {
             template: None,
             variables: Variables::default(),
             software: None,
+            expects: Default::default(),
             neighbours: vec![],
             credentials: vec![],
             location: String::new(),
