@@ -7,7 +7,7 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::platform::checksum::{self, Checksum};
-use crate::platform::comparison::{Comparison, Delimited, Patterns};
+use crate::platform::comparison::{Comparison, Delimited, Patterns, Style};
 use crate::platform::ping::{self, Ping};
 use crate::platform::ports::{PortType, Ports};
 use crate::platform::recognition::{Condition, Field as Sighting, IdentityHeaders, Rule};
@@ -203,6 +203,13 @@ impl Desk<'_> {
             }
         }
         Comparison {
+            style: match written.style {
+                written::Style::Indentation => Style::Indentation,
+                written::Style::Braces => Style::Braces,
+                written::Style::Edits => Style::Edits,
+                written::Style::Json => Style::Json,
+                written::Style::Xml => Style::Xml,
+            },
             ignored: self.patterns(&written.ignored),
             ignored_blocks: self.patterns(&written.ignored_blocks),
             closers: self.patterns(&written.closers),

@@ -267,6 +267,7 @@ pub struct Ports {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Comparison {
+    pub style: Style,
     pub ignored: Vec<Text>,
     pub ignored_blocks: Vec<Text>,
     pub closers: Vec<Text>,
@@ -277,6 +278,18 @@ pub struct Comparison {
     pub dropped: Vec<Text>,
     pub port_headers: Vec<Text>,
     pub delimited: Vec<Delimited>,
+}
+
+/// How a configuration says what belongs to what.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    #[default]
+    Indentation,
+    Braces,
+    Edits,
+    Json,
+    Xml,
 }
 
 #[derive(Debug, Deserialize)]
