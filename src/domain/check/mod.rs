@@ -227,6 +227,22 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// True if both ask for the same of the same people: what was measured may differ from look to
+    /// look.
+    pub fn same_act(&self, other: &Problem) -> bool {
+        let measured = |key: &str| {
+            let unmet = self.fault == Fault::CheckUnmet && key == "found";
+            unmet || matches!(key, "errors" | "changes")
+        };
+        let lasting = |problem: &Problem| -> Vec<(String, String)> {
+            let fill = problem.fill.iter().filter(|(key, _)| !measured(key));
+            fill.map(|(key, text)| (key.clone(), text.clone())).collect()
+        };
+        self.fault == other.fault && lasting(self) == lasting(other)
+    }
+}
+
 impl Verdict {
     fn unknown(why: impl Into<String>) -> Self {
         Verdict::Unknown { why: why.into() }
@@ -390,6 +406,17 @@ mod tests {
         let seen = scene.as_planned();
         scene.rendered = "!\n\n! nothing\n".to_owned();
         assert!(matches!(verdict(&scene.judge(&seen), Check::Running), Verdict::Unknown { .. }));
+    }
+
+    #[test]
+    fn a_count_that_changes_from_look_to_look_is_the_same_act() {
+        let of = |fault, errors: &str, port: &str| {
+            Problem::new(fault, &[("port", port), ("errors", errors)])
+        };
+        let first = of(Fault::PoorCable, "312", "1");
+        assert!(first.same_act(&of(Fault::PoorCable, "298", "1")));
+        assert!(!first.same_act(&of(Fault::PoorCable, "312", "2")));
+        assert!(!first.same_act(&of(Fault::FlappingPort, "312", "1")));
     }
 
     #[test]

@@ -123,6 +123,12 @@ impl Draft {
         self.moved_to(address);
     }
 
+    /// It asked for an address and has one, while it is busy with something else.
+    pub fn exchanged(&mut self, address: IpAddr) {
+        self.repeat("asked for an address");
+        self.moved_to(address);
+    }
+
     pub fn moved_to(&mut self, address: IpAddr) {
         if self.run.address != Some(address) {
             self.note("address", format!("has {address}"));
@@ -232,7 +238,7 @@ impl Draft {
     pub fn action_needed(&mut self, problem: Problem) {
         self.run.suspected = None;
         self.run.told.retain(|(_, at)| self.now.since(*at) < QUIET);
-        let lately = self.run.told.iter().any(|(told, _)| *told == problem);
+        let lately = self.run.told.iter().any(|(told, _)| told.same_act(&problem));
         let kind = if lately { Kind::Progress } else { Kind::ActionNeeded };
         if !lately {
             self.run.told.push((problem.clone(), self.now));
@@ -327,7 +333,7 @@ impl Draft {
             return;
         };
         if let Phase::ActionNeeded { problem, .. } = &self.run.phase
-            && *problem == found
+            && problem.same_act(&found)
         {
             self.run.suspected = None;
             self.visit_later();
