@@ -143,6 +143,7 @@ fn order(server: &Server, user: &User, channel: Channel) -> Order {
             enable: None,
         }],
         pinned_host_key: None,
+        further: Vec::new(),
         purpose: Purpose::Observe,
         deadline: Duration::from_secs(30),
     }

@@ -21,6 +21,7 @@ pub mod explain;
 mod names;
 pub mod observation;
 pub mod parse;
+pub mod ping;
 pub mod ports;
 pub mod recognition;
 mod resolve;
@@ -63,6 +64,8 @@ pub struct Platform {
     pub file_names: Vec<String>,
     pub cli: Cli,
     pub questions: BTreeMap<Question, Asked>,
+    /// How it is told to reach an address.
+    pub ping: Option<ping::Ping>,
     /// The ways its DHCP requests look.
     pub recognition: Vec<recognition::Rule>,
     /// What OFFER and ACK hold for it.
@@ -313,7 +316,9 @@ impl Platform {
     /// Turns the outputs of one visit into what the device said; a line that finds no place makes
     /// that reading unreadable, with the line.
     pub fn read(&self, outputs: &BTreeMap<Question, Vec<Output>>) -> observation::Observation {
-        parse::read(&self.questions, outputs)
+        let mut seen = parse::read(&self.questions, outputs);
+        parse::details::add(self, outputs, &mut seen.interfaces);
+        seen
     }
 
     /// Whether the device confirmed that it saved its configuration. `NotAsked` if it has no such

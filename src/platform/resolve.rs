@@ -7,7 +7,8 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::platform::checksum::{self, Checksum};
-use crate::platform::comparison::{Comparison, Delimited, Patterns};
+use crate::platform::comparison::{Comparison, Delimited, Patterns, Style};
+use crate::platform::ping::{self, Ping};
 use crate::platform::ports::{PortType, Ports};
 use crate::platform::recognition::{Condition, Field as Sighting, IdentityHeaders, Rule};
 use crate::platform::written::{self, Spanned, Text};
@@ -79,6 +80,7 @@ impl Desk<'_> {
             file_names: written.files.into_iter().map(|name| name.value.to_lowercase()).collect(),
             cli: self.cli(written.cli),
             questions: self.questions(written.questions),
+            ping: written.ping.and_then(|ping| self.ping(ping)),
             recognition: written.recognise.into_iter().map(|rule| self.rule(rule)).collect(),
             answers: written.dhcp.into_iter().filter_map(|answer| self.answer(&answer)).collect(),
             comparison: self.comparison(written.comparison, ports.clone()),
@@ -132,6 +134,18 @@ impl Desk<'_> {
             command_timeout: self.duration(&written.command_timeout).unwrap_or_default(),
             logout: written.logout,
         }
+    }
+
+    fn ping(&mut self, written: written::Ping) -> Option<Ping> {
+        if !written.command.value.contains(ping::TARGET) {
+            let hint = "write `{target}` where the address stands";
+            self.complain(&written.command, "the command has no place for the address", hint);
+        }
+        if !written.received.value.contains("(?P<received>") {
+            let hint = "write it as `(?P<received>\\d+) received`";
+            self.complain(&written.received, "the group `received` is missing", hint);
+        }
+        Some(Ping::new(written.command.value.clone(), self.regex(&written.received)?))
     }
 
     fn rule(&mut self, written: Spanned<written::Rule>) -> Rule {
@@ -189,6 +203,13 @@ impl Desk<'_> {
             }
         }
         Comparison {
+            style: match written.style {
+                written::Style::Indentation => Style::Indentation,
+                written::Style::Braces => Style::Braces,
+                written::Style::Edits => Style::Edits,
+                written::Style::Json => Style::Json,
+                written::Style::Xml => Style::Xml,
+            },
             ignored: self.patterns(&written.ignored),
             ignored_blocks: self.patterns(&written.ignored_blocks),
             closers: self.patterns(&written.closers),

@@ -37,6 +37,7 @@ pub struct Platform {
     pub files: Vec<Text>,
     pub cli: Cli,
     pub questions: Questions,
+    pub ping: Option<Ping>,
     #[serde(default)]
     pub ports: Ports,
     #[serde(default)]
@@ -169,6 +170,16 @@ pub struct Questions {
     pub save: Option<Vec<Command>>,
 }
 
+/// How the device is told to reach an address.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ping {
+    /// Holds `{target}`.
+    pub command: Text,
+    /// The group `received` is the number of answers.
+    pub received: Text,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Command {
@@ -181,6 +192,9 @@ pub struct Command {
     pub hold_seconds: Option<u64>,
     pub link_up: Option<Text>,
     pub link_down: Option<Text>,
+    /// It only adds to what the other commands of the question list.
+    #[serde(default)]
+    pub details: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -253,6 +267,7 @@ pub struct Ports {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Comparison {
+    pub style: Style,
     pub ignored: Vec<Text>,
     pub ignored_blocks: Vec<Text>,
     pub closers: Vec<Text>,
@@ -263,6 +278,18 @@ pub struct Comparison {
     pub dropped: Vec<Text>,
     pub port_headers: Vec<Text>,
     pub delimited: Vec<Delimited>,
+}
+
+/// How a configuration says what belongs to what.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    #[default]
+    Indentation,
+    Braces,
+    Edits,
+    Json,
+    Xml,
 }
 
 #[derive(Debug, Deserialize)]

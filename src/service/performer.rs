@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, Timestamp};
-use crate::domain::check::{self, Plan as Planned};
+use crate::domain::check::counted::Counted;
+use crate::domain::check::{self, Circumstances, Plan as Planned};
 use crate::domain::inventory::meant::{Device, SecretSource};
 use crate::domain::run::{Event, Visit};
 use crate::secret::Secret;
@@ -27,6 +28,8 @@ pub struct VisitOrder {
     pub save: bool,
     pub pinned_host_key: Option<String>,
     pub first_visit: Option<Timestamp>,
+    /// What earlier visits of the run have counted.
+    pub counted: Counted,
 }
 
 /// Makes visits, so many at a time. Clones share the limit.
@@ -47,8 +50,9 @@ impl Performer {
         let outcome = match plan.inventory.device(&visit.device) {
             Some(device) => match self.order(&plan, device, &visit) {
                 Ok(order) => {
+                    let secrets = known_secrets(&plan, device, &order);
                     let report = (self.prober)(order).await;
-                    self.judged(&plan, device, &visit, report)
+                    self.judged(&plan, device, (&visit, &secrets), report)
                 }
                 Err(why) => Visit::Broken { why },
             },
@@ -79,11 +83,18 @@ impl Performer {
             credentials,
             pinned_host_key: visit.pinned_host_key.clone(),
             purpose,
+            further: check::further_commands(&planned(plan, device, "", false)),
             deadline: plan.rules.visit_timeout,
         })
     }
 
-    fn judged(&self, plan: &Plan, device: &Device, visit: &VisitOrder, report: Report) -> Visit {
+    fn judged(
+        &self,
+        plan: &Plan,
+        device: &Device,
+        (visit, secrets): (&VisitOrder, &[Secret]),
+        report: Report,
+    ) -> Visit {
         match report.outcome {
             Outcome::Unreachable { why } => Visit::Unreachable { why },
             Outcome::LoginRefused { why } => Visit::LoginRefused { why },
@@ -98,16 +109,36 @@ impl Performer {
                 let neighbours_due = visit
                     .first_visit
                     .is_some_and(|first| now.since(first) >= plan.rules.neighbour_patience);
-                let planned = Planned {
-                    device,
-                    inventory: &plan.inventory,
-                    platforms: &plan.platforms,
-                    rendered: &rendered,
-                    neighbours_due,
-                };
-                let findings = check::judge(&planned, &seen);
+                let planned = planned(plan, device, &rendered, neighbours_due);
+                let earlier = visit.counted.clone();
+                let circumstances = Circumstances { now: Some(now), earlier, secrets };
+                let findings = check::judge_visit(&planned, &seen, &circumstances);
                 Visit::Judged { host_key: report.host_key, findings }
             }
         }
     }
+}
+
+fn planned<'a>(
+    plan: &'a Plan,
+    device: &'a Device,
+    rendered: &'a str,
+    neighbours_due: bool,
+) -> Planned<'a> {
+    Planned {
+        device,
+        inventory: &plan.inventory,
+        platforms: &plan.platforms,
+        rendered,
+        neighbours_due,
+    }
+}
+
+/// The secrets that this device's answers may show: its logins, and what its template was given.
+fn known_secrets(plan: &Plan, device: &Device, order: &Order) -> Vec<Secret> {
+    let logins = order
+        .credentials
+        .iter()
+        .flat_map(|login| std::iter::once(login.password.clone()).chain(login.enable.clone()));
+    logins.chain((plan.secrets)(device)).collect()
 }

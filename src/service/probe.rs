@@ -18,6 +18,8 @@ pub struct Order {
     /// `SHA256:...` of the key first seen in this run; another one ends the visit.
     pub pinned_host_key: Option<String>,
     pub purpose: Purpose,
+    /// Commands to be asked after the platform's questions; their answers come back by command.
+    pub further: Vec<String>,
     /// For the whole visit.
     pub deadline: Duration,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::address::Mac;
 pub use crate::complaint::Place;
+pub use crate::domain::inventory::expected::Expectations;
 
 /// Everything that is planned. Immutable: a reload makes a new one.
 #[derive(Debug, Default)]
@@ -96,6 +97,8 @@ pub struct Device {
     pub variables: Variables,
     /// The software version planned, compared exactly.
     pub software: Option<String>,
+    /// What else must be proven.
+    pub expects: Arc<Expectations>,
     pub neighbours: Vec<PlannedNeighbour>,
     /// In the order to be tried.
     pub credentials: Vec<CredentialReference>,

@@ -4,6 +4,9 @@
 
 mod addresses;
 pub mod cables;
+pub mod expected;
+pub mod expected_written;
+pub mod expecting;
 pub mod meant;
 pub mod parts;
 pub mod resolve;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::complaint::{Complaint, Complaints, Place};
 use crate::domain::inventory::addresses::{address, address6, macs};
 use crate::domain::inventory::cables;
+use crate::domain::inventory::expecting::Expecting;
 use crate::domain::inventory::meant::{
     CredentialReference, Device, Inventory, Position, SecretSource, Site, Variables,
 };
@@ -123,6 +124,7 @@ fn resolve(written: &WrittenInventory, known: &Known<'_>, complaints: &mut Compl
     planned.reserve(written.devices.len());
     let mut devices = Vec::with_capacity(written.devices.len());
     let mut seen = Seen::default();
+    let mut expecting = Expecting::default();
     for device in &written.devices {
         references(&device.layer, known, complaints);
         let (stack, complete) = layers.of(device, complaints);
@@ -135,6 +137,8 @@ fn resolve(written: &WrittenInventory, known: &Known<'_>, complaints: &mut Compl
         let mut meant = meant_device(device, &stack, known, complaints);
         if meant.managed {
             meant.variables = variables(&stack, &mut shared);
+            let [defaults, group, site, _] = stack;
+            meant.expects = expecting.of(device, [defaults, group, site], complaints);
         }
         seen.add(&mut planned.inventory, device, &meant, complaints);
         devices.push(meant);
@@ -285,6 +289,7 @@ fn meant_device(
         template: template.filter(|_| managed),
         variables: Variables::default(),
         software: text(|layer| &layer.software),
+        expects: Arc::default(),
         neighbours: Vec::new(),
         credentials: nearest(stack, |layer| layer.credentials.as_deref())
             .map(|list| list.iter().map(|login| known.credential(login)).collect())
@@ -333,7 +338,11 @@ fn lacks(written: &WrittenDevice, device: &Device, complaints: &mut Complaints) 
     if device.credentials.is_empty() {
         lack("has no credentials", "without a login nothing can be proven; see `credentials:`");
     }
-    if written.serial.is_none() && written.mac.is_empty() && written.position.is_none() {
+    if written.serial.is_none()
+        && written.members.is_empty()
+        && written.mac.is_empty()
+        && written.position.is_none()
+    {
         lack("cannot be recognised", "write its `serial:`, `mac:` or `position:`");
     }
 }
@@ -422,6 +431,13 @@ impl Seen {
         if let Some(serial) = &written.serial {
             let key = serial.value.to_ascii_uppercase();
             once.only(&mut inventory.by_serial, key, &serial.place, "serial");
+        }
+        // Any chassis of a stack may ask for the whole.
+        for member in &written.members {
+            let key = member.serial.value.trim().to_ascii_uppercase();
+            if device.serial.as_ref().is_none_or(|serial| !serial.eq_ignore_ascii_case(&key)) {
+                once.only(&mut inventory.by_serial, key, &member.serial.place, "serial");
+            }
         }
         for mac in &written.mac {
             if let Ok(key) = mac.value.parse() {

@@ -7,6 +7,9 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value as Json};
 
 use crate::complaint::{Complaints, Place};
+use crate::domain::inventory::expected_written::{
+    self as expected, WrittenCheck, WrittenInterface, WrittenMember,
+};
 use crate::domain::inventory::meant::SecretSource;
 use crate::written::fields::{self, Fields};
 use crate::written::{At, Node, Streamed, parse_with, scalar};
@@ -39,6 +42,16 @@ pub struct Layer {
     pub template: Option<At<String>>,
     /// The software version planned, compared exactly with what the device says.
     pub software: Option<At<String>>,
+    /// The model planned, compared without case with what the device says.
+    pub model: Option<At<String>>,
+    /// How ports must run, besides having their neighbour. A list replaces that of an outer layer.
+    pub interfaces: Option<Vec<WrittenInterface>>,
+    /// Addresses that the device must reach by ping. A list replaces that of an outer layer.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub reaches: Option<Vec<At<String>>>,
+    /// Commands of your own, and what their answers must say. Lists of several layers are joined.
+    #[schemars(with = "Option<Vec<WrittenCheck>>")]
+    pub checks: Vec<WrittenCheck>,
     /// TCP port of SSH. Default 22.
     #[schemars(with = "Option<u16>")]
     pub ssh_port: Option<At<u16>>,
@@ -83,6 +96,10 @@ pub struct WrittenDevice {
     pub group: Option<At<String>>,
     /// The serial number as printed on the box; compared without case.
     pub serial: Option<At<String>>,
+    /// The chassis of a stack, each by its serial, or as `{ number: 2, serial: ... }`. All of them
+    /// must be there.
+    #[schemars(with = "Option<Vec<WrittenMember>>")]
+    pub members: Vec<WrittenMember>,
     /// Its Ethernet address, or a list of them, in any of the usual spellings.
     #[schemars(with = "Option<OneOrMany>")]
     pub mac: Vec<At<String>>,
@@ -237,6 +254,10 @@ pub(super) fn device(node: &Node<'_>, complaints: &mut Complaints) -> Option<Wri
         site: site.unwrap_or_else(nothing),
         group: fields.text("group", complaints),
         serial: fields.text("serial", complaints),
+        members: fields
+            .get("members")
+            .map(|node| expected::members(node, complaints))
+            .unwrap_or_default(),
         mac: fields.texts("mac", complaints),
         position: fields.get("position").and_then(|node| position(node, complaints)),
         address: fields.text("address", complaints),
@@ -273,6 +294,13 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
         platform: fields.text("platform", complaints),
         template: fields.text("template", complaints),
         software: fields.text("software", complaints),
+        model: fields.text("model", complaints),
+        interfaces: fields.get("interfaces").map(|node| expected::interfaces(node, complaints)),
+        reaches: fields.get("reaches").map(|node| fields::texts(node, "reaches", complaints)),
+        checks: fields
+            .get("checks")
+            .map(|node| expected::checks(node, complaints))
+            .unwrap_or_default(),
         ssh_port: fields.parsed("ssh_port", "a port from 1 to 65535", complaints),
         managed: fields.boolean("managed", complaints),
         credentials: fields.get("credentials").map(|node| credentials(node, complaints)),

@@ -20,6 +20,9 @@ const REPEATS_WRITTEN: u32 = 32;
 /// An open fault that nobody mends is given up after a day; the device stays as it is.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
+/// A link that came up later than this may still be finding its speed.
+const LINK_SETTLES: Duration = Duration::from_secs(10);
+
 pub(super) struct Draft {
     pub run: Run,
     pub now: Timestamp,
@@ -235,7 +238,7 @@ impl Draft {
     pub fn action_needed(&mut self, problem: Problem) {
         self.run.suspected = None;
         self.run.told.retain(|(_, at)| self.now.since(*at) < QUIET);
-        let lately = self.run.told.iter().any(|(told, _)| *told == problem);
+        let lately = self.run.told.iter().any(|(told, _)| told.same_act(&problem));
         let kind = if lately { Kind::Progress } else { Kind::ActionNeeded };
         if !lately {
             self.run.told.push((problem.clone(), self.now));
@@ -274,7 +277,7 @@ impl Draft {
         }
         self.run.first_visit.get_or_insert(self.now);
         let before = self.run.findings.replace(findings.clone());
-        if before.as_ref() != Some(findings) {
+        if !before.is_some_and(|before| before.says_the_same(findings)) {
             self.write_down(findings);
         }
         let back = self.reach(Milestone::Back);
@@ -330,7 +333,7 @@ impl Draft {
             return;
         };
         if let Phase::ActionNeeded { problem, .. } = &self.run.phase
-            && *problem == found
+            && problem.same_act(&found)
         {
             self.run.suspected = None;
             self.visit_later();
@@ -364,6 +367,10 @@ impl Draft {
             | Fault::WrongDevice
             | Fault::SwappedPair
             | Fault::ConfigurationDiffers => Duration::from_millis(1),
+            // What a link does in its first seconds says nothing.
+            Fault::PoorCable | Fault::FlappingPort => LINK_SETTLES,
+            // Protocols need their time after a boot, as neighbours do.
+            Fault::CannotReach | Fault::CheckUnmet => timing.neighbour_patience,
             Fault::Unreadable => timing.neighbour_patience + timing.back_deadline,
             Fault::Silent
             | Fault::DhcpSide
@@ -375,6 +382,7 @@ impl Draft {
             | Fault::LoginRefused
             | Fault::HostKeyChanged
             | Fault::OtherBox
+            | Fault::MemberMissing
             | Fault::OtherSoftware
             | Fault::Duplicate
             | Fault::OurSide => Duration::ZERO,

@@ -69,7 +69,7 @@ pub fn findings(running: Verdict, neighbours: Verdict) -> Findings {
             (Check::Running, running),
             (Check::Neighbours, neighbours),
         ],
-        remarks: Vec::new(),
+        ..Findings::default()
     }
 }
 

@@ -43,7 +43,7 @@ impl Desk<'_> {
         let method = self.method(question, written)?;
         let link = match (&written.link_up, &written.link_down) {
             (Some(up), Some(down)) => Some((self.regex(up)?, self.regex(down)?)),
-            (None, None) if question != Question::Interfaces => None,
+            (None, None) if question != Question::Interfaces || written.details => None,
             (up, down) => {
                 let at = up.as_ref().or(down.as_ref()).unwrap_or(&written.command);
                 self.complain(
@@ -54,6 +54,10 @@ impl Desk<'_> {
                 None
             }
         };
+        if written.details && question != Question::Interfaces {
+            let hint = "leave out `details`";
+            self.complain(&written.command, "only interfaces have details", hint);
+        }
         let no_answer = written.no_answer.iter();
         Some(Reader {
             no_answer: no_answer
@@ -67,6 +71,7 @@ impl Desk<'_> {
                 .collect(),
             hold_seconds: written.hold_seconds,
             link,
+            details: written.details,
         })
     }
 

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use crate::config::meant::Ssh;
 use crate::platform::dialogue::Limits;
-use crate::platform::observation::Observation;
+use crate::platform::observation::{Observation, Reading};
 use crate::platform::{Channel, Output, Question};
 use crate::service::probe::{Order, Outcome, Prober, Purpose, Report};
 use session::{Step, Trace};
@@ -73,8 +73,10 @@ fn out_of_time(step: Step, limit: Duration) -> Outcome {
 }
 
 async fn visit(order: &Order, settings: &Ssh, trace: &Trace) -> Result<Observation, Outcome> {
-    let answers = ask_all(order, settings, trace).await?;
-    Ok(order.platform.read(&answers))
+    let (answers, further) = ask_all(order, settings, trace).await?;
+    let mut seen = order.platform.read(&answers);
+    seen.further = further;
+    Ok(seen)
 }
 
 /// The unread answers of one visit, for taking samples of a platform. The deadline is the caller's.
@@ -82,19 +84,19 @@ pub async fn answers(
     order: &Order,
     settings: &Ssh,
 ) -> Result<BTreeMap<Question, Vec<Output>>, Outcome> {
-    ask_all(order, settings, &Trace::default()).await
+    ask_all(order, settings, &Trace::default()).await.map(|(answers, _)| answers)
 }
 
-async fn ask_all(
-    order: &Order,
-    settings: &Ssh,
-    trace: &Trace,
-) -> Result<BTreeMap<Question, Vec<Output>>, Outcome> {
+/// The answers to the platform's questions, and those to further commands.
+type Answers = (BTreeMap<Question, Vec<Output>>, BTreeMap<String, Reading<String>>);
+
+async fn ask_all(order: &Order, settings: &Ssh, trace: &Trace) -> Result<Answers, Outcome> {
     let asked = commands(order);
     let (handle, credential) = session::log_in(order, settings, trace).await?;
     let limits = Limits { output_bytes_max: settings.output_bytes_max };
     let cli = &order.platform.cli;
-    let texts: Vec<String> = asked.iter().map(|(_, command)| command.clone()).collect();
+    let texts: Vec<String> =
+        asked.iter().map(|(_, command)| command).chain(&order.further).cloned().collect();
     let outputs = match cli.channel {
         Channel::Shell => {
             ask::in_shell(&handle, cli, credential.enable.clone(), texts, limits).await
@@ -104,10 +106,19 @@ async fn ask_all(
     let goodbye = handle.disconnect(russh::Disconnect::ByApplication, "", "");
     let _ = timeout(GOODBYE, goodbye).await;
     let mut by_question: BTreeMap<Question, Vec<Output>> = BTreeMap::new();
-    for ((question, _), output) in asked.iter().zip(outputs?) {
+    let mut outputs = outputs?.into_iter();
+    for ((question, _), output) in asked.iter().zip(outputs.by_ref()) {
         by_question.entry(*question).or_default().push(output);
     }
-    Ok(by_question)
+    let further = order.further.iter().cloned().zip(outputs.map(as_reading)).collect();
+    Ok((by_question, further))
+}
+
+fn as_reading(output: Output) -> Reading<String> {
+    match output {
+        Output::Text(text) => Reading::Seen(text),
+        Output::Refused { why } => Reading::Unreadable { why },
+    }
 }
 
 /// Every command of the visit with the question it belongs to. What the platform cannot answer is

@@ -326,6 +326,7 @@ pub(super) fn order(toy: &Toy, channel: Channel) -> Order {
             enable: Some(Secret::new("en-secret")),
         }],
         pinned_host_key: None,
+        further: Vec::new(),
         purpose: Purpose::Observe,
         deadline: Duration::from_secs(30),
     }

@@ -442,6 +442,7 @@ mod tests {
             template: None,
             variables: Variables::default(),
             software: None,
+            expects: Default::default(),
             neighbours: vec![],
             credentials: vec![],
             location: String::new(),
@@ -468,6 +469,7 @@ mod tests {
             inventory: Arc::new(inventory),
             platforms: Arc::new(Platforms::built_in()),
             render: Arc::new(|_, _| Ok(String::new())),
+            secrets: Arc::new(|_| Vec::new()),
             rules: Rules {
                 window: none,
                 file_patience: none,

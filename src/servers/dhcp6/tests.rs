@@ -52,6 +52,7 @@ fn device(number: usize) -> Device {
         template: None,
         variables: Variables::default(),
         software: None,
+        expects: Default::default(),
         neighbours: vec![],
         credentials: vec![],
         location: String::new(),
@@ -109,6 +110,7 @@ fn server(settings: Dhcp6, runs: runner::Runs) -> (SocketAddr, watch::Sender<boo
         inventory: inventory(),
         platforms: Arc::clone(&platforms),
         render: Arc::new(|_, _| Ok(String::new())),
+        secrets: Arc::new(|_| Vec::new()),
         rules: rules(),
         generation: 1,
     });

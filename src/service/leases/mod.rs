@@ -209,6 +209,7 @@ mod tests {
             template: None,
             variables: Variables::default(),
             software: None,
+            expects: Default::default(),
             neighbours: vec![],
             credentials: vec![],
             location: String::new(),

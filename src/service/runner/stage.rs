@@ -225,6 +225,11 @@ impl Runner {
                     save,
                     pinned_host_key: run.host_key.clone(),
                     first_visit: run.first_visit,
+                    counted: run
+                        .findings
+                        .as_ref()
+                        .map(|findings| findings.counted.clone())
+                        .unwrap_or_default(),
                 });
             }
             Effect::Tell { kind, problem } => {

@@ -41,6 +41,7 @@ pub(super) fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
         template: None,
         variables: Variables::default(),
         software: None,
+        expects: Default::default(),
         neighbours: Vec::new(),
         credentials: Vec::new(),
         location: String::new(),

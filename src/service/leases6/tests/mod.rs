@@ -58,6 +58,7 @@ fn device(name: &str, address6: Option<Ipv6Addr>) -> Arc<Device> {
         template: None,
         variables: Variables::default(),
         software: None,
+        expects: Default::default(),
         neighbours: vec![],
         credentials: vec![],
         location: String::new(),
