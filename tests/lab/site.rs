@@ -209,8 +209,9 @@ impl Site {
             let hears = device.inside(&["lldpcli", "show", "neighbors", "summary"]);
             format!("LLDP of {}:\n{said}{hears}\n", device.name)
         });
+        let cables = self.net.run("panel", &["bridge", "link"]);
         format!(
-            "the switch:\n{console}\nits run:\n{run}\nGreenlight:\n{}\n{}",
+            "the switch:\n{console}\nits run:\n{run}\nGreenlight:\n{}\n{}the panel:\n{cables}",
             self.greenlight.log(),
             lldp.collect::<String>()
         )
