@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
 use crate::domain::inventory::meant::Device;
 use crate::domain::notice::Kind;
-use crate::domain::run::draft::{Draft, shown};
+use crate::domain::run::draft::{Draft, WAY, shown};
 use crate::domain::run::moves::{
     again_addressed, cancel, conflict, give_up, lease_impossible, our_side, recheck, still_waiting,
     strange_file, transfer_ended, unexpected_hook, uploaded,
@@ -237,6 +237,16 @@ fn first_entry(d: &mut Draft, visit: &Visit, back_by: Timestamp, refused_since: 
                 d.trouble(Fault::Unreadable, &[("found", why)]);
             }
         }
+        // It may be back for long, behind a way that is closed: that is no news of the device.
+        Visit::OurSide { why } => {
+            d.no_entry(visit);
+            let since = refused_since.unwrap_or(d.now);
+            if d.now.since(since) >= d.run.timing.login_patience {
+                d.trouble(Fault::OurSide, &[("found", why), (WAY, "closed")]);
+            } else {
+                d.run.phase = Phase::Connecting { back_by, refused_since: Some(since) };
+            }
+        }
         Visit::HostKeyChanged { .. } => d.no_entry(visit),
         Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
     }
@@ -288,6 +298,13 @@ fn later_entry(d: &mut Draft, visit: &Visit) {
             let back_by = d.now.plus(d.run.timing.back_deadline);
             let refused_since = Some(d.now);
             d.enter(Phase::Connecting { back_by, refused_since }, "refuses the login");
+            d.visit_later();
+        }
+        Visit::OurSide { why } => {
+            d.note("visit", shown(why));
+            let back_by = d.now.plus(d.run.timing.back_deadline);
+            let refused_since = Some(d.now);
+            d.enter(Phase::Connecting { back_by, refused_since }, "the way to it is closed");
             d.visit_later();
         }
         Visit::Broken { .. } | Visit::HostKeyChanged { .. } => d.no_entry(visit),
@@ -385,7 +402,7 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
         Event::Uploaded(upload) => uploaded(d, upload),
         Event::Due { timer: Timer::Visit } => {
             // What is ours to mend waits for a person: looking at the device changes nothing.
-            if fault.layer() >= Fault::NotBack.layer() {
+            if fault.layer() >= Fault::NotBack.layer() || d.way_is_closed() {
                 d.visit();
             }
         }
@@ -427,9 +444,21 @@ fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
             d.enter(Phase::Connecting { back_by, refused_since }, "back, refuses the login");
             d.visit_later();
         }
+        Visit::Unreachable { why } | Visit::LoginRefused { why } | Visit::Broken { why }
+            if fault == Fault::OurSide =>
+        {
+            // The way is open again, so what is wrong now is the device's own.
+            d.note("visit", shown(why));
+            d.cleared();
+            let back_by = d.now.plus(d.run.timing.back_deadline);
+            d.enter(Phase::Connecting { back_by, refused_since: None }, "the way to it is open");
+            d.wake(Timer::Deadline, back_by);
+            d.visit_later();
+        }
         Visit::Unreachable { .. }
         | Visit::LoginRefused { .. }
         | Visit::Broken { .. }
+        | Visit::OurSide { .. }
         | Visit::HostKeyChanged { .. } => d.visit_later(),
     }
 }
