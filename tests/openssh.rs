@@ -1,6 +1,6 @@
 //! The SSH probe against a server we did not write: OpenSSH's sshd on loopback, as it comes and
-//! restricted to what a switch of 2008 speaks, entered by password, by keyboard-interactive, by keys
-//! of every kind, and through a jump host. Needs root, for a user with a password must exist.
+//! restricted to what a switch of 2008 speaks, entered by password, by keyboard-interactive, by
+//! keys of every kind, and through a jump host. Needs root, for a user with a password must exist.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};

@@ -7,10 +7,10 @@ use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
 use crate::domain::inventory::meant::Device;
 use crate::domain::notice::Kind;
-use crate::domain::run::draft::{Draft, WAY, shown};
+use crate::domain::run::draft::{Draft, shown};
 use crate::domain::run::moves::{
     again_addressed, cancel, conflict, give_up, lease_impossible, our_side, recheck, still_waiting,
-    strange_file, transfer_ended, unexpected_hook, uploaded,
+    strange_file, transfer_ended, unexpected_hook, uploaded, way_closed, way_open,
 };
 use crate::domain::run::{Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
 
@@ -237,16 +237,7 @@ fn first_entry(d: &mut Draft, visit: &Visit, back_by: Timestamp, refused_since: 
                 d.trouble(Fault::Unreadable, &[("found", why)]);
             }
         }
-        // It may be back for long, behind a way that is closed: that is no news of the device.
-        Visit::OurSide { why } => {
-            d.no_entry(visit);
-            let since = refused_since.unwrap_or(d.now);
-            if d.now.since(since) >= d.run.timing.login_patience {
-                d.trouble(Fault::OurSide, &[("found", why), (WAY, "closed")]);
-            } else {
-                d.run.phase = Phase::Connecting { back_by, refused_since: Some(since) };
-            }
-        }
+        Visit::OurSide { why } => way_closed(d, why, back_by, refused_since),
         Visit::HostKeyChanged { .. } => d.no_entry(visit),
         Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
     }
@@ -301,11 +292,9 @@ fn later_entry(d: &mut Draft, visit: &Visit) {
             d.visit_later();
         }
         Visit::OurSide { why } => {
-            d.note("visit", shown(why));
             let back_by = d.now.plus(d.run.timing.back_deadline);
-            let refused_since = Some(d.now);
-            d.enter(Phase::Connecting { back_by, refused_since }, "the way to it is closed");
-            d.visit_later();
+            d.enter(Phase::Connecting { back_by, refused_since: None }, "the way to it is closed");
+            way_closed(d, why, back_by, None);
         }
         Visit::Broken { .. } | Visit::HostKeyChanged { .. } => d.no_entry(visit),
         Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
@@ -447,13 +436,7 @@ fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
         Visit::Unreachable { why } | Visit::LoginRefused { why } | Visit::Broken { why }
             if fault == Fault::OurSide =>
         {
-            // The way is open again, so what is wrong now is the device's own.
-            d.note("visit", shown(why));
-            d.cleared();
-            let back_by = d.now.plus(d.run.timing.back_deadline);
-            d.enter(Phase::Connecting { back_by, refused_since: None }, "the way to it is open");
-            d.wake(Timer::Deadline, back_by);
-            d.visit_later();
+            way_open(d, why);
         }
         Visit::Unreachable { .. }
         | Visit::LoginRefused { .. }

@@ -1,5 +1,5 @@
-//! Which algorithms are offered to a device, and in which order. As a rule all of them, modern first:
-//! a device that can do better is not asked for less, and a switch of 2008 is still reached.
+//! Which algorithms are offered to a device, and in which order. As a rule all of them, modern
+//! first: a device that can do better is not asked for less, and a switch of 2008 is still reached.
 
 use std::borrow::Cow;
 

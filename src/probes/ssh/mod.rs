@@ -7,7 +7,7 @@
 //! | no TCP connection, no greeting, or broken off before the keys are exchanged | `Unreachable` |
 //! | no algorithm in common, or a violated protocol | `Broken` |
 //! | another host key than the pinned one | `HostKeyChanged`; nothing was sent |
-//! | no credential taken, the login not answered in time, a new password wanted, or enable refused | `LoginRefused` |
+//! | no credential taken, no answer to the login, a new password or no enable | `LoginRefused` |
 //! | a jump host let nobody through, or no key of ours can be read | `OurSide` |
 //! | logged in, and no end of the dialogue | `Broken` |
 

@@ -94,7 +94,7 @@ pub fn fingerprint(text: &str) -> Option<String> {
     words.windows(2).find_map(|pair| {
         let blob = STANDARD.decode(pair[1]).ok()?;
         let name = blob.get(4..4 + pair[0].len())?;
-        // RFC 4253 §6.6: a key's blob begins with the name of its kind, after four bytes of length.
+        // RFC 4253 §6.6: a key's blob begins with the name of its kind, after the name's length.
         let length = u32::try_from(pair[0].len()).ok()?.to_be_bytes();
         let fits = blob.starts_with(&length) && name == pair[0].as_bytes();
         fits.then(|| format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(&blob))))
