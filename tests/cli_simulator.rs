@@ -83,11 +83,11 @@ impl Simulator {
             jumps: Vec::new(),
             pinned_host_key: None,
             purpose: Purpose::Observe,
-            deadline: Duration::from_secs(60),
+            deadline: Duration::from_secs(120),
         };
         let settings = Ssh {
-            connect_timeout: Duration::from_secs(5),
-            visit_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(20),
+            visit_timeout: Duration::from_secs(120),
             output_bytes_max: 1_000_000,
         };
         let report = ssh::prober(settings)(order).await;

@@ -264,13 +264,13 @@ async fn entered(order: &Order) -> Outcome {
 async fn keys_of_every_kind_are_taken(directory: &Path, keys_only: &str, user: &User) {
     let keys = [
         ("ed25519 in OpenSSH's format", key(directory, "a", &["-t", "ed25519"], None)),
-        ("ed25519 behind a passphrase", key(directory, "b", &["-t", "ed25519"], Some("a b"))),
+        ("ed25519 behind a passphrase", key(directory, "b", &["-t", "ed25519"], Some("a b c d"))),
         ("ecdsa in PKCS#8", key(directory, "c", &["-t", "ecdsa", "-m", "PKCS8"], None)),
         ("ecdsa in SEC 1", key(directory, "d", &["-t", "ecdsa", "-m", "PEM"], None)),
         ("rsa in PKCS#1", key(directory, "e", &["-t", "rsa", "-m", "PEM"], None)),
         (
             "rsa in PKCS#8 behind a passphrase",
-            key(directory, "f", &["-t", "rsa", "-m", "PKCS8"], Some("pass")),
+            key(directory, "f", &["-t", "rsa", "-m", "PKCS8"], Some("a pass phrase")),
         ),
     ];
     let modern = Server::start(directory, "keys", "ed25519", keys_only);

@@ -20,7 +20,6 @@ use std::time::{Duration, Instant};
 
 use super::{Cli, Enable, Output};
 use crate::secret::Secret;
-use interruptions::Chatter;
 pub use interruptions::wants_new_password;
 use terminal::Terminal;
 use waiting::Waiting;

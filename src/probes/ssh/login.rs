@@ -1,11 +1,13 @@
 //! Logging in: which secret is tried after which, and when to stop before an account is locked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse as Interactive};
 use russh::keys::{self, HashAlg, PrivateKeyWithHashAlg};
 use russh::{MethodKind, MethodSet};
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use super::session::{Failed, Guard};
 use crate::platform::dialogue::wants_new_password;
@@ -19,6 +21,9 @@ const REQUESTS_MAX: usize = 10;
 const PASSWORDS_MAX: usize = 3;
 /// A keyboard-interactive server asks once or twice; one that asks on is not logging us in.
 const QUESTIONS_MAX: usize = 8;
+/// A connection that ended is known to have ended within a few moments of this length.
+const HUNG_UP_PAUSE: Duration = Duration::from_millis(10);
+const HUNG_UP_LOOKS: usize = 10;
 
 /// Everything that can be tried, in order, over as many connections as it takes.
 pub(super) struct Login<'a> {
@@ -169,7 +174,7 @@ impl<'a> Login<'a> {
             self.request();
             let key = PrivateKeyWithHashAlg::new(Arc::clone(&key), hash);
             let answer = handle.authenticate_publickey(credential.username.as_str(), key).await;
-            refused = match told(handle, answer) {
+            refused = match told(handle, answer).await {
                 Answer::Refused(_, methods) if methods.contains(&MethodKind::PublicKey) => {
                     Answer::Refused("the key was refused".to_owned(), methods)
                 }
@@ -208,7 +213,7 @@ impl<'a> Login<'a> {
         }
         let user = credential.username.as_str();
         let answer = handle.authenticate_password(user, password.expose()).await;
-        let (_, methods) = match told(handle, answer) {
+        let (_, methods) = match told(handle, answer).await {
             Answer::Refused(why, methods) => (why, methods),
             other => return other,
         };
@@ -294,30 +299,38 @@ async fn hashes(handle: &Handle<Guard>, key: &keys::PrivateKey) -> Vec<Option<Ha
     }
 }
 
-fn told(handle: &Handle<Guard>, answer: Result<AuthResult, russh::Error>) -> Answer {
+async fn told(handle: &Handle<Guard>, answer: Result<AuthResult, russh::Error>) -> Answer {
     match answer {
         Ok(AuthResult::Success) => Answer::Taken,
         Ok(AuthResult::Failure { partial_success: true, remaining_methods }) => {
             Answer::Partial(remaining_methods)
         }
-        // Without an answer the library tells of a refusal that leaves no method.
-        Ok(AuthResult::Failure { remaining_methods, .. })
-            if remaining_methods.is_empty() && handle.is_closed() =>
-        {
-            Answer::BrokenOff("the device closed the connection after it".to_owned())
-        }
         Ok(AuthResult::Failure { remaining_methods, .. }) => {
-            Answer::Refused("it was refused".to_owned(), remaining_methods)
+            refused(handle, "it was refused", remaining_methods).await
         }
         Err(error) => broken_off(&error),
     }
+}
+
+/// Where the other side hangs up instead of answering, the library tells of a refusal that leaves
+/// no method, a moment before it is known that the connection ended.
+async fn refused(handle: &Handle<Guard>, why: &str, methods: MethodSet) -> Answer {
+    if methods.is_empty() {
+        for _ in 0..HUNG_UP_LOOKS {
+            if handle.is_closed() {
+                return Answer::BrokenOff("the device closed the connection after it".to_owned());
+            }
+            sleep(HUNG_UP_PAUSE).await;
+        }
+    }
+    Answer::Refused(why.to_owned(), methods)
 }
 
 async fn keyboard_interactive(
     handle: &mut Handle<Guard>,
     credential: &Credential,
     password: &Secret,
-    refused: &str,
+    on_refusal: &str,
 ) -> Answer {
     let user = credential.username.as_str();
     let mut answer = match handle.authenticate_keyboard_interactive_start(user, None).await {
@@ -332,10 +345,7 @@ async fn keyboard_interactive(
                 return Answer::Partial(remaining_methods);
             }
             Interactive::Failure { remaining_methods, .. } => {
-                if remaining_methods.is_empty() && handle.is_closed() {
-                    return Answer::BrokenOff("the device closed the connection".to_owned());
-                }
-                return Answer::Refused(refused.to_owned(), remaining_methods);
+                return refused(handle, on_refusal, remaining_methods).await;
             }
             Interactive::InfoRequest { instructions, prompts, .. } => {
                 let asked = prompts.iter().map(|prompt| prompt.prompt.as_str());
