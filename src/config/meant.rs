@@ -53,10 +53,11 @@ pub struct Dhcp {
     pub limits: DhcpLimits,
 }
 
-/// How much may be asked. Who is known by its hardware address counts for `client_rate` only.
+/// How much may be asked of DHCP, of each version. Who is known by its hardware address counts for
+/// `client_rate` only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DhcpLimits {
-    /// Messages a second of one hardware address.
+    /// Messages a second of one hardware address, or of one DUID.
     pub client_rate: u32,
     /// Messages a second of strangers through one relay.
     pub relay_rate: u32,
@@ -112,6 +113,11 @@ pub struct Dhcp6 {
     pub unknown: Unknown,
     /// Whether a Solicit that asks for it is answered by a Reply at once (RFC 8415 section 21.14).
     pub rapid_commit: bool,
+    /// Addresses that one device, or one DUID that nobody knows, may have at a time: it asks for
+    /// one on each of a few ports, and one that makes up a new association at each try must not
+    /// empty a pool.
+    pub addresses_max: usize,
+    pub limits: DhcpLimits,
 }
 
 /// IPv6 addresses handed out in one subnet.
