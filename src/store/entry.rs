@@ -215,6 +215,7 @@ impl Tables {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::check::counted::Counted;
     use crate::domain::check::{Check, Findings, Problem, Verdict};
     use crate::domain::fault::Fault;
     use crate::domain::run::{Milestone, Phase};
@@ -294,6 +295,8 @@ mod tests {
                 (Check::Software, Verdict::Fail(problem.clone())),
             ],
             remarks: vec!["a remark".into()],
+            open: vec!["a check of theirs".into()],
+            counted: Counted::default(),
         });
         run.address = Some("fd00::9".parse().unwrap());
         run.milestones = [(Milestone::Asked, at), (Milestone::HandedOver, at)].into();
