@@ -18,6 +18,7 @@ use crate::platform::Platforms;
 mod check;
 mod disk;
 mod endless;
+pub mod platforms;
 mod secrets;
 
 pub use secrets::secret;
@@ -125,19 +126,18 @@ const TEMPLATES: &[&str] = &[".j2"];
 
 /// The built-in platforms, and the operator's directory over them.
 fn platforms(directory: Option<&Path>, complaints: &mut Vec<Complaint>) -> Platforms {
-    let files = directory.map(|path| disk::texts(path, &[".yaml"], complaints)).unwrap_or_default();
-    let files: Vec<(String, String)> = files.into_iter().collect();
-    Platforms::with_overlay(&files).unwrap_or_else(|found| {
-        complaints.extend(found.into_iter().map(|complaint| Complaint {
-            file: complaint.file,
-            line: u32::try_from(complaint.line).unwrap_or(u32::MAX),
-            column: u32::try_from(complaint.column).unwrap_or(u32::MAX),
-            message: complaint.message,
-            hint: complaint.hint,
-            excerpt: String::new(),
-        }));
+    let texts = directory.map(|path| platforms::texts(path, complaints)).unwrap_or_default();
+    platforms::over_built_in(&texts).unwrap_or_else(|found| {
+        complaints.extend(found);
         Platforms::built_in()
     })
+}
+
+/// The platforms of this configuration.
+pub fn platforms_of(config: &Config) -> Result<Platforms, Vec<Complaint>> {
+    let mut complaints = Vec::new();
+    let platforms = platforms(config.platforms.as_deref(), &mut complaints);
+    if complaints.is_empty() { Ok(platforms) } else { Err(complaints) }
 }
 
 #[cfg(test)]

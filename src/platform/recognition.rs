@@ -58,12 +58,16 @@ impl IdentityHeaders {
                 headers.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name))
             });
             // IOS-XR says how it encodes its values, without a language.
-            let bare =
-                |value: &str| printable(value.strip_prefix("UTF-8''").unwrap_or(value).as_bytes());
+            let bare = |value: &str| {
+                let value = value.trim();
+                let prefixed = value.get(..7).is_some_and(|at| at.eq_ignore_ascii_case("UTF-8''"));
+                printable(if prefixed { &value[7..] } else { value }.as_bytes())
+            };
             values.into_iter().find_map(|(_, value)| bare(value))
         };
         HeaderClues {
-            serial: first(&self.serial),
+            // No serial has a space in it; a model's name may.
+            serial: first(&self.serial).filter(|serial| !serial.contains(' ')),
             model: first(&self.model),
             mac: first(&self.mac).and_then(|text| text.parse().ok()),
         }

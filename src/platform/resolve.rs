@@ -60,6 +60,7 @@ impl Desk<'_> {
         };
         Platform {
             id: id.to_owned(),
+            file: self.file.to_owned(),
             title: written.title,
             settle: self.duration(&written.settle).unwrap_or_default(),
             back_deadline: written

@@ -221,7 +221,7 @@ async fn respond(
     if let Some(refused) = answer::refuse(&request) {
         return refused.map(Content::text);
     }
-    let ask = answer::ask(&request, peer, local);
+    let ask = answer::ask(&request, (peer, local), |headers| files.header_clues(headers));
     let answered = tokio::time::timeout(ARTIFACT_PATIENCE, files.artifact(ask.clone())).await;
     let late = || Refusal::Unavailable { why: "no answer in time, ask again".to_owned() };
     let served = match answered.unwrap_or_else(|_| Err(late())) {
@@ -340,6 +340,8 @@ mod tests {
         let files = files.with_images(Images::new(images.path().to_owned()), |ask| {
             (ask.name != "small").then(|| "sw1".to_owned())
         });
+        let names = crate::platform::Platforms::built_in().identity_headers();
+        let files = files.with_identity(move |headers| names.read(headers));
         let (shutdown, end) = watch::channel(false);
         let task = tokio::spawn(serve_within(patience, listeners, config, files, end));
         Room { server, asks, reports, shutdown, task, _images: images }
