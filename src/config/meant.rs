@@ -14,6 +14,8 @@ pub struct Config {
     pub templates: PathBuf,
     /// A directory of platform files that override or extend the built-in ones.
     pub platforms: Option<PathBuf>,
+    /// A directory of ntc-templates.
+    pub ntc_templates: Option<PathBuf>,
     /// Files of this directory and of those in it are served to planned devices.
     pub images: Option<PathBuf>,
     /// The store and the local socket live here.

@@ -49,6 +49,7 @@ fn resolve(written: WrittenConfig, directory: &Path, complaints: &mut Complaints
         inventory,
         templates,
         platforms: written.platforms.map(|text| directory.join(text.value)),
+        ntc_templates: written.ntc_templates.map(|text| directory.join(text.value)),
         images,
         socket: match written.socket {
             Some(text) => directory.join(text.value),

@@ -26,6 +26,8 @@ pub struct WrittenConfig {
     pub templates: Option<At<String>>,
     /// A directory of platform files that override or extend the built-in ones. Default: none.
     pub platforms: Option<At<String>>,
+    /// A directory of ntc-templates, whose TextFSM templates platform files may name. Default: none.
+    pub ntc_templates: Option<At<String>>,
     /// A directory of images. Planned devices may fetch every file in it, by its path below the
     /// directory, over TFTP and HTTP. Default: none.
     pub images: Option<At<String>>,
@@ -263,6 +265,7 @@ pub fn read(text: &str, complaints: &mut Complaints) -> WrittenConfig {
     config.inventory = top.text("inventory", complaints);
     config.templates = top.text("templates", complaints);
     config.platforms = top.text("platforms", complaints);
+    config.ntc_templates = top.text("ntc_templates", complaints);
     config.images = top.text("images", complaints);
     config.data = top.text("data", complaints);
     config.socket = top.text("socket", complaints);

@@ -49,7 +49,7 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     let text = disk::text(config_path, disk::CONFIGURATION_BYTES_MAX).map_err(|why| vec![why])?;
     let directory = config_path.parent().unwrap_or(Path::new(""));
     let (config, mut complaints) = configure(&disk::name(config_path), &text, directory);
-    let platforms = platforms(config.platforms.as_deref(), &mut complaints);
+    let platforms = platforms(&config, &mut complaints);
     let sources = disk::texts(&config.templates, TEMPLATES, &mut complaints);
     let (renderer, errors) = Renderer::new(&sources);
     for error in &errors {
@@ -125,9 +125,10 @@ const TEMPLATES: &[&str] = &[".j2", ".tera"];
 const TEMPLATES: &[&str] = &[".j2"];
 
 /// The built-in platforms, and the operator's directory over them.
-fn platforms(directory: Option<&Path>, complaints: &mut Vec<Complaint>) -> Platforms {
+fn platforms(config: &Config, complaints: &mut Vec<Complaint>) -> Platforms {
+    let directory = config.platforms.as_deref();
     let texts = directory.map(|path| platforms::texts(path, complaints)).unwrap_or_default();
-    platforms::over_built_in(&texts).unwrap_or_else(|found| {
+    platforms::over_built_in(&texts, config.ntc_templates.as_deref()).unwrap_or_else(|found| {
         complaints.extend(found);
         Platforms::built_in()
     })
@@ -136,7 +137,7 @@ fn platforms(directory: Option<&Path>, complaints: &mut Vec<Complaint>) -> Platf
 /// The platforms of this configuration.
 pub fn platforms_of(config: &Config) -> Result<Platforms, Vec<Complaint>> {
     let mut complaints = Vec::new();
-    let platforms = platforms(config.platforms.as_deref(), &mut complaints);
+    let platforms = platforms(config, &mut complaints);
     if complaints.is_empty() { Ok(platforms) } else { Err(complaints) }
 }
 

@@ -31,9 +31,17 @@ fn question(name: &str) -> Option<Question> {
     Question::ALL.into_iter().find(|question| question.name() == name)
 }
 
-/// The built-in platforms with these over them, or everything that is wrong with these.
-pub fn over_built_in(texts: &Texts) -> Result<Platforms, Vec<Complaint>> {
-    Platforms::with_overlay(texts).map_err(|found| {
+/// The built-in platforms with these over them, or everything that is wrong with these. They may
+/// name templates of the directory `ntc`.
+pub fn over_built_in(texts: &Texts, ntc: Option<&Path>) -> Result<Platforms, Vec<Complaint>> {
+    if let Some(directory) = ntc
+        && let Err(error) = fs::read_dir(directory)
+    {
+        let hint = "`ntc_templates` names a directory with files such as \
+                    `cisco_ios_show_inventory.textfsm`";
+        return Err(vec![disk::complaint(directory, format!("cannot be read: {error}"), hint)]);
+    }
+    Platforms::with_templates(texts, &|name| template(ntc, name)).map_err(|found| {
         let mut by_file: BTreeMap<String, Complaints> = BTreeMap::new();
         for platform::Complaint { file, line, column, message, hint } in found {
             let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
@@ -47,6 +55,18 @@ pub fn over_built_in(texts: &Texts) -> Result<Platforms, Vec<Complaint>> {
         };
         by_file.into_iter().flat_map(|(file, about)| about.finish(text(&file))).collect()
     })
+}
+
+fn template(ntc: Option<&Path>, name: &str) -> Result<String, String> {
+    let Some(directory) = ntc else {
+        return Err("`ntc_templates` of the configuration names no directory".to_owned());
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if name.starts_with('.') || !name.ends_with(".textfsm") || !name.chars().all(plain) {
+        return Err(format!("expected a file's name that ends in `.textfsm`, found `{name}`"));
+    }
+    let path = directory.join(name);
+    disk::text(&path, disk::TEXT_BYTES_MAX).map_err(|why| format!("{}: {}", why.file, why.message))
 }
 
 /// One raw answer, and what must be read from it.
@@ -210,11 +230,42 @@ mod tests {
     }
 
     #[test]
+    fn a_template_of_ntc_is_read_by_its_name_or_complained_about_in_its_place() {
+        let platform = "title: Acme OS\nsettle: 30s\nmust_save: false\n\
+            cli: {channel: exec, command_timeout: 30s}\nquestions:\n  facts:\n    \
+            - command: show version\n      read:\n        ntc:\n          \
+            template: acme.textfsm\n          fields: {serial: [SN]}\n";
+        let template = "Value SN (\\S+)\n\nStart\n  ^Serial ${SN} -> Record\n";
+        let directory = written(&[("ntc/acme.textfsm", template)]);
+        let (ntc, missing) = (directory.path().join("ntc"), directory.path().join("nothing"));
+        let told = |text: String, ntc: Option<&Path>| {
+            let told = over_built_in(&vec![("acme_os.yaml".to_owned(), text)], ntc).unwrap_err();
+            told[0].to_string().replace(&directory.path().display().to_string(), "")
+        };
+        let texts = vec![("acme_os.yaml".to_owned(), platform.to_owned())];
+        assert!(over_built_in(&texts, Some(&ntc)).is_ok());
+        let start = "acme_os.yaml:10:21: ";
+        let none = told(platform.to_owned(), None);
+        assert!(none.starts_with(&format!("{start}`ntc_templates` of")), "{none}");
+        let other = told(platform.replace("acme.textfsm", "acne.textfsm"), Some(&ntc));
+        assert!(other.starts_with(&format!("{start}/ntc/acne.textfsm: cannot be read")), "{other}");
+        let above = told(platform.replace("acme.textfsm", "../acme.textfsm"), Some(&ntc));
+        assert!(above.starts_with(&format!("{start}expected a file's name")), "{above}");
+        let value = told(platform.replace("[SN]", "[SERIAL]"), Some(&ntc));
+        assert_eq!(
+            value,
+            "acme_os.yaml:11:29: the template has no value `SERIAL` (its values are SN)"
+        );
+        let absent = told(platform.to_owned(), Some(&missing));
+        assert!(absent.starts_with("/nothing: cannot be read: No such file"), "{absent}");
+    }
+
+    #[test]
     fn a_bad_platform_file_is_told_with_its_path_its_place_and_its_line() {
         let directory = written(&[("acme_os.yaml", "title: Acme OS\nsettel: 30s\n")]);
         let mut complaints = Vec::new();
         let shelf = shelf(directory.path(), &mut complaints);
-        let told = over_built_in(&shelf.texts).unwrap_err();
+        let told = over_built_in(&shelf.texts, None).unwrap_err();
         assert!(told[0].file.ends_with("/acme_os.yaml"), "{told:?}");
         assert_eq!((told[0].line, told[0].excerpt.as_str()), (2, "settel: 30s"), "{told:?}");
     }

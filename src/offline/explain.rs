@@ -82,7 +82,9 @@ fn input(what: &str) -> Result<(String, Vec<u8>), Error> {
             let hint = "cut it: tcpdump -r FILE -w SHORT 'port 67 or port 547 or port 69'";
             return Err(complain(format!("{what} is larger than {CAPTURE_BYTES_MAX} bytes"), hint));
         }
-        return Ok((what.to_owned(), bytes));
+        // Wireshark copies a packet as digits.
+        let digits = std::str::from_utf8(&bytes).ok().and_then(unhex);
+        return Ok((what.to_owned(), digits.unwrap_or(bytes)));
     }
     match unhex(what) {
         Some(bytes) => Ok(("one message".to_owned(), bytes)),
@@ -100,7 +102,8 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     if text.len() > HEX_CHARACTERS_MAX {
         return None;
     }
-    let text = text.trim().trim_start_matches("0x");
+    let text = text.trim();
+    let text = text.strip_prefix("0x").unwrap_or(text);
     let digits: Option<Vec<u8>> = text
         .chars()
         .filter(|c| !c.is_whitespace() && *c != ':')

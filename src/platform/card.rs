@@ -162,6 +162,7 @@ fn asked_card(question: Question, asked: &Asked) -> AskedCard {
 fn way(method: &Method) -> &'static str {
     match method {
         Method::Table(_) => "textfsm",
+        Method::Borrowed(_) => "ntc",
         Method::JsonRows(_) => "json_rows",
         Method::JsonFields(_) => "json_fields",
         Method::Patterns(_) => "patterns",

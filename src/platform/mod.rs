@@ -102,6 +102,9 @@ impl Transport {
     }
 }
 
+/// Gives the text of a template of ntc-templates by its file's name, or why there is none.
+pub type Templates<'a> = &'a dyn Fn(&str) -> Result<String, String>;
+
 /// Something wrong with a platform file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
@@ -248,6 +251,15 @@ impl Platforms {
     /// The built-in platforms with the operator's files over them: a file named `x.yaml` replaces
     /// the platform `x` or adds it. Each file is a name and its text; all complaints come together.
     pub fn with_overlay(files: &[(String, String)]) -> Result<Self, Vec<Complaint>> {
+        let none = |_: &str| Err("no directory of ntc-templates is named".to_owned());
+        Self::with_templates(files, &none)
+    }
+
+    /// The same with a collection of TextFSM templates that files may name.
+    pub fn with_templates(
+        files: &[(String, String)],
+        templates: Templates<'_>,
+    ) -> Result<Self, Vec<Complaint>> {
         let mut texts: BTreeMap<String, (&str, &str)> = BTreeMap::new();
         let built_in = built_in::FILES.iter().map(|(name, text)| (*name, *text));
         let overlay = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
@@ -259,7 +271,7 @@ impl Platforms {
         let mut platforms = Self::default();
         let mut complaints = Vec::new();
         for (id, (name, text)) in texts {
-            match resolve::platform(&id, name, text) {
+            match resolve::platform(&id, (name, text), templates) {
                 Ok(platform) => {
                     platforms.by_id.insert(id, Arc::new(platform));
                 }

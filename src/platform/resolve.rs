@@ -11,7 +11,7 @@ use crate::platform::comparison::{Comparison, Delimited, Patterns};
 use crate::platform::ports::{PortType, Ports};
 use crate::platform::recognition::{Condition, Field as Sighting, IdentityHeaders, Rule};
 use crate::platform::written::{self, Spanned, Text};
-use crate::platform::{Channel, Cli, Complaint, Enable, Platform, Transport};
+use crate::platform::{Channel, Cli, Complaint, Enable, Platform, Templates, Transport};
 
 mod answers;
 mod questions;
@@ -23,9 +23,13 @@ const BACK_DEADLINE: Duration = Duration::from_secs(120);
 const CLUE_GROUPS: [&str; 2] = ["serial", "model"];
 
 /// The platform of one file, or everything that is wrong with it.
-pub fn platform(id: &str, file: &str, text: &str) -> Result<Platform, Vec<Complaint>> {
+pub fn platform(
+    id: &str,
+    (file, text): (&str, &str),
+    templates: Templates<'_>,
+) -> Result<Platform, Vec<Complaint>> {
     let written = written::read(file, text).map_err(|complaint| vec![complaint])?;
-    let mut desk = Desk { file, complaints: Vec::new() };
+    let mut desk = Desk { file, templates, complaints: Vec::new() };
     let platform = desk.platform(id, written);
     if desk.complaints.is_empty() { Ok(platform) } else { Err(desk.complaints) }
 }
@@ -33,6 +37,7 @@ pub fn platform(id: &str, file: &str, text: &str) -> Result<Platform, Vec<Compla
 /// Where complaints about one file are gathered.
 struct Desk<'a> {
     file: &'a str,
+    templates: Templates<'a>,
     complaints: Vec<Complaint>,
 }
 

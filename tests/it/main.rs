@@ -6,6 +6,7 @@ mod disk;
 mod flood;
 mod hostile;
 mod knocks;
+mod platform_page;
 mod service;
 mod store;
 
