@@ -17,7 +17,8 @@ pub mod platform;
 pub fn check(config: &Path, check: &Check) -> ExitCode {
     let (complaints, remarks) = match files::load(config) {
         Ok(mut loaded) => {
-            let remarks = std::mem::take(&mut loaded.remarks);
+            let mut remarks = std::mem::take(&mut loaded.remarks);
+            remarks.extend(files::platforms::limits(&loaded));
             // The process ends here: freeing a plan of 100,000 devices first takes a tenth of the
             // time.
             std::mem::forget(loaded);

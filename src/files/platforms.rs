@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::complaint::{Complaint, Complaints, Place, did_you_mean};
-use crate::files::disk;
+use crate::files::{Loaded, disk};
 use crate::platform::{self, Platforms, Question};
 
 /// Platform files: what each is called in complaints, and its text.
@@ -166,6 +166,30 @@ fn ends_in(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|found| found == ending)
 }
 
+/// What cannot be done with the platforms of managed devices: one remark for each limit of each
+/// platform, however many devices use it.
+pub fn limits(loaded: &Loaded) -> Vec<Complaint> {
+    let mut used: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
+    for device in loaded.inventory.devices.iter().filter(|device| device.managed) {
+        let (_, count) = used.entry(&device.platform).or_insert((&device.name, 0));
+        *count += 1;
+    }
+    let mut remarks = Vec::new();
+    for (id, (device, count)) in used {
+        let others = match count {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        let limits = loaded.platforms.get(id).map_or(&[][..], |platform| &platform.limits[..]);
+        for limit in limits {
+            let message = format!("`{id}` (device `{device}`{others}): {limit}");
+            let hint = format!("`greenlight platform show {id}` tells all of it");
+            remarks.push(disk::complaint(&loaded.config.inventory, message, hint));
+        }
+    }
+    remarks
+}
+
 /// A complaint about a whole file or directory.
 pub fn complaint(path: &Path, message: &str, hint: &str) -> Complaint {
     disk::complaint(path, message, hint)
@@ -227,6 +251,27 @@ mod tests {
             panic!("{shelf:?}")
         };
         assert_eq!(story, "three");
+    }
+
+    #[test]
+    fn the_limits_of_a_platform_are_told_once_for_all_its_devices() {
+        let inventory = "sites: { zurich: {} }\ndefaults: { site: zurich, template: a.j2, \
+            credentials: [{ username: u, password: { env: HOME } }] }\ndevices:\n  \
+            - { name: n-1, platform: cisco_nxos, serial: A1 }\n  \
+            - { name: n-2, platform: cisco_nxos, serial: A2 }\n  \
+            - { name: s-1, platform: sonic, serial: A3, managed: false }\n  \
+            - { name: f-1, platform: frr, serial: A4 }\n";
+        let directory = written(&[
+            ("greenlight.yaml", "tftp: {}\n"),
+            ("inventory.yaml", inventory),
+            ("templates/a.j2", "hostname {{ device.name }}\n"),
+        ]);
+        let loaded = crate::files::load(&directory.path().join("greenlight.yaml"));
+        let loaded = loaded.unwrap_or_else(|list| panic!("{list:#?}"));
+        let told: Vec<String> = limits(&loaded).into_iter().map(|remark| remark.message).collect();
+        let nxos = &loaded.platforms.by_id["cisco_nxos"].limits;
+        assert_eq!(told.len(), nxos.len(), "{told:?}");
+        assert_eq!(told[0], format!("`cisco_nxos` (device `n-1` and 1 more): {}", nxos[0]));
     }
 
     #[test]

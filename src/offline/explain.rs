@@ -361,3 +361,149 @@ fn refused(identity: &Identity) -> Option<String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_261_396);
+
+    thread_local! {
+        static GROUND: Ground = Ground::bare(NOW);
+    }
+
+    /// A capture of these datagrams over bare IPv4.
+    fn pcap(datagrams: &[([u8; 4], u16, &[u8])]) -> Vec<u8> {
+        let le = |number: u32| number.to_le_bytes();
+        let mut file =
+            [le(0xa1b2_c3d4), le(0x0004_0002), le(0), le(0), le(65_535), le(101)].concat();
+        for (from, port, payload) in datagrams {
+            let be = |bytes: usize| u16::try_from(bytes).unwrap().to_be_bytes();
+            let udp =
+                [&[0x80, 0][..], &port.to_be_bytes(), &be(payload.len() + 8), &[0, 0], payload];
+            let udp = udp.concat();
+            let head = [&[0x45, 0][..], &be(udp.len() + 20), &[0, 0, 0, 0, 64, 17, 0, 0]].concat();
+            let packet = [&head[..], from, &[192, 0, 2, 2], &udp].concat();
+            let length = le(u32::try_from(packet.len()).unwrap());
+            file.extend([le(1), le(2), length, length].concat());
+            file.extend(packet);
+        }
+        file
+    }
+
+    fn kept(name: &str) -> Vec<u8> {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
+        std::fs::read(folder.join(name)).unwrap()
+    }
+
+    fn asking(kind: u8, options: &[(u8, &[u8])]) -> Vec<u8> {
+        use crate::proto::dhcp4::{Message, MessageType};
+        let mac = "00:1b:21:aa:bb:cc".parse().unwrap();
+        let mut message = Message::from_client(MessageType::from_number(kind), mac, 7);
+        for (code, value) in options {
+            message = message.with(*code, *value);
+        }
+        message.encode()
+    }
+
+    /// Planned by the shipped example, and not.
+    fn exchange() -> Vec<u8> {
+        let rrq = b"\0\x01network-confg\0octet\0blksize\x001428\0";
+        let xr = [&[0, 0, 0, 9, 25][..], b"SN:FOC2048X0AB;PID:NCS-55"].concat();
+        let serial = b"\0cisco-0011.2233.4455-Vl1".as_slice();
+        pcap(&[
+            ([0; 4], 67, &asking(1, &[(60, b"MSFT 5.0"), (55, &[1, 3, 6])])),
+            ([0; 4], 67, &asking(1, &[(61, serial)])),
+            ([0; 4], 67, &asking(1, &[(61, serial)])),
+            ([0; 4], 67, &asking(1, &[(77, b"exr-config"), (124, &xr)])),
+            (
+                [0; 4],
+                67,
+                &asking(1, &[(60, b"Arista;DCS-7050;01.23;JPE12345678"), (50, &[192, 0, 2, 31])]),
+            ),
+            ([192, 0, 2, 21], 69, rrq),
+            ([192, 0, 2, 99], 69, rrq),
+            ([192, 0, 2, 21], 69, b"\0\x01unended"),
+            ([192, 0, 2, 21], 4000, b"something else"),
+        ])
+    }
+
+    fn shipped() -> Ground {
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/greenlight.yaml");
+        Ground::load(Some(&config), NOW).unwrap()
+    }
+
+    #[test]
+    fn explanations_look_as_in_the_golden_file() {
+        let bare =
+            Ground::bare(NOW).report("new.pcap".into(), "no configuration".into(), &exchange());
+        let planned = shipped().report("new.pcap".into(), "greenlight.yaml".into(), &exchange());
+        let shown = format!("{}\n=====\n\n{}", explained::text(&bare), explained::text(&planned));
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/explain.txt");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &shown).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), shown);
+    }
+
+    #[test]
+    fn what_real_clients_sent_is_explained_alone_and_in_a_capture() {
+        let ground = Ground::bare(NOW);
+        for (name, what) in [
+            ("dhcp4/udhcpc-01.bin", "DHCPv4 Discover"),
+            ("dhcp4/dhcrelay-01.bin", "DHCPv4 Discover"),
+            ("tftp/curl-01.bin", "TFTP read"),
+        ] {
+            let payload = kept(name);
+            let port = if name.starts_with("tftp") { 69 } else { 67 };
+            let file = pcap(&[([0; 4], port, &payload)]);
+            for (bytes, frame) in [(&payload, None), (&file, Some(1))] {
+                let report = ground.report(String::new(), String::new(), bytes);
+                let [request] = &report.requests[..] else { panic!("{name}: {report:?}") };
+                assert_eq!((request.what.as_str(), request.frame), (what, frame), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn digits_are_read_with_and_without_separators() {
+        assert_eq!(unhex("0x00:01 ff\n"), Some(vec![0, 1, 255]));
+        assert_eq!(unhex("0001FF"), Some(vec![0, 1, 255]));
+        for text in ["", "0", "0x", "new.pcap", "00 0g"] {
+            assert_eq!(unhex(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_capture_cut_anywhere_is_explained_as_far_as_it_goes() {
+        let (ground, file) = (Ground::bare(NOW), exchange());
+        let whole = ground.report(String::new(), String::new(), &file).requests.len();
+        for cut in 0..file.len() {
+            let report = ground.report(String::new(), String::new(), &file[..cut]);
+            assert!(report.requests.len() <= whole, "{cut}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_capture_breaks_the_explanation(
+            flips in proptest::collection::vec((any::<u16>(), any::<u8>()), 1..12),
+            cut in any::<u16>(),
+        ) {
+            let mut file = exchange();
+            for (at, byte) in flips {
+                let at = usize::from(at) % file.len();
+                file[at] = byte;
+            }
+            file.truncate(file.len().saturating_sub(usize::from(cut) % 200));
+            let report = GROUND.with(|ground| ground.report(String::new(), String::new(), &file));
+            prop_assert!(explained::text(&report).chars().all(|c| c == '\n' || !c.is_control()));
+        }
+    }
+}

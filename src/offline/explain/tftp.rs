@@ -88,16 +88,13 @@ fn read(
             format!("{} asks for no such file; an image of this name may be there", platform.id);
         return explained.why.push(why);
     }
-    let text = match plan.renderer.render(device, &plan.inventory) {
-        Ok(text) => platform.finish(text),
-        Err(error) => {
-            explained.answer = "ERROR 0: not ready".to_owned();
-            return explained.why.push(format!("its configuration does not render: {error}"));
-        }
-    };
+    if let Err(error) = plan.renderer.render_masked(device, &plan.inventory) {
+        explained.answer = "ERROR 0: not ready".to_owned();
+        return explained.why.push(format!("its configuration does not render: {error}"));
+    }
     explained.answer = match platform.digest_of(&name) {
         Some(of) => format!("the digest of {of}"),
-        None => format!("its configuration, {} bytes", text.len()),
+        None => format!("its configuration, as `greenlight render {}` shows it", device.name),
     };
     explained.why.push(format!("{} may ask for it by this name", platform.id));
 }

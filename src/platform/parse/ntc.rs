@@ -113,7 +113,8 @@ EOF
     fn borrowed(only: Option<&str>, none: Option<&str>) -> Borrowed {
         let template = Template::parse_str(&sealed(TEMPLATE)).unwrap();
         check(&template).unwrap();
-        let (name, serial) = (place(&template, "NAME").unwrap(), place(&template, "SERIAL").unwrap());
+        let (name, serial) =
+            (place(&template, "NAME").unwrap(), place(&template, "SERIAL").unwrap());
         Borrowed {
             template,
             fields: vec![(Field::Serial, vec![serial, name])],

@@ -176,7 +176,8 @@ impl Desk<'_> {
     fn value_place(&mut self, template: &Template, name: &Text) -> Option<usize> {
         let place = ntc::place(template, &name.value);
         if place.is_none() {
-            let names: Vec<&str> = template.values().iter().map(|value| value.name.as_str()).collect();
+            let names: Vec<&str> =
+                template.values().iter().map(|value| value.name.as_str()).collect();
             let hint = format!("its values are {}", names.join(", "));
             self.complain(name, format!("the template has no value `{}`", name.value), &hint);
         }
