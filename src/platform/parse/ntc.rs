@@ -49,8 +49,8 @@ pub fn sealed(text: &str) -> String {
 
 /// What would change rows that were read already. The error names it.
 pub fn check(template: &Template) -> Result<(), String> {
-    let fills = |options: &[ValueOption]| options.contains(&ValueOption::Fillup);
-    match template.values().iter().find(|value| fills(&value.options)) {
+    let mut values = template.values().iter();
+    match values.find(|value| value.options.contains(&ValueOption::Fillup)) {
         Some(value) => Err(format!("`Fillup` at {} would change rows already read", value.name)),
         None => Ok(()),
     }
