@@ -148,6 +148,7 @@ fn a_cut_list_is_never_a_shorter_list() {
         ("juniper_junos", Question::Lldp, "lldp/two_neighbours"),
         ("mikrotik_routeros", Question::Lldp, "lldp/two_neighbours"),
         ("nokia_srlinux", Question::Lldp, "lldp/two_neighbours"),
+        ("nokia_sros", Question::Lldp, "lldp/many_neighbours"),
         ("sonic", Question::Lldp, "lldp/many_neighbours"),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/platforms").join(id);
