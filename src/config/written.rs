@@ -26,7 +26,7 @@ pub struct WrittenConfig {
     pub templates: Option<At<String>>,
     /// A directory of platform files that override or extend the built-in ones. Default: none.
     pub platforms: Option<At<String>>,
-    /// A directory of ntc-templates, whose TextFSM templates platform files may name. Default: none.
+    /// A directory of ntc-templates: platform files may name its TextFSM templates. Default: none.
     pub ntc_templates: Option<At<String>>,
     /// The language of what installers read, the name of a words file: `en`, `de`, or one of
     /// `words`. Default `en`. A site can have its own.

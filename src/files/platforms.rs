@@ -1,7 +1,7 @@
 //! Platform files of the operator, and the samples beside them.
 //!
 //! A directory of platforms holds `<id>.yaml` for each, and may hold what proves it:
-//! `<id>/<question>/<story>.raw`, what a device said, and `<story>.yaml`, what must be read from it.
+//! `<id>/<question>/<story>.raw`, what a device said, and `<story>.yaml`, what must be read.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -294,7 +294,7 @@ impl Found<'_> {
         note(
             *cut > 0,
             format!(
-                "{cut} of {frames} frames were cut when they were captured (`tcpdump -s 0` keeps all)"
+                "{cut} of {frames} frames were cut when captured (`tcpdump -s 0` keeps all)"
             ),
         );
         note(

@@ -23,8 +23,8 @@ pub struct Borrowed {
     pub none: Option<Regex>,
 }
 
-/// The text of a template with `^. -> Error` at the end of each state. A state ends at an empty line
-/// or at the end of the text; `EOF` and `End` are no states of lines.
+/// The text of a template with `^. -> Error` at the end of each state. A state ends at an empty
+/// line or at the end of the text; `EOF` and `End` are no states of lines.
 pub fn sealed(text: &str) -> String {
     let mut sealed = String::new();
     let mut state: Option<&str> = None;

@@ -11,8 +11,8 @@ pub enum Line {
     Read(String),
 }
 
-/// Lines of the two texts that are compared with each other, at most; beyond that everything between
-/// the common beginning and the common end is shown as exchanged. A square of this is some 4 MB.
+/// Lines of the two texts that are compared with each other, at most; beyond that everything
+/// between the common beginning and the common end is shown as exchanged. Its square is 8 MB.
 const LINES_MAX: usize = 1000;
 
 /// What has to change in `expected` to become `read`.

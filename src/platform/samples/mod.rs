@@ -1,5 +1,5 @@
-//! Is a raw answer of a device read as it must be? A sample is what one device said to one question,
-//! and beside it what must be read from that. Files belong to whoever calls.
+//! Is a raw answer of a device read as it must be? A sample is what one device said to one
+//! question, and beside it what must be read from that. Files belong to whoever calls.
 
 use std::collections::BTreeMap;
 

@@ -304,7 +304,8 @@ mod tests {
             cut in any::<u16>(),
         ) {
             let frame = ethernet(&[], b"hello");
-            let mut file = if ng { pcapng(&[&frame[..]; 4]) } else { pcap(false, &[&frame[..]; 4]) };
+            let frames = [&frame[..]; 4];
+            let mut file = if ng { pcapng(&frames) } else { pcap(false, &frames) };
             for (at, byte) in flips {
                 let at = usize::from(at) % file.len();
                 file[at] = byte;
@@ -318,7 +319,7 @@ mod tests {
         #[test]
         fn no_frame_breaks_the_reader(
             bytes in proptest::collection::vec(any::<u8>(), 0..200),
-            number in prop_oneof![Just(0u16), Just(1), Just(101), Just(113), Just(276), any::<u16>()],
+            number in prop_oneof![Just(0u16), Just(1), Just(101), Just(113), Just(276), any()],
         ) {
             let _ = datagram(Link::from_number(number), &bytes);
         }
