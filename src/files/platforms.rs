@@ -255,12 +255,12 @@ mod tests {
 
     #[test]
     fn the_limits_of_a_platform_are_told_once_for_all_its_devices() {
-        let inventory = "sites: { zurich: {} }\ndefaults: { site: zurich, template: a.j2, \
+        let inventory = "sites: { zurich: {} }\ndefaults: { template: a.j2, \
             credentials: [{ username: u, password: { env: HOME } }] }\ndevices:\n  \
-            - { name: n-1, platform: cisco_nxos, serial: A1 }\n  \
-            - { name: n-2, platform: cisco_nxos, serial: A2 }\n  \
-            - { name: s-1, platform: sonic, serial: A3, managed: false }\n  \
-            - { name: f-1, platform: frr, serial: A4 }\n";
+            - { name: n-1, site: zurich, platform: cisco_nxos, serial: A1 }\n  \
+            - { name: n-2, site: zurich, platform: cisco_nxos, serial: A2 }\n  \
+            - { name: s-1, site: zurich, platform: sonic, serial: A3, managed: false }\n  \
+            - { name: f-1, site: zurich, platform: frr, serial: A4 }\n";
         let directory = written(&[
             ("greenlight.yaml", "tftp: {}\n"),
             ("inventory.yaml", inventory),

@@ -293,9 +293,7 @@ impl Found<'_> {
         note(*left_out > 0, format!("{left_out} more requests are not explained"));
         note(
             *cut > 0,
-            format!(
-                "{cut} of {frames} frames were cut when captured (`tcpdump -s 0` keeps all)"
-            ),
+            format!("{cut} of {frames} frames were cut when captured (`tcpdump -s 0` keeps all)"),
         );
         note(
             *fragments > 0,
@@ -482,7 +480,7 @@ mod tests {
     fn a_capture_cut_anywhere_is_explained_as_far_as_it_goes() {
         let (ground, file) = (Ground::bare(NOW), exchange());
         let whole = ground.report(String::new(), String::new(), &file).requests.len();
-        for cut in 0..file.len() {
+        for cut in (0..file.len()).step_by(11) {
             let report = ground.report(String::new(), String::new(), &file[..cut]);
             assert!(report.requests.len() <= whole, "{cut}");
         }

@@ -100,7 +100,7 @@ Value SERIAL (\\S*)
 Start
   ^Slot ${SLOT}$$
   # one a line
-  ^\\s+${NAME} sn ${SERIAL}$$ -> Record
+  ^\\s+${NAME} sn\\s*${SERIAL}$$ -> Record
   ^-- -> Foot
 
 
@@ -129,7 +129,7 @@ EOF
         let serials = |rows: Vec<Row>| -> Vec<String> {
             rows.into_iter().flatten().map(|(_, text)| text).collect()
         };
-        assert_eq!(serials(borrowed(None, None).rows(text).unwrap()), ["F1", "C1"]);
+        assert_eq!(serials(borrowed(None, None).rows(text).unwrap()), ["F1", "C1", "bare"]);
         let chassis = borrowed(Some("^chassis$"), None).rows("Slot 1\n  chassis sn C1\n").unwrap();
         assert_eq!(serials(chassis), ["C1"]);
     }

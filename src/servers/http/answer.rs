@@ -186,6 +186,11 @@ mod tests {
     use super::*;
     use crate::address::Mac;
     use crate::platform::Platforms;
+    use crate::platform::recognition::IdentityHeaders;
+
+    thread_local! {
+        static NAMES: IdentityHeaders = Platforms::built_in().identity_headers();
+    }
 
     fn asked(path: &str, headers: &[(&str, &str)]) -> Ask {
         let mut request = Request::builder().uri(path);
@@ -194,8 +199,8 @@ mod tests {
         }
         let peer = "[::ffff:10.77.0.9]:40000".parse().unwrap();
         let request = request.body(()).unwrap();
-        let names = Platforms::built_in().identity_headers();
-        ask(&request, (peer, "10.77.0.1:80".parse().unwrap()), |headers| names.read(headers))
+        let local = "10.77.0.1:80".parse().unwrap();
+        NAMES.with(|names| ask(&request, (peer, local), |headers| names.read(headers)))
     }
 
     #[test]

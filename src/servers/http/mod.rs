@@ -281,6 +281,7 @@ mod tests {
 
     use super::*;
     use crate::config::meant::Listen;
+    use crate::platform::recognition::HeaderClues;
     use crate::servers::images::Images;
     use crate::service::serving::Artifact;
 
@@ -340,8 +341,10 @@ mod tests {
         let files = files.with_images(Images::new(images.path().to_owned()), |ask| {
             (ask.name != "small").then(|| "sw1".to_owned())
         });
-        let names = crate::platform::Platforms::built_in().identity_headers();
-        let files = files.with_identity(move |headers| names.read(headers));
+        let files = files.with_identity(|headers| {
+            let serial = headers.iter().find(|(name, _)| name == "x-arista-serial");
+            HeaderClues { serial: serial.map(|(_, value)| value.clone()), ..HeaderClues::default() }
+        });
         let (shutdown, end) = watch::channel(false);
         let task = tokio::spawn(serve_within(patience, listeners, config, files, end));
         Room { server, asks, reports, shutdown, task, _images: images }
