@@ -222,6 +222,8 @@ pub struct Ntc {
     pub fields: BTreeMap<String, Vec<Text>>,
     pub only: Option<NtcOnly>,
     pub none: Option<Text>,
+    #[serde(default)]
+    pub passing: Vec<Text>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -21,6 +21,8 @@ pub struct Borrowed {
     pub only: Option<(usize, Regex)>,
     /// A line with which the device says that there are no rows.
     pub none: Option<Regex>,
+    /// Lines that the template does not know and that may pass.
+    pub passing: Vec<Regex>,
 }
 
 /// The text of a template with `^. -> Error` at the end of each state. A state ends at an empty
@@ -63,7 +65,12 @@ pub fn place(template: &Template, name: &str) -> Option<usize> {
 
 impl Borrowed {
     pub fn rows(&self, text: &str) -> Result<Vec<Row>, String> {
-        let records = table::records(&self.template, text)?;
+        // An empty line in their place: the numbers of the others stay.
+        let passes = |line: &str| self.passing.iter().any(|pattern| pattern.is_match(line));
+        let line =
+            |line: &str| if passes(line.trim_end()) { "\n".into() } else { format!("{line}\n") };
+        let known: String = text.lines().map(line).collect();
+        let records = table::records(&self.template, &known)?;
         if records.is_empty() {
             let said = |none: &Regex| text.lines().any(|line| none.is_match(line.trim_end()));
             return match &self.none {
@@ -120,6 +127,7 @@ EOF
             fields: vec![(Field::Serial, vec![serial, name])],
             only: only.map(|only| (name, Regex::new(only).unwrap())),
             none: none.map(|none| Regex::new(none).unwrap()),
+            passing: vec![Regex::new("^\\*\\*\\*").unwrap()],
         }
     }
 
@@ -138,6 +146,8 @@ EOF
     fn a_line_that_the_template_lets_pass_is_an_error_once_it_is_sealed() {
         let why = borrowed(None, None).rows("Slot 1\nsomething new\n").unwrap_err();
         assert_eq!(why, "line 2 has no place: `something new`");
+        let why = borrowed(None, None).rows("*** a banner\nSlot 1\nsomething new\n").unwrap_err();
+        assert_eq!(why, "line 3 has no place: `something new`");
         let why = borrowed(None, None).rows("-- \nsum\nmore\n").unwrap_err();
         assert_eq!(why, "line 3 has no place: `more`");
         let open = Template::parse_str(TEMPLATE).unwrap();

@@ -170,7 +170,8 @@ impl Desk<'_> {
             None => None,
         };
         let none = written.none.as_ref().and_then(|text| self.regex(text));
-        Some(Borrowed { template, fields, only, none })
+        let passing = self.regexes(&written.passing);
+        Some(Borrowed { template, fields, only, none, passing })
     }
 
     fn value_place(&mut self, template: &Template, name: &Text) -> Option<usize> {
