@@ -15,6 +15,8 @@ pub struct Config {
     pub templates: PathBuf,
     /// A directory of platform files that override or extend the built-in ones.
     pub platforms: Option<PathBuf>,
+    /// A directory of ntc-templates.
+    pub ntc_templates: Option<PathBuf>,
     /// The language of what installers read; that it is known is for whoever has the words to say.
     pub language: At<String>,
     /// A directory of words files that override or extend the built-in ones.

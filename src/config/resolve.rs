@@ -50,6 +50,7 @@ fn resolve(written: WrittenConfig, directory: &Path, complaints: &mut Complaints
         inventory,
         templates,
         platforms: written.platforms.map(|text| directory.join(text.value)),
+        ntc_templates: written.ntc_templates.map(|text| directory.join(text.value)),
         language: written
             .language
             .unwrap_or_else(|| At { value: notice::USUAL.to_owned(), place: Place::default() }),

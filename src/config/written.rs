@@ -26,6 +26,8 @@ pub struct WrittenConfig {
     pub templates: Option<At<String>>,
     /// A directory of platform files that override or extend the built-in ones. Default: none.
     pub platforms: Option<At<String>>,
+    /// A directory of ntc-templates: platform files may name its TextFSM templates. Default: none.
+    pub ntc_templates: Option<At<String>>,
     /// The language of what installers read, the name of a words file: `en`, `de`, or one of
     /// `words`. Default `en`. A site can have its own.
     pub language: Option<At<String>>,
@@ -268,6 +270,7 @@ pub fn read(text: &str, complaints: &mut Complaints) -> WrittenConfig {
     config.inventory = top.text("inventory", complaints);
     config.templates = top.text("templates", complaints);
     config.platforms = top.text("platforms", complaints);
+    config.ntc_templates = top.text("ntc_templates", complaints);
     config.language = top.text("language", complaints);
     config.words = top.text("words", complaints);
     config.images = top.text("images", complaints);

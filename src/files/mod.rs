@@ -20,6 +20,7 @@ use crate::written::{At, SYNTAX_HINT, shown};
 mod check;
 mod disk;
 mod endless;
+pub mod platforms;
 mod secrets;
 
 pub use secrets::secret;
@@ -55,7 +56,7 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
         // What else would be said follows from settings that could not be read.
         return Err(complaints);
     }
-    let platforms = platforms(config.platforms.as_deref(), &mut complaints);
+    let platforms = platforms(&config, &mut complaints);
     let words = Spoken::read(&config, &disk::name(config_path), &mut complaints);
     let sources = disk::texts(&config.templates, TEMPLATES, &mut complaints);
     let (renderer, errors) = Renderer::new(&sources);
@@ -143,19 +144,20 @@ fn overlay(directory: Option<&Path>, complaints: &mut Vec<Complaint>) -> Vec<(St
 }
 
 /// The built-in platforms, and the operator's directory over them.
-fn platforms(directory: Option<&Path>, complaints: &mut Vec<Complaint>) -> Platforms {
-    let files = overlay(directory, complaints);
-    Platforms::with_overlay(&files).unwrap_or_else(|found| {
-        complaints.extend(found.into_iter().map(|complaint| Complaint {
-            file: complaint.file,
-            line: u32::try_from(complaint.line).unwrap_or(u32::MAX),
-            column: u32::try_from(complaint.column).unwrap_or(u32::MAX),
-            message: complaint.message,
-            hint: complaint.hint,
-            excerpt: String::new(),
-        }));
+fn platforms(config: &Config, complaints: &mut Vec<Complaint>) -> Platforms {
+    let directory = config.platforms.as_deref();
+    let texts = directory.map(|path| platforms::texts(path, complaints)).unwrap_or_default();
+    platforms::over_built_in(&texts, config.ntc_templates.as_deref()).unwrap_or_else(|found| {
+        complaints.extend(found);
         Platforms::built_in()
     })
+}
+
+/// The platforms of this configuration.
+pub fn platforms_of(config: &Config) -> Result<Platforms, Vec<Complaint>> {
+    let mut complaints = Vec::new();
+    let platforms = platforms(config, &mut complaints);
+    if complaints.is_empty() { Ok(platforms) } else { Err(complaints) }
 }
 
 /// The languages, and what there is to say about the operator's words.

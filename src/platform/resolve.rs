@@ -12,7 +12,7 @@ use crate::platform::ping::{self, Ping};
 use crate::platform::ports::{PortType, Ports};
 use crate::platform::recognition::{Condition, Field as Sighting, IdentityHeaders, Rule};
 use crate::platform::written::{self, Spanned, Text};
-use crate::platform::{Channel, Cli, Complaint, Enable, Legacy, Platform, Transport};
+use crate::platform::{Channel, Cli, Complaint, Enable, Legacy, Platform, Templates, Transport};
 
 mod answers;
 mod questions;
@@ -24,9 +24,13 @@ const BACK_DEADLINE: Duration = Duration::from_secs(120);
 const CLUE_GROUPS: [&str; 2] = ["serial", "model"];
 
 /// The platform of one file, or everything that is wrong with it.
-pub fn platform(id: &str, file: &str, text: &str) -> Result<Platform, Vec<Complaint>> {
+pub fn platform(
+    id: &str,
+    (file, text): (&str, &str),
+    templates: Templates<'_>,
+) -> Result<Platform, Vec<Complaint>> {
     let written = written::read(file, text).map_err(|complaint| vec![complaint])?;
-    let mut desk = Desk { file, complaints: Vec::new() };
+    let mut desk = Desk { file, templates, complaints: Vec::new() };
     let platform = desk.platform(id, written);
     if desk.complaints.is_empty() { Ok(platform) } else { Err(desk.complaints) }
 }
@@ -34,6 +38,7 @@ pub fn platform(id: &str, file: &str, text: &str) -> Result<Platform, Vec<Compla
 /// Where complaints about one file are gathered.
 struct Desk<'a> {
     file: &'a str,
+    templates: Templates<'a>,
     complaints: Vec<Complaint>,
 }
 
@@ -61,6 +66,7 @@ impl Desk<'_> {
         };
         Platform {
             id: id.to_owned(),
+            file: self.file.to_owned(),
             title: written.title,
             settle: self.duration(&written.settle).unwrap_or_default(),
             back_deadline: written

@@ -228,6 +228,7 @@ pub struct NoAnswer {
 #[serde(rename_all = "snake_case")]
 pub enum Read {
     Textfsm(Table),
+    Ntc(Ntc),
     JsonRows(JsonRows),
     JsonFields(BTreeMap<String, Paths>),
     Patterns(Vec<Text>),
@@ -243,6 +244,27 @@ pub struct Table {
     #[serde(default)]
     pub count_required: bool,
     pub none: Option<Text>,
+}
+
+/// A template of ntc-templates.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ntc {
+    /// Its file's name.
+    pub template: Text,
+    /// The names of its values, of which the first that is not empty counts.
+    pub fields: BTreeMap<String, Vec<Text>>,
+    pub only: Option<NtcOnly>,
+    pub none: Option<Text>,
+    #[serde(default)]
+    pub passing: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NtcOnly {
+    pub value: Text,
+    pub is: Text,
 }
 
 /// One path, or several of which the first that leads somewhere counts.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::platform::recognition::HeaderClues;
 use crate::servers::images::{Image, Images, Missing, Reading};
 use crate::service::serving::{Artifact, Ask, Refusal, Serving, Transferred, Uploaded};
 
@@ -16,6 +17,8 @@ type Answers = Answer<Vec<Result<Artifact, Refusal>>>;
 type Sender = dyn Fn(&Ask) -> Result<String, Refusal> + Send + Sync;
 
 type Fetcher = dyn Fn(&Ask) -> Option<String> + Send + Sync;
+
+type Identity = dyn Fn(&[(String, String)]) -> HeaderClues + Send + Sync;
 
 /// What is to be sent.
 #[derive(Debug, Clone)]
@@ -70,6 +73,7 @@ pub struct Files {
     transferred: Arc<dyn Fn(Vec<Transferred>) -> Answer<()> + Send + Sync>,
     sender: Arc<Sender>,
     uploaded: Arc<dyn Fn(Uploaded) -> Answer<()> + Send + Sync>,
+    identity: Arc<Identity>,
     /// The images, and who may fetch one by the name it asks for.
     images: Option<(Images, Arc<Fetcher>)>,
 }
@@ -119,6 +123,7 @@ impl Files {
                 Err(Refusal::Forbidden { why: "uploads are not taken here".to_owned() })
             }),
             uploaded: Arc::new(|_| Box::pin(std::future::ready(()))),
+            identity: Arc::new(|_| HeaderClues::default()),
             images: None,
         }
     }
@@ -134,6 +139,19 @@ impl Files {
     {
         let uploaded = Arc::new(move |end| -> Answer<()> { Box::pin(uploaded(end)) });
         Self { sender: Arc::new(sender), uploaded, ..self }
+    }
+
+    /// In which headers of HTTP a device says who it is.
+    pub fn with_identity(
+        self,
+        identity: impl Fn(&[(String, String)]) -> HeaderClues + Send + Sync + 'static,
+    ) -> Self {
+        Self { identity: Arc::new(identity), ..self }
+    }
+
+    /// Who a request says it is.
+    pub fn header_clues(&self, headers: &[(String, String)]) -> HeaderClues {
+        (self.identity)(headers)
     }
 
     /// Which images there are, and the device that may fetch one by the name it asks for.
@@ -243,6 +261,7 @@ impl From<Serving> for Files {
     fn from(serving: Serving) -> Self {
         let reports = serving.clone();
         let (senders, uploads) = (serving.clone(), serving.clone());
+        let identity = serving.clone();
         let files = Self::of_many(
             move |asks| {
                 let serving = serving.clone();
@@ -253,6 +272,7 @@ impl From<Serving> for Files {
                 Box::pin(async move { reports.transferred(ends).await })
             },
         );
+        let files = files.with_identity(move |headers| identity.header_clues(headers));
         files.with_uploads(
             move |ask| senders.sender(ask),
             move |end| {

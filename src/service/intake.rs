@@ -10,7 +10,7 @@ use moka::sync::Cache;
 
 use crate::address::Mac;
 use crate::clock::{Clock, Timestamp};
-use crate::domain::inventory::meant::{Device, Position};
+use crate::domain::inventory::meant::{Device, Inventory, Position};
 use crate::domain::run::Event;
 use crate::receipt::Committed;
 use crate::service::leases::Ended;
@@ -153,38 +153,13 @@ impl Intake {
     /// Joins clues to the plan: serial, then MAC, then position, then the lease that holds the
     /// address.
     pub fn identify(&self, clues: &Clues) -> Identity {
-        let plan = self.plan.get();
-        let inventory = &plan.inventory;
-        let by_serial = clues.serial.as_deref().and_then(|serial| inventory.with_serial(serial));
-        let by_mac = clues.mac.and_then(|mac| inventory.with_mac(mac));
-        let by_position = clues.position.as_ref().and_then(|position| {
-            let anywhere = Position { remote_id: None, ..position.clone() };
-            inventory.at_position(position).or_else(|| inventory.at_position(&anywhere))
-        });
-        let named = [("serial", by_serial), ("MAC", by_mac), ("position", by_position)];
-        let mut found: Option<(&str, &Arc<Device>)> = None;
-        for (clue, device) in named {
-            let Some(device) = device else { continue };
-            match found {
-                None => found = Some((clue, device)),
-                Some((first, other)) if other.name != device.name => {
-                    let detail =
-                        format!("{first} says {}, {clue} says {}", other.name, device.name);
-                    return Identity::Conflict { detail };
-                }
-                Some(_) => {}
-            }
-        }
-        if let Some((_, device)) = found {
-            return Identity::Device(Arc::clone(device));
+        if let Some(found) = joined(&self.plan.get().inventory, clues) {
+            return found;
         }
         if let Some(device) = clues.address.and_then(|address| self.holder(address)) {
             return Identity::Device(device);
         }
-        match &clues.platform {
-            Some(platform) => Identity::Stranger { description: describe(platform, clues) },
-            None => Identity::Nobody,
-        }
+        unplanned(clues)
     }
 
     /// The device that holds this address: by lease, or by reservation while nobody leases it.
@@ -452,6 +427,38 @@ fn ended(changes: Vec<Change>, device: Option<&Device>) -> Input {
             Input { changes, ..Input::event(&device.name, event, Opening::Never) }
         }
         (_, _) => Input::changes(changes),
+    }
+}
+
+/// Joins clues to a plan: serial, then MAC, then position. `None` if they name nobody.
+pub fn joined(inventory: &Inventory, clues: &Clues) -> Option<Identity> {
+    let by_serial = clues.serial.as_deref().and_then(|serial| inventory.with_serial(serial));
+    let by_mac = clues.mac.and_then(|mac| inventory.with_mac(mac));
+    let by_position = clues.position.as_ref().and_then(|position| {
+        let anywhere = Position { remote_id: None, ..position.clone() };
+        inventory.at_position(position).or_else(|| inventory.at_position(&anywhere))
+    });
+    let named = [("serial", by_serial), ("MAC", by_mac), ("position", by_position)];
+    let mut found: Option<(&str, &Arc<Device>)> = None;
+    for (clue, device) in named {
+        let Some(device) = device else { continue };
+        match found {
+            None => found = Some((clue, device)),
+            Some((first, other)) if other.name != device.name => {
+                let detail = format!("{first} says {}, {clue} says {}", other.name, device.name);
+                return Some(Identity::Conflict { detail });
+            }
+            Some(_) => {}
+        }
+    }
+    found.map(|(_, device)| Identity::Device(Arc::clone(device)))
+}
+
+/// Somebody whom no plan knows: a network device if it asks like one.
+pub fn unplanned(clues: &Clues) -> Identity {
+    match &clues.platform {
+        Some(platform) => Identity::Stranger { description: describe(platform, clues) },
+        None => Identity::Nobody,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::address::Mac;
 use crate::clock::Clock;
 use crate::domain::inventory::meant::Device;
 use crate::domain::run::{self, Event};
-use crate::platform::AnswerFacts;
+use crate::platform::recognition::HeaderClues;
 use crate::service::intake::{Clues, Identity, Intake};
 use crate::service::memory::{Change, ServedFile};
 use crate::service::plan::{InForce, Plan};
@@ -138,7 +138,7 @@ impl Serving {
             .into_iter()
             .map(|ask| {
                 let (artifact, input) = self.answered(&plan, ask)?;
-                inputs.push(input);
+                inputs.extend(input);
                 Ok(artifact)
             })
             .collect();
@@ -154,8 +154,9 @@ impl Serving {
         answers
     }
 
-    /// What one asker gets, and the event that must be stored before.
-    fn answered(&self, plan: &Plan, ask: Ask) -> Result<(Artifact, Input), Refusal> {
+    /// What one asker gets, and the event that must be stored before. The digest of a file is no
+    /// event: its configuration comes before or after.
+    fn answered(&self, plan: &Plan, ask: Ask) -> Result<(Artifact, Option<Input>), Refusal> {
         let (device, address) = self.asker(&ask)?;
         if !device.managed || device.template.is_none() {
             return Err(not_found("no file is planned for this device"));
@@ -174,9 +175,12 @@ impl Serving {
                 return Err(unavailable("the configuration is not ready"));
             }
         };
+        if let Some(digest) = digest(plan, &device, &ask.name, &artifact) {
+            return Ok((digest, None));
+        }
         let event =
             Event::FileAsked { transport: ask.transport.to_owned(), name: ask.name, address };
-        Ok((artifact, Input::event(&device.name, event, Opening::AfterWindow)))
+        Ok((artifact, Some(Input::event(&device.name, event, Opening::AfterWindow))))
     }
 
     /// The device that may fetch an image by this name: whoever is known, and does not ask for its
@@ -195,6 +199,11 @@ impl Serving {
         let configured = device.managed && device.template.is_some();
         let own = configured && fits(&self.plan.get(), &device, &ask.name);
         (!own).then(|| device.name.clone())
+    }
+
+    /// Who a request says it is, in the headers of any platform.
+    pub fn header_clues(&self, headers: &[(String, String)]) -> HeaderClues {
+        self.plan.get().platforms.identity_headers().read(headers)
     }
 
     /// The device that may send us this file: the one that holds the address, whatever a request
@@ -307,6 +316,8 @@ impl Serving {
     fn ended(&self, mut end: Transferred) -> Input {
         let at = self.clock.now();
         self.join_parts(&mut end);
+        // Images and digests come before or after the configuration and say nothing of it.
+        let beside = end.image || is_digest(&self.plan.get(), &end);
         let served = Change::Served(ServedFile {
             run: None,
             device: end.device.clone(),
@@ -317,8 +328,7 @@ impl Serving {
             complete: end.complete,
             at,
         });
-        if end.image {
-            // Images come before or after the configuration and say nothing of it.
+        if beside {
             return Input::changes(vec![served]);
         }
         let event = Event::TransferEnded {
@@ -351,22 +361,26 @@ fn hex(digest: &[u8]) -> String {
 /// Whether this device may ask for its configuration by this name: the one it was told, or one that
 /// its platform is known to ask for.
 fn fits(plan: &Plan, device: &Device, name: &str) -> bool {
-    let Some(platform) = plan.platforms.get(&device.platform) else { return false };
-    if platform.knows_file(name) {
-        return true;
-    }
-    let facts = AnswerFacts {
-        server: std::net::Ipv4Addr::UNSPECIFIED,
-        device: device.name.clone(),
-        http_port: Some(80),
-    };
-    let asked = name.trim_start_matches('/');
-    platform.dhcp_options(&facts).iter().filter(|(code, _)| *code == 67).any(|(_, value)| {
-        let told = String::from_utf8_lossy(value);
-        let path = told.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
-        let told = path.map_or(told.as_ref(), |(_, path)| path);
-        told.trim_start_matches('/') == asked
-    })
+    let platform = plan.platforms.get(&device.platform);
+    platform.is_some_and(|platform| platform.may_ask(&device.name, name))
+}
+
+/// The second file with the digest of the first, if it is asked for and the platform wants one.
+fn digest(plan: &Plan, device: &Device, name: &str, of: &Artifact) -> Option<Artifact> {
+    let platform = plan.platforms.get(&device.platform)?;
+    let first = platform.digest_of(name)?;
+    let served = std::str::from_utf8(&of.content).ok()?;
+    let text = platform.checksum.as_ref()?.beside(first, served);
+    let sha256 = hex(&Sha256::digest(text.as_bytes()));
+    let content = Arc::from(text.into_bytes());
+    Some(Artifact { device: device.name.clone(), content, sha256 })
+}
+
+/// Whether a digest was transferred, and not the file that it is of.
+fn is_digest(plan: &Plan, end: &Transferred) -> bool {
+    let platform = plan.inventory.device(&end.device);
+    let platform = platform.and_then(|device| plan.platforms.get(&device.platform));
+    platform.is_some_and(|platform| platform.digest_of(&end.name).is_some())
 }
 
 fn shown(name: &str) -> String {

@@ -29,13 +29,13 @@ use crate::store::device;
 pub struct House {
     pub runs: Runs,
     pub memory: Memory,
-    intake: Intake,
+    pub intake: Intake,
     stop: watch::Sender<bool>,
     ended: tokio::task::JoinHandle<()>,
     said: Arc<Mutex<Vec<Kind>>>,
 }
 
-fn plan() -> InForce {
+pub fn plan() -> InForce {
     let mut inventory = Inventory::default();
     for (index, name) in ["sw1", "sw2"].into_iter().enumerate() {
         let mut device = device(name);
@@ -102,8 +102,11 @@ fn voice(said: Arc<Mutex<Vec<Kind>>>) -> Voice {
 }
 
 pub async fn house(folder: &std::path::Path) -> House {
+    house_of(folder, plan()).await
+}
+
+pub async fn house_of(folder: &std::path::Path, plan: InForce) -> House {
     let memory = store::open(&folder.join("greenlight.db")).await.unwrap();
-    let plan = plan();
     let performer = Performer {
         // Nobody is at home: the story decides what a visit brings by sending the event itself.
         prober: Arc::new(|_| {

@@ -12,6 +12,7 @@ pub mod answer;
 pub mod details;
 pub mod field;
 pub mod json;
+pub mod ntc;
 pub mod rows;
 pub mod table;
 pub mod text;
@@ -44,6 +45,8 @@ pub struct Reader {
 pub enum Method {
     /// A TextFSM template whose values are named like fields.
     Table(table::Table),
+    /// A TextFSM template of ntc-templates, whose values are given our names.
+    Borrowed(ntc::Borrowed),
     /// JSON, one row for each place a path leads to.
     JsonRows(json::Rows),
     /// JSON, one row in all.
@@ -135,6 +138,7 @@ impl Reader {
         }
         let rows = match &self.method {
             Method::Table(table) => table.rows(text)?,
+            Method::Borrowed(borrowed) => borrowed.rows(text)?,
             Method::JsonRows(rows) => rows.read(text)?,
             Method::JsonFields(fields) => vec![json::fields(text, fields)?],
             Method::Patterns(patterns) => vec![patterns_row(patterns, text)],

@@ -50,18 +50,11 @@ impl Table {
     }
 
     pub fn rows(&self, text: &str) -> Result<Vec<Row>, String> {
-        let records = records(&self.template, text)?;
-        let rows: Vec<Row> = records
-            .into_iter()
-            .map(|record| {
-                self.fields
-                    .iter()
-                    .copied()
-                    .zip(record)
-                    .filter(|(_, text)| !text.is_empty())
-                    .collect()
-            })
-            .collect();
+        let named = |record: Vec<String>| -> Row {
+            let texts = self.fields.iter().copied().zip(record);
+            texts.filter(|(_, text)| !text.is_empty()).collect()
+        };
+        let rows: Vec<Row> = records(&self.template, text)?.into_iter().map(named).collect();
         self.whole(text, &rows)?;
         Ok(rows)
     }
@@ -106,7 +99,7 @@ pub(super) fn sealed(template: &Template) -> Result<(), String> {
 }
 
 /// The records of a text, each with the texts of the template's values in their order.
-pub(super) fn records(template: &Template, text: &str) -> Result<Vec<Vec<String>>, String> {
+pub fn records(template: &Template, text: &str) -> Result<Vec<Vec<String>>, String> {
     let mut parser = template.parser();
     let mut records = Vec::new();
     for (number, line) in text.lines().enumerate() {

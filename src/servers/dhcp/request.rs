@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::address::Mac;
 use crate::clock::Timestamp;
@@ -163,7 +164,8 @@ fn decide(
 ) -> Outcome {
     let Request { message, ask, mac, .. } = request;
     let planned = device.is_some();
-    let asker = asker_of(request, heard, device.as_ref());
+    let mut asker = asker_of(request, heard, device.as_ref());
+    asker.lease_at_least = device.as_ref().and_then(|device| lease_at_least(device, parts));
     let discovering = is_discovering(*ask);
     if let Some(device) = device.as_ref().filter(|device| device.managed && discovering) {
         parts.intake.asked(device);
@@ -264,6 +266,7 @@ fn asker_of(request: &Request, heard: &Received, device: Option<&Arc<Device>>) -
         client_id: message.client_id_hex(),
         device: device.cloned(),
         relay_information: message.relay_information_hex(),
+        lease_at_least: None,
         link: Link {
             // Without giaddr no relay spoke, whatever stands in option 82 (RFC 3527 section 3).
             relay: message.relay().map(|giaddr| link.unwrap_or(giaddr)),
@@ -297,6 +300,11 @@ fn network(pool: &Pool) -> Network {
         dns: pool.dns.clone(),
         domain: pool.domain.clone(),
     }
+}
+
+/// The shortest lease that the device takes while it is to be provisioned.
+fn lease_at_least(device: &Device, parts: &Parts) -> Option<Duration> {
+    parts.platforms.get(&device.platform).filter(|_| device.managed)?.lease_at_least
 }
 
 /// What the device's platform must be told. A device in service already gets an address and no

@@ -243,7 +243,10 @@ impl Book {
     }
 
     fn grant(&self, shelf: usize, address: Ipv4Addr, asker: &Asker, now: Timestamp) -> Grant {
-        let span = if asker.device.is_some() { self.lease } else { QUARANTINE_LEASE };
+        let span = match asker.device {
+            Some(_) => asker.lease_at_least.map_or(self.lease, |least| self.lease.max(least)),
+            None => QUARANTINE_LEASE,
+        };
         let kept = self
             .holding(address)
             .filter(|holding| self.is_same(holding.mac, &holding.owner, asker))
