@@ -134,9 +134,25 @@ pub struct Cli {
     pub pagers: Vec<(Regex, String)>,
     /// An answer with such a line is an error, not data.
     pub errors: Vec<Regex>,
+    /// Messages that the device shows unasked on any terminal: such a line is no part of an answer,
+    /// unless the command asks for the log.
+    pub chatter: Vec<Regex>,
     /// Silence of this length within one answer ends the visit.
     pub command_timeout: Duration,
     pub logout: String,
+    pub legacy: Legacy,
+}
+
+/// When SSH offers the algorithms of old switches: SHA-1 key exchange, CBC ciphers, ssh-rsa with
+/// SHA-1, ssh-dss.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Legacy {
+    /// They are preferred, for devices whose modern ones are known to be broken.
+    First,
+    /// Offered behind all others.
+    #[default]
+    Last,
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::platform::ping::{self, Ping};
 use crate::platform::ports::{PortType, Ports};
 use crate::platform::recognition::{Condition, Field as Sighting, IdentityHeaders, Rule};
 use crate::platform::written::{self, Spanned, Text};
-use crate::platform::{Channel, Cli, Complaint, Enable, Platform, Transport};
+use crate::platform::{Channel, Cli, Complaint, Enable, Legacy, Platform, Transport};
 
 mod answers;
 mod questions;
@@ -131,8 +131,14 @@ impl Desk<'_> {
                 .filter_map(|pager| Some((self.regex(&pager.line)?, pager.keys)))
                 .collect(),
             errors: self.regexes(&written.errors),
+            chatter: self.regexes(&written.chatter),
             command_timeout: self.duration(&written.command_timeout).unwrap_or_default(),
             logout: written.logout,
+            legacy: match written.ssh.legacy {
+                written::Legacy::First => Legacy::First,
+                written::Legacy::Last => Legacy::Last,
+                written::Legacy::Never => Legacy::Never,
+            },
         }
     }
 

@@ -131,9 +131,29 @@ pub struct Cli {
     pub pagers: Vec<Pager>,
     #[serde(default)]
     pub errors: Vec<Text>,
+    #[serde(default)]
+    pub chatter: Vec<Text>,
     pub command_timeout: Text,
     #[serde(default)]
     pub logout: String,
+    #[serde(default)]
+    pub ssh: Ssh,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ssh {
+    #[serde(default)]
+    pub legacy: Legacy,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Legacy {
+    First,
+    #[default]
+    Last,
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

@@ -163,8 +163,7 @@ impl Files {
     /// What each of these askers gets, in their order.
     pub async fn artifacts(&self, asks: Vec<Ask>) -> Vec<Result<Served, Refusal>> {
         if self.images.is_none() {
-            let answers = (self.artifacts)(asks).await;
-            return answers.into_iter().map(|answer| answer.map(Served::from)).collect();
+            return self.configurations(asks).await;
         }
         let mut rest = Vec::with_capacity(asks.len());
         let mut images = Vec::with_capacity(asks.len());
@@ -187,6 +186,12 @@ impl Files {
         images.into_iter().map(answer).collect()
     }
 
+    /// The same for askers who concern no images.
+    pub async fn configurations(&self, asks: Vec<Ask>) -> Vec<Result<Served, Refusal>> {
+        let answers = (self.artifacts)(asks).await;
+        answers.into_iter().map(|answer| answer.map(Served::from)).collect()
+    }
+
     /// Whether the disk with the images has to be asked, which may take long.
     pub fn concerns_images(&self, ask: &Ask) -> bool {
         self.images.as_ref().is_some_and(|(_, fetcher)| fetcher(ask).is_some())
@@ -195,8 +200,8 @@ impl Files {
     async fn image(&self, ask: &Ask) -> Result<Option<Served>, Refusal> {
         let Some((images, fetcher)) = &self.images else { return Ok(None) };
         let Some(device) = fetcher(ask) else { return Ok(None) };
-        let (images, name) = (images.clone(), ask.name.clone());
-        let found = tokio::task::spawn_blocking(move || images.find(&name)).await;
+        let (images, name, reader) = (images.clone(), ask.name.clone(), device.clone());
+        let found = tokio::task::spawn_blocking(move || images.find(&name, &reader)).await;
         match found.unwrap_or(Err(Missing::NotThere)) {
             Ok(reading) => {
                 let content = Content::Image(reading);

@@ -8,11 +8,13 @@ use tokio::sync::Semaphore;
 use crate::clock::{Clock, Timestamp};
 use crate::domain::check::counted::Counted;
 use crate::domain::check::{self, Circumstances, Plan as Planned};
-use crate::domain::inventory::meant::{Device, SecretSource};
+use crate::domain::inventory::meant::{CredentialReference, Device, JumpReference, SecretSource};
 use crate::domain::run::{Event, Visit};
 use crate::secret::Secret;
 use crate::service::plan::{InForce, Plan};
-use crate::service::probe::{Credential, Order, Outcome, Prober, Purpose, Report};
+use crate::service::probe::{
+    Credential, Jump, Order, Outcome, PrivateKey, Prober, Purpose, Report,
+};
 use crate::service::runner::Input;
 
 /// Fetches a secret from where it is kept.
@@ -54,7 +56,7 @@ impl Performer {
                     let report = (self.prober)(order).await;
                     self.judged(&plan, device, (&visit, &secrets), report)
                 }
-                Err(why) => Visit::Broken { why },
+                Err(why) => Visit::OurSide { why },
             },
             None => Visit::Broken { why: "the device left the inventory".into() },
         };
@@ -67,24 +69,45 @@ impl Performer {
             .platforms
             .get(&device.platform)
             .ok_or_else(|| format!("no platform `{}`", device.platform))?;
-        let mut credentials = Vec::new();
-        for reference in &device.credentials {
-            let enable = reference.enable.as_ref().map(|source| (self.secrets)(source));
-            credentials.push(Credential {
-                username: reference.username.clone(),
-                password: (self.secrets)(&reference.password)?,
-                enable: enable.transpose()?,
-            });
-        }
+        let jumps = plan.inventory.jumps_to(&device.name);
         let purpose = if visit.save { Purpose::SaveAndObserve } else { Purpose::Observe };
         Ok(Order {
             target: SocketAddr::new(visit.address, device.ssh_port),
             platform: Arc::clone(platform),
-            credentials,
+            credentials: self.credentials(&device.credentials)?,
+            jumps: jumps.iter().map(|jump| self.jump(jump)).collect::<Result<_, _>>()?,
             pinned_host_key: visit.pinned_host_key.clone(),
             purpose,
             further: check::further_commands(&planned(plan, device, "", false)),
             deadline: plan.rules.visit_timeout,
+        })
+    }
+
+    fn jump(&self, reference: &JumpReference) -> Result<Jump, String> {
+        Ok(Jump {
+            host: reference.host.clone(),
+            port: reference.port,
+            credentials: self.credentials(&reference.credentials)?,
+            host_key: reference.host_key.clone(),
+        })
+    }
+
+    fn credentials(&self, references: &[CredentialReference]) -> Result<Vec<Credential>, String> {
+        references.iter().map(|reference| self.credential(reference)).collect()
+    }
+
+    fn credential(&self, reference: &CredentialReference) -> Result<Credential, String> {
+        let fetched =
+            |source: &Option<SecretSource>| source.as_ref().map(|s| (self.secrets)(s)).transpose();
+        let key = reference.key.as_ref().map(|key| {
+            let passphrase = fetched(&key.passphrase)?;
+            Ok::<_, String>(PrivateKey { text: (self.secrets)(&key.text)?, passphrase })
+        });
+        Ok(Credential {
+            username: reference.username.clone(),
+            password: fetched(&reference.password)?,
+            key: key.transpose()?,
+            enable: fetched(&reference.enable)?,
         })
     }
 
@@ -100,6 +123,7 @@ impl Performer {
             Outcome::LoginRefused { why } => Visit::LoginRefused { why },
             Outcome::HostKeyChanged { found } => Visit::HostKeyChanged { found },
             Outcome::Broken { why } => Visit::Broken { why },
+            Outcome::OurSide { why } => Visit::OurSide { why },
             Outcome::Observed(seen) => {
                 let rendered = match (plan.render)(device, &plan.inventory) {
                     Ok(rendered) => rendered,
@@ -139,6 +163,6 @@ fn known_secrets(plan: &Plan, device: &Device, order: &Order) -> Vec<Secret> {
     let logins = order
         .credentials
         .iter()
-        .flat_map(|login| std::iter::once(login.password.clone()).chain(login.enable.clone()));
+        .flat_map(|login| login.password.iter().chain(&login.enable).cloned());
     logins.chain((plan.secrets)(device)).collect()
 }

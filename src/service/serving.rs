@@ -16,8 +16,13 @@ use crate::service::memory::{Change, ServedFile};
 use crate::service::plan::{InForce, Plan};
 use crate::service::runner::{Input, Opening, Runs};
 
-/// Rendered files kept, in bytes: a site's worth; what falls out is rendered again.
-const KEPT_BYTES: u64 = 64 * 1024 * 1024;
+mod kept;
+
+use kept::Kept;
+
+/// Rendered files kept, in bytes: those of some thousand devices that are in their transfers share
+/// theirs with them. What falls out is rendered again.
+const KEPT_BYTES: usize = 32 << 20;
 
 /// Downloads whose parts are remembered: devices that fetch at the same time.
 const PARTS_MAX: u64 = 10_000;
@@ -103,7 +108,7 @@ pub struct Serving {
     intake: Intake,
     runs: Runs,
     clock: Clock,
-    kept: Cache<(String, u64), Artifact>,
+    kept: Arc<Kept>,
     /// How far from its beginning a device has each content, by its digest: the end alone is no
     /// download.
     reached: Cache<(String, String), u64>,
@@ -119,12 +124,7 @@ impl Serving {
         clock: Clock,
         headers_suffice: bool,
     ) -> Self {
-        let kept = Cache::builder()
-            .max_capacity(KEPT_BYTES)
-            .weigher(|_, artifact: &Artifact| {
-                u32::try_from(artifact.content.len()).unwrap_or(u32::MAX).saturating_add(256)
-            })
-            .build();
+        let kept = Arc::new(Kept::new(KEPT_BYTES));
         let reached = Cache::builder().max_capacity(PARTS_MAX).build();
         Self { plan, intake, runs, clock, kept, reached, headers_suffice }
     }
@@ -182,8 +182,7 @@ impl Serving {
     /// The device that may fetch an image by this name: whoever is known, and does not ask for its
     /// configuration by it.
     pub fn may_fetch_image(&self, ask: &Ask) -> Option<String> {
-        let claim = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
-        let claimed = match self.intake.identify(&claim) {
+        let claimed = match self.claimed(ask) {
             Identity::Device(device) => Some(device),
             Identity::Conflict { .. } => return None,
             Identity::Stranger { .. } | Identity::Nobody => None,
@@ -222,13 +221,21 @@ impl Serving {
         }
     }
 
+    /// Whom the headers of a request name. TFTP has none.
+    fn claimed(&self, ask: &Ask) -> Identity {
+        if ask.serial.is_none() && ask.mac.is_none() {
+            return Identity::Nobody;
+        }
+        let clues = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
+        self.intake.identify(&clues)
+    }
+
     /// The device behind an asker, and the address by which it is reached. The address decides,
     /// because a header is only a claim; a header that contradicts the address is a conflict.
     fn asker(&self, ask: &Ask) -> Result<(Arc<Device>, IpAddr), Refusal> {
         let nobody = || not_found("no device is known at this address");
         let address = ask.peer.ip();
-        let claim = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
-        let claimed = match self.intake.identify(&claim) {
+        let claimed = match self.claimed(ask) {
             Identity::Device(device) => Some(device),
             Identity::Conflict { detail } => {
                 self.intake.stranger(&format!("http {address}"), &detail);
@@ -276,8 +283,7 @@ impl Serving {
     }
 
     fn rendered(&self, plan: &Plan, device: &Device) -> Result<Artifact, String> {
-        let key = (device.name.clone(), plan.generation);
-        if let Some(artifact) = self.kept.get(&key) {
+        if let Some(artifact) = self.kept.get(&device.name, plan.generation) {
             return Ok(artifact);
         }
         // A template engine that breaks on one device must not take the others' answers along.
@@ -288,19 +294,14 @@ impl Serving {
         let sha256 = hex(&digest);
         let content = Arc::from(text.into_bytes());
         let artifact = Artifact { device: device.name.clone(), content, sha256 };
-        self.kept.insert(key, artifact.clone());
+        self.kept.put(plan.generation, artifact.clone());
         Ok(artifact)
     }
 
     /// Reports the ends of transfers. Durable before this returns, unless the store is down: then
     /// they are kept and stored when the store is back.
     pub async fn transferred(&self, ends: Vec<Transferred>) {
-        let inputs: Vec<Input> = ends.into_iter().map(|end| self.ended(end)).collect();
-        if self.runs.all_stored(inputs.clone()).await.is_err() {
-            for input in inputs {
-                self.runs.send(input).await;
-            }
-        }
+        self.runs.all_kept(ends.into_iter().map(|end| self.ended(end)).collect()).await;
     }
 
     fn ended(&self, mut end: Transferred) -> Input {

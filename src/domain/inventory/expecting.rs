@@ -337,6 +337,7 @@ mod tests {
 
     fn planned(lines: &str) -> (Inventory, Vec<String>) {
         let known = Known {
+            languages: &[].into(),
             platforms: &BTreeSet::new(),
             templates: &BTreeSet::from(["t.j2".to_owned()]),
             canonical_port: &|_, port| port.to_lowercase(),

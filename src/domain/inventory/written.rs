@@ -7,6 +7,9 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value as Json};
 
 use crate::complaint::{Complaints, Place};
+use crate::domain::inventory::access::written::{
+    OneOrManyJumps, WrittenCredential, WrittenJump, credentials, jumps,
+};
 use crate::domain::inventory::expected_written::{
     self as expected, WrittenCheck, WrittenInterface, WrittenMember,
 };
@@ -59,6 +62,10 @@ pub struct Layer {
     pub managed: Option<bool>,
     /// Logins, in the order to be tried. A list replaces that of an outer layer.
     pub credentials: Option<Vec<WrittenCredential>>,
+    /// The host, or the chain of at most three, through which SSH reaches the device. A list
+    /// replaces that of an outer layer; an empty one stands for no jump host. Default: none.
+    #[schemars(with = "Option<OneOrManyJumps>")]
+    pub jump: Option<Vec<WrittenJump>>,
     /// Values for the template. Maps of several layers are joined, the nearest value wins.
     #[schemars(with = "Option<Map<String, Json>>")]
     pub variables: Map<String, Json>,
@@ -134,18 +141,6 @@ pub struct WrittenPosition {
     pub remote_id: Option<At<String>>,
     #[schemars(skip)]
     pub place: Place,
-}
-
-/// One login.
-#[derive(Debug, JsonSchema)]
-#[schemars(rename = "Credential", deny_unknown_fields)]
-pub struct WrittenCredential {
-    /// The user's name.
-    pub username: At<String>,
-    /// Where its password stands.
-    pub password: WrittenSecret,
-    /// Where the enable password stands, for platforms that ask for one.
-    pub enable: Option<WrittenSecret>,
 }
 
 /// Where a secret stands.
@@ -304,6 +299,7 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
         ssh_port: fields.parsed("ssh_port", "a port from 1 to 65535", complaints),
         managed: fields.boolean("managed", complaints),
         credentials: fields.get("credentials").map(|node| credentials(node, complaints)),
+        jump: fields.get("jump").map(|node| jumps(node, complaints)),
         ..Layer::default()
     };
     if let Some(port) = layer.ssh_port.take_if(|port| port.value == 0) {
@@ -335,22 +331,6 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
 
 /// Names that every template finds at its top level besides the variables.
 pub const RESERVED: [&str; 3] = ["device", "site", "secrets"];
-
-fn credentials(node: &Node<'_>, complaints: &mut Complaints) -> Vec<WrittenCredential> {
-    let nodes = fields::list(node, "credentials", complaints);
-    nodes.iter().filter_map(|node| credential(node, complaints)).collect()
-}
-
-fn credential(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenCredential> {
-    let mut fields = Fields::of(node, "credential", complaints)?;
-    let username = fields
-        .require("username", complaints)
-        .and_then(|node| fields::text(node, "username", complaints));
-    let password = fields.require("password", complaints).and_then(|node| secret(node, complaints));
-    let enable = fields.get("enable").and_then(|node| secret(node, complaints));
-    fields.close(complaints);
-    Some(WrittenCredential { username: username?, password: password?, enable })
-}
 
 /// Reads `{ env: NAME }` or `{ file: PATH }`. A secret written down is refused, and not repeated.
 pub fn secret(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSecret> {
@@ -389,6 +369,7 @@ devices:
   - name: a
     site: a
     credentials: [{ username: a, password: { env: A }, zzzzzzzz: 1 }]
+    jump: { host: a, credentials: [{ username: a, password: { env: A } }], zzzzzzzz: 1 }
 zzzzzzzz: 1
 ";
 
@@ -415,7 +396,7 @@ zzzzzzzz: 1
         };
         let definition = |name: &str| properties(&schema["$defs"][name]);
         let mut expected: Vec<_> =
-            ["Layer", "Site", "Device", "Position", "Credential"].map(definition).to_vec();
+            ["Layer", "Site", "Device", "Position", "Credential", "Jump"].map(definition).to_vec();
         expected.push(properties(&schema));
         known.sort();
         expected.sort();

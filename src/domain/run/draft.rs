@@ -17,6 +17,9 @@ const QUIET: Duration = Duration::from_secs(60);
 /// Repeats that are written down one by one: more than any device needs to boot.
 const REPEATS_WRITTEN: u32 = 32;
 
+/// Marks the problem that the way to the device is closed.
+pub(super) const WAY: &str = "way";
+
 /// An open fault that nobody mends is given up after a day; the device stays as it is.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
@@ -260,6 +263,13 @@ impl Draft {
         self.action_needed(problem(fault, fill));
     }
 
+    /// True while the fault is that the way to the device is closed on our side: then looking again
+    /// tells when it is open.
+    pub fn way_is_closed(&self) -> bool {
+        matches!(&self.run.phase, Phase::ActionNeeded { problem, .. }
+            if problem.fill.contains_key(WAY))
+    }
+
     /// The fault that was said is gone.
     pub fn cleared(&mut self) {
         if let Phase::ActionNeeded { problem, .. } = &self.run.phase {
@@ -441,7 +451,10 @@ impl Draft {
                 self.cleared();
                 self.trouble(Fault::HostKeyChanged, &[("found", found)]);
             }
-            Visit::Unreachable { why } | Visit::LoginRefused { why } | Visit::Broken { why } => {
+            Visit::Unreachable { why }
+            | Visit::LoginRefused { why }
+            | Visit::Broken { why }
+            | Visit::OurSide { why } => {
                 self.note("visit", shown(why));
                 self.visit_later();
             }

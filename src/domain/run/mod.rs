@@ -199,11 +199,26 @@ pub struct Uploaded {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum Visit {
-    Unreachable { why: String },
-    LoginRefused { why: String },
-    HostKeyChanged { found: String },
-    Broken { why: String },
-    Judged { host_key: Option<String>, findings: Findings },
+    Unreachable {
+        why: String,
+    },
+    LoginRefused {
+        why: String,
+    },
+    HostKeyChanged {
+        found: String,
+    },
+    Broken {
+        why: String,
+    },
+    /// The way to the device is closed on our side: it says nothing about the device.
+    OurSide {
+        why: String,
+    },
+    Judged {
+        host_key: Option<String>,
+        findings: Findings,
+    },
 }
 
 /// A run's timers. One of each at most; setting one replaces it.

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
-use crate::domain::run::draft::{Draft, shown};
+use crate::domain::run::draft::{Draft, WAY, shown};
 use crate::domain::run::{Milestone, Phase, Timer, Uploaded, Visit};
 
 pub(super) fn again_addressed(d: &mut Draft, address: IpAddr) {
@@ -68,6 +69,34 @@ pub(super) fn conflict(d: &mut Draft, detail: &str) {
 pub(super) fn our_side(d: &mut Draft, why: &str) {
     d.begin();
     d.trouble(Fault::OurSide, &[("found", why)]);
+}
+
+/// A visit did not get as far as the device. It may be back for long, behind a way that is closed:
+/// nothing was learned of it, and after some patience the fault is ours.
+pub(super) fn way_closed(
+    d: &mut Draft,
+    why: &str,
+    back_by: Timestamp,
+    refused_since: Option<Timestamp>,
+) {
+    d.note("visit", shown(why));
+    d.visit_later();
+    let since = refused_since.unwrap_or(d.now);
+    if d.now.since(since) >= d.run.timing.login_patience {
+        d.trouble(Fault::OurSide, &[("found", why), (WAY, "closed")]);
+    } else {
+        d.run.phase = Phase::Connecting { back_by, refused_since: Some(since) };
+    }
+}
+
+/// A visit got as far as the device again, so what is wrong now is the device's own.
+fn way_open(d: &mut Draft, why: &str) {
+    d.note("visit", shown(why));
+    d.cleared();
+    let back_by = d.now.plus(d.run.timing.back_deadline);
+    d.enter(Phase::Connecting { back_by, refused_since: None }, "the way to it is open");
+    d.wake(Timer::Deadline, back_by);
+    d.visit_later();
 }
 
 pub(super) fn recheck(d: &mut Draft, by: &str) {
@@ -148,9 +177,15 @@ pub(super) fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
             d.enter(Phase::Connecting { back_by, refused_since }, "back, refuses the login");
             d.visit_later();
         }
+        Visit::Unreachable { why } | Visit::LoginRefused { why } | Visit::Broken { why }
+            if fault == Fault::OurSide =>
+        {
+            way_open(d, why);
+        }
         Visit::Unreachable { .. }
         | Visit::LoginRefused { .. }
         | Visit::Broken { .. }
+        | Visit::OurSide { .. }
         | Visit::HostKeyChanged { .. } => d.visit_later(),
     }
 }

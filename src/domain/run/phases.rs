@@ -11,7 +11,7 @@ use crate::domain::run::draft::{Draft, shown};
 use crate::domain::run::moves::{
     again_addressed, cancel, conflict, give_up, lease_impossible, leased_in_trouble, our_side,
     recheck, released, repaired, still_waiting, strange_file, transfer_ended, unexpected_hook,
-    uploaded,
+    uploaded, way_closed,
 };
 use crate::domain::run::{Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
 
@@ -248,6 +248,7 @@ fn first_entry(d: &mut Draft, visit: &Visit, back_by: Timestamp, refused_since: 
                 d.trouble(Fault::Unreadable, &[("found", why)]);
             }
         }
+        Visit::OurSide { why } => way_closed(d, why, back_by, refused_since),
         Visit::HostKeyChanged { .. } => d.no_entry(visit),
         Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
     }
@@ -302,6 +303,11 @@ fn later_entry(d: &mut Draft, visit: &Visit) {
             let refused_since = Some(d.now);
             d.enter(Phase::Connecting { back_by, refused_since }, "refuses the login");
             d.visit_later();
+        }
+        Visit::OurSide { why } => {
+            let back_by = d.now.plus(d.run.timing.back_deadline);
+            d.enter(Phase::Connecting { back_by, refused_since: None }, "the way to it is closed");
+            way_closed(d, why, back_by, None);
         }
         Visit::Broken { .. } | Visit::HostKeyChanged { .. } => d.no_entry(visit),
         Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
@@ -398,7 +404,7 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => {
             // What is ours to mend waits for a person: looking at the device changes nothing.
-            if fault.layer() >= Fault::NotBack.layer() {
+            if fault.layer() >= Fault::NotBack.layer() || d.way_is_closed() {
                 d.visit();
             }
         }

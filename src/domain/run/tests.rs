@@ -293,6 +293,31 @@ fn a_hook_that_refuses_is_our_fault_and_a_person_may_try_again() {
 }
 
 #[test]
+fn a_closed_way_is_our_fault_and_the_device_is_not_blamed() {
+    let closed = || Event::Visited { attempt: 0, visit: Visit::OurSide { why: "jump".into() } };
+    let mut story = Story::begin();
+    up_to_first_visit(&mut story);
+    let back_deadline = story.run.timing.back_deadline.as_secs();
+    let patience = story.run.timing.login_patience.as_secs();
+    story.after(1, closed()).after(back_deadline, due(Timer::Deadline));
+    assert_eq!(story.phase(), "connecting", "nobody is told that the device is away");
+    story.after(patience, closed());
+    assert_eq!(story.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::OurSide))));
+    let visits = story.visits;
+    story.after(30, due(Timer::Visit)).after(1, closed());
+    assert_eq!(story.visits, visits + 1, "it looks whether the way is open");
+    let mut away = Story::begin();
+    away.run = story.run.clone();
+    away.now = story.now;
+    story.after(30, seen(Verdict::Pass, Verdict::Pass)).after(1, accepts());
+    assert_eq!(story.phase(), "ready");
+    away.after(30, Event::Visited { attempt: 0, visit: Visit::Unreachable { why: "x".into() } });
+    assert_eq!(away.phase(), "connecting");
+    away.after(back_deadline, due(Timer::Deadline));
+    assert_eq!(away.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::NotBack))));
+}
+
+#[test]
 fn late_answers_of_an_earlier_attempt_fall_off() {
     let mut story = Story::begin();
     up_to_first_visit(&mut story);

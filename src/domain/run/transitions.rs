@@ -132,6 +132,7 @@ pub fn events() -> Vec<(&'static str, Event)> {
         ("login refused", visited(Visit::LoginRefused { why: "denied".into() })),
         ("host key changed", visited(Visit::HostKeyChanged { found: "SHA256:x".into() })),
         ("dialogue broken", visited(Visit::Broken { why: "no prompt".into() })),
+        ("way closed", visited(Visit::OurSide { why: "jump host".into() })),
         ("all proven", judged(Verdict::Pass, Verdict::Pass)),
         ("cables swapped", judged(Verdict::Pass, swapped)),
         ("not heard yet", judged(Verdict::Pass, unknown)),

@@ -190,6 +190,14 @@ impl Runner {
         staged.runs.insert(run.device.clone(), run);
     }
 
+    /// Whether this timer is set, or may be since a step of this group.
+    fn may_wake(&self, staged: &Staged, run: &Run, timer: Timer) -> bool {
+        let mut this_step = staged.timers.iter().rev().take_while(|(id, ..)| *id == run.id);
+        self.alarms.has(&run.id, timer)
+            || staged.runs.contains_key(&run.device)
+            || this_step.any(|(_, set, _)| *set == timer)
+    }
+
     fn follow(
         &self,
         staged: &mut Staged,
@@ -203,6 +211,7 @@ impl Runner {
                 staged.changes.push(timer_change(&run.id, timer, Some(at)));
                 staged.timers.push((run.id.clone(), timer, Some(at)));
             }
+            Effect::Sleep { timer } if !self.may_wake(staged, run, timer) => {}
             Effect::Sleep { timer } => {
                 staged.changes.push(timer_change(&run.id, timer, None));
                 staged.timers.push((run.id.clone(), timer, None));

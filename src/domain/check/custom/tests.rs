@@ -13,6 +13,7 @@ use crate::domain::inventory::resolve::{Known, plan};
 /// Findings of a device whose inventory has these checks, and which answers `show x` with this.
 fn findings(checks: &str, answer: Reading<String>) -> Findings {
     let known = Known {
+        languages: &[].into(),
         platforms: &BTreeSet::new(),
         templates: &BTreeSet::from(["t.j2".to_owned()]),
         canonical_port: &|_, port| port.to_owned(),
