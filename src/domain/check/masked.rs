@@ -50,8 +50,8 @@ fn without(text: &str, value: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(value) {
-        let inside = before.ends_with(part) || after.starts_with(part);
         shown.push_str(before);
+        let inside = shown.ends_with(part) || after.starts_with(part);
         shown.push_str(if inside { value } else { MASK });
         rest = after;
     }

@@ -297,13 +297,16 @@ mod tests {
         assert!(found.is_empty(), "{found:?}");
         let deleted = format!("delete interfaces ge-0/0/7\n{SETS}");
         assert!(check("juniper_junos", &deleted, JUNOS).is_satisfied());
-        for (lost, line) in [
-            ("host-name r1", "set system host-name r1"),
-            ("one two", "set protocols bgp import two"),
-            ("encrypted-password", "set system root-authentication encrypted-password <secret>"),
+        for (lost, left, line) in [
+            ("host-name r1;", "", "set system host-name r1"),
+            ("one two", "one", "set protocols bgp import two"),
+            (
+                "encrypted-password \"$6$abc\"; ## SECRET-DATA",
+                "",
+                "set system root-authentication encrypted-password <secret>",
+            ),
         ] {
-            let less = JUNOS.replace(lost, if lost == "one two" { "one" } else { "other x" });
-            let difference = check("juniper_junos", SETS, &less);
+            let difference = check("juniper_junos", SETS, &JUNOS.replace(lost, left));
             assert!(missing(&difference).contains(&line.to_owned()), "{lost}: {difference:?}");
             assert!(!format!("{difference:?}").contains("$6$"), "{difference:?}");
         }
