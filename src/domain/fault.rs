@@ -39,6 +39,10 @@ pub enum Fault {
     WrongDevice,
     /// G12: two cables exchanged.
     SwappedPair,
+    /// G12r: three or more plugs have to change places.
+    RotatedPlugs,
+    /// G15p: somebody on a port where nobody is planned, and nobody is wanted.
+    UnplannedNeighbour,
     /// G14: the software is not the planned one.
     OtherSoftware,
     /// G15: two devices claim one identity.
@@ -59,7 +63,7 @@ pub enum Actor {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 20] = [
+    pub const ALL: [Fault; 22] = [
         Fault::Silent,
         Fault::DhcpSide,
         Fault::NoFileAsked,
@@ -76,6 +80,8 @@ impl Fault {
         Fault::WrongPort,
         Fault::WrongDevice,
         Fault::SwappedPair,
+        Fault::RotatedPlugs,
+        Fault::UnplannedNeighbour,
         Fault::OtherSoftware,
         Fault::Duplicate,
         Fault::OurSide,
@@ -101,6 +107,8 @@ impl Fault {
             Fault::WrongPort => "G10",
             Fault::WrongDevice => "G11",
             Fault::SwappedPair => "G12",
+            Fault::RotatedPlugs => "G12r",
+            Fault::UnplannedNeighbour => "G15p",
             Fault::OtherSoftware => "G14",
             Fault::Duplicate => "G15",
             Fault::OurSide => "G20",
@@ -120,12 +128,40 @@ impl Fault {
             Fault::LoginRefused | Fault::HostKeyChanged => 6,
             Fault::OtherBox => 7,
             Fault::ConfigurationDiffers => 8,
-            Fault::SwappedPair => 9,
+            Fault::SwappedPair | Fault::RotatedPlugs => 9,
             Fault::NeighbourDown => 10,
             Fault::WrongPort | Fault::WrongDevice => 11,
-            Fault::NeighbourMute => 12,
+            Fault::NeighbourMute | Fault::UnplannedNeighbour => 12,
             Fault::OtherSoftware => 13,
             Fault::Unreadable => 14,
+        }
+    }
+
+    /// True for what the neighbours tell of the cables.
+    pub fn is_of_cables(self) -> bool {
+        match self {
+            Fault::NeighbourDown
+            | Fault::NeighbourMute
+            | Fault::WrongPort
+            | Fault::WrongDevice
+            | Fault::SwappedPair
+            | Fault::RotatedPlugs
+            | Fault::UnplannedNeighbour => true,
+            Fault::Silent
+            | Fault::DhcpSide
+            | Fault::NoFileAsked
+            | Fault::UnexpectedFile
+            | Fault::UnknownDevice
+            | Fault::TransferBroken
+            | Fault::NotBack
+            | Fault::LoginRefused
+            | Fault::HostKeyChanged
+            | Fault::OtherBox
+            | Fault::ConfigurationDiffers
+            | Fault::OtherSoftware
+            | Fault::Duplicate
+            | Fault::OurSide
+            | Fault::Unreadable => false,
         }
     }
 
@@ -141,7 +177,9 @@ impl Fault {
             | Fault::NeighbourDown
             | Fault::WrongPort
             | Fault::WrongDevice
-            | Fault::SwappedPair => Actor::Installer,
+            | Fault::SwappedPair
+            | Fault::RotatedPlugs
+            | Fault::UnplannedNeighbour => Actor::Installer,
             Fault::DhcpSide
             | Fault::LoginRefused
             | Fault::HostKeyChanged

@@ -29,6 +29,7 @@ pub fn device(name: &str) -> Device {
         variables: Variables::default(),
         software: None,
         neighbours: Vec::new(),
+        unplanned_neighbours: Default::default(),
         credentials: Vec::new(),
         location: "rack 4".into(),
         place: Place::default(),

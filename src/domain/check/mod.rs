@@ -9,20 +9,28 @@
 //! | `ConfigurationDiffers` | `missing_count` of `planned_count` lines; `found`: `running` or `saved`; `location` of this device |
 //! | `OtherSoftware` | `found`, `planned`: versions |
 //! | `SwappedPair` | `port`, `port_b`: the two plugs of this device to be exchanged; `location` of this device |
+//! | `RotatedPlugs` | `count` plugs of this device change places; `round`: `Gi1/0/49 to 50, 50 to 51, 51 to 49`, all at once, or instead `port`: the first to be taken out; `location` of this device |
+//! | `UnplannedNeighbour` | `port` here; `found_device`, `found_port` seen, empty where they cannot be told; `location` of this device |
 //! | `NeighbourDown`, `NeighbourMute` | `port` here; `far_device`, `far_port` planned; `planned`: both in words; `location` of the far device |
 //! | `WrongDevice` | `port` here; `far_device`, `far_port` planned; `found_device`, `found_port` seen; `planned`, `found`: the same in words; `location` of the far device |
 //! | `WrongPort` | the plug to be moved: at `far_device` from `found_port` to `far_port`; `port`: where the cable belongs on this device; `found_device` equals `far_device`; `planned`, `found`: in words; `location` of `far_device` |
+//!
+//! Of several moves of plugs the first one is a check's problem: `follow` says how many come after
+//! it; with the last one, `only_at` names the device at which it is made instead.
 //!
 //! In `WrongPort`, `far_device` is this very device when its own end of the cable is in the wrong
 //! port. Ports and planned names are as written in the inventory; what was found is as the device
 //! printed it.
 
 mod configuration;
+mod far_end;
 mod heard;
 mod identity;
 mod neighbours;
 #[cfg(test)]
 mod planned;
+mod repair;
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -144,6 +152,24 @@ pub fn all_proven(findings: &Findings) -> bool {
 }
 
 impl Problem {
+    /// True if it asks for the same act as the other: how many follow makes no difference, and
+    /// what is no matter of cables is the same while its fault is.
+    pub fn same_act(&self, other: &Problem) -> bool {
+        let act = |problem: &Problem| {
+            let told = problem.fill.iter().filter(|(key, _)| {
+                // What is found may be told in other words by the same neighbour.
+                !["follow", "only_at", "found"].contains(&key.as_str())
+            });
+            told.map(|(key, text)| (key.clone(), text.clone())).collect::<Vec<_>>()
+        };
+        self.fault == other.fault && (!self.fault.is_of_cables() || act(self) == act(other))
+    }
+
+    /// How many moves of plugs come after this one.
+    pub fn follow(&self) -> usize {
+        self.fill.get("follow").and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+
     fn new(fault: Fault, fill: &[(&str, &str)]) -> Self {
         let fill = fill.iter().map(|(key, value)| ((*key).to_owned(), cut(value))).collect();
         Self { fault, fill }

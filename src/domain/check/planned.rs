@@ -107,6 +107,7 @@ fn device(name: &str) -> Device {
         variables: crate::domain::inventory::meant::Variables::default(),
         software: None,
         neighbours: Vec::new(),
+        unplanned_neighbours: Default::default(),
         credentials: Vec::new(),
         location: format!("the rack of {name}"),
         place: Place::default(),

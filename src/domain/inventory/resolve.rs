@@ -9,7 +9,7 @@ use crate::complaint::{Complaint, Complaints, Place};
 use crate::domain::inventory::addresses::{address, address6, macs};
 use crate::domain::inventory::cables;
 use crate::domain::inventory::meant::{
-    CredentialReference, Device, Inventory, Position, SecretSource, Site, Variables,
+    CredentialReference, Device, Inventory, Position, SecretSource, Site, Unplanned, Variables,
 };
 use crate::domain::inventory::written::{
     self, Layer, WrittenCredential, WrittenDevice, WrittenInventory, WrittenPosition, WrittenSite,
@@ -271,6 +271,9 @@ fn meant_device(
         variables: Variables::default(),
         software: text(|layer| &layer.software),
         neighbours: Vec::new(),
+        unplanned_neighbours: text(|layer| &layer.unplanned_neighbours)
+            .and_then(|word| Unplanned::named(&word))
+            .unwrap_or_default(),
         credentials: nearest(stack, |layer| layer.credentials.as_deref())
             .map(|list| list.iter().map(|login| known.credential(login)).collect())
             .unwrap_or_default(),

@@ -32,7 +32,10 @@ pub fn compose(telling: Telling<'_>, words: &Words) -> Notice {
         // Where to act is the problem's to say: the far end may stand elsewhere.
         fill.forget("location");
         for (name, text) in &problem.fill {
-            fill.set(name, text);
+            match name.as_str() {
+                "round" => fill.set_whole(name, text),
+                _ => fill.set(name, text),
+            };
         }
         let (headline, _) = fill.message(words.of(problem.fault));
         fill.set_up_to("problem", &headline, HEADLINE_CHARS_MAX);
@@ -303,11 +306,15 @@ mod tests {
         let fill = [("port", "49"), ("far_device", "dist-1"), ("far_port", "47")];
         let silent = problem(Fault::WrongPort, &fill);
         let notice = say(&run(EXPECTED, &[]), Kind::ActionNeeded, Some(&silent));
-        assert_eq!(notice.body, "That cable belongs to port 49 of acc-sw-17.");
+        let belongs = "That cable belongs to port 49 of acc-sw-17.";
+        assert_eq!(
+            notice.body,
+            format!("{belongs} Is a plug in that port already? Exchange the two.")
+        );
         let mut known = silent.clone();
         known.fill.insert("location".into(), "rack 1, top".into());
         let notice = say(&run(EXPECTED, &[]), Kind::ActionNeeded, Some(&known));
-        assert!(notice.body.ends_with("dist-1 is at rack 1, top."), "{}", notice.body);
+        assert!(notice.body.contains("dist-1 is at rack 1, top."), "{}", notice.body);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which sentence is said? The first variant whose placeholders are known and which fits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::domain::fault::Fault;
@@ -111,6 +111,8 @@ impl Words {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fill {
     texts: BTreeMap<String, String>,
+    /// Those that are never cut: half a list would be followed to the wrong end.
+    whole: BTreeSet<String>,
 }
 
 impl Fill {
@@ -128,6 +130,12 @@ impl Fill {
         self
     }
 
+    /// A list of ours that is told whole or not at all. It is bounded where it is made.
+    pub fn set_whole(&mut self, name: &str, raw: &str) -> &mut Self {
+        self.whole.insert(name.to_owned());
+        self.set_up_to(name, raw, WHOLE_CHARS_MAX)
+    }
+
     /// Makes a text unknown again.
     pub fn forget(&mut self, name: &str) -> &mut Self {
         self.texts.remove(name);
@@ -142,7 +150,11 @@ impl Fill {
         while let Some((before, after)) = rest.split_once('{') {
             let (name, tail) = after.split_once('}')?;
             filled.push_str(before);
-            filled.push_str(&cut(self.texts.get(name)?, chars_max));
+            let text = self.texts.get(name)?;
+            match self.whole.contains(name) {
+                true => filled.push_str(text),
+                false => filled.push_str(&cut(text, chars_max)),
+            }
             rest = tail;
         }
         filled.push_str(rest);
@@ -191,11 +203,13 @@ impl Fill {
 mod tests {
     use super::*;
 
-    const NAMES: [&str; 26] = [
+    const NAMES: [&str; 28] = [
         "device",
         "location",
         "port",
         "port_b",
+        "count",
+        "follow",
         "our_port",
         "far_device",
         "far_port",
@@ -225,6 +239,7 @@ mod tests {
         for name in NAMES {
             fill.set_up_to(name, &of(name), HEADLINE_CHARS_MAX);
         }
+        fill.set("only_at", &of("only_at")).set_whole("round", &of("round"));
         fill
     }
 
@@ -234,6 +249,8 @@ mod tests {
                 "device" => "acc-sw-17",
                 "port" => "Gi1/0/49",
                 "port_b" => "Gi1/0/50",
+                "only_at" => "acc-sw-17",
+                "round" => "Gi1/0/49 to 50, 50 to 51, 51 to 49",
                 "our_port" => "Gi1/0/51",
                 "far_device" | "found_device" => "dist-1",
                 "far_port" | "found_port" => "Te1/0/47",
@@ -252,6 +269,7 @@ mod tests {
             "missing_count" | "planned_count" | "aborted" | "done" | "steps" | "waited" => {
                 "99999".into()
             }
+            "round" => "W to W, ".repeat(30),
             "problem" => "Push ".to_owned() + &"x".repeat(HEADLINE_CHARS_MAX - 5),
             _ => "W".repeat(TEXT_CHARS_MAX),
         })

@@ -229,7 +229,7 @@ impl Draft {
     pub fn action_needed(&mut self, problem: Problem) {
         self.run.suspected = None;
         self.run.told.retain(|(_, at)| self.now.since(*at) < QUIET);
-        let lately = self.run.told.iter().any(|(told, _)| *told == problem);
+        let lately = self.run.told.iter().any(|(told, _)| told.same_act(&problem));
         let kind = if lately { Kind::Progress } else { Kind::ActionNeeded };
         if !lately {
             self.run.told.push((problem.clone(), self.now));
@@ -324,14 +324,14 @@ impl Draft {
             return;
         };
         if let Phase::ActionNeeded { problem, .. } = &self.run.phase
-            && *problem == found
+            && problem.same_act(&found)
         {
             self.run.suspected = None;
             self.visit_later();
             return;
         }
         let since = match &self.run.suspected {
-            Some((suspected, since)) if suspected.fault == found.fault => Some(*since),
+            Some((suspected, since)) if suspected.same_act(&found) => Some(*since),
             Some(_) | None => None,
         };
         let lasts = since.is_some_and(|since| self.now.since(since) >= self.patience(&found));
@@ -347,16 +347,17 @@ impl Draft {
     /// How long a fault must be seen before it is said. Zero: at once.
     fn patience(&self, problem: &Problem) -> Duration {
         let timing = &self.run.timing;
-        let moving = matches!(self.run.phase, Phase::ActionNeeded { .. });
         match problem.fault {
-            // A plug that is being moved is dark and mute for a while.
-            Fault::NeighbourDown | Fault::NeighbourMute if moving => timing.neighbour_patience,
+            // While plugs are being moved, half of what was asked for reads as something else.
+            fault if fault.is_of_cables() && self.half_moved(problem) => timing.neighbour_patience,
             // The set must be seen twice: neighbours are heard one after the other.
             Fault::NeighbourDown
             | Fault::NeighbourMute
             | Fault::WrongPort
             | Fault::WrongDevice
             | Fault::SwappedPair
+            | Fault::RotatedPlugs
+            | Fault::UnplannedNeighbour
             | Fault::ConfigurationDiffers => Duration::from_millis(1),
             Fault::Unreadable => timing.neighbour_patience + timing.back_deadline,
             Fault::Silent
@@ -373,6 +374,16 @@ impl Draft {
             | Fault::Duplicate
             | Fault::OurSide => Duration::ZERO,
         }
+    }
+
+    /// True while a fault of cables is being mended and this is not what was to come next: after
+    /// the move that was asked for, one fewer is left.
+    fn half_moved(&self, found: &Problem) -> bool {
+        let Phase::ActionNeeded { problem, .. } = &self.run.phase else { return false };
+        if !problem.fault.is_of_cables() {
+            return matches!(found.fault, Fault::NeighbourDown | Fault::NeighbourMute);
+        }
+        found.follow() + 1 != problem.follow()
     }
 
     /// Every check passed: hand over, or be green at once where nobody takes over.

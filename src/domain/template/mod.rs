@@ -331,6 +331,7 @@ mod tests {
             variables: variables.as_object().cloned().unwrap().into(),
             software: None,
             neighbours: vec![cable("eth1", "1"), cable("eth2", "2")],
+            unplanned_neighbours: Default::default(),
             credentials: Vec::new(),
             location: String::new(),
             place: Place::default(),

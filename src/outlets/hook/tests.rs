@@ -75,6 +75,7 @@ fn device() -> Device {
         ),
         software: None,
         neighbours: vec![],
+        unplanned_neighbours: Default::default(),
         credentials: vec![],
         location: String::new(),
         place: Place::default(),

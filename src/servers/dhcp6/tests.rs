@@ -31,6 +31,7 @@ fn inventory() -> Arc<Inventory> {
         variables: Variables::default(),
         software: None,
         neighbours: vec![],
+        unplanned_neighbours: Default::default(),
         credentials: vec![],
         location: String::new(),
         place: Place::default(),

@@ -203,6 +203,7 @@ mod tests {
             variables: Variables::default(),
             software: None,
             neighbours: vec![],
+            unplanned_neighbours: Default::default(),
             credentials: vec![],
             location: String::new(),
             place: Place::default(),

@@ -42,6 +42,7 @@ fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
         variables: Variables::default(),
         software: None,
         neighbours: Vec::new(),
+        unplanned_neighbours: Default::default(),
         credentials: Vec::new(),
         location: String::new(),
         place: Place::default(),

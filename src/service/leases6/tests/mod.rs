@@ -58,6 +58,7 @@ fn device(name: &str, address6: Option<Ipv6Addr>) -> Arc<Device> {
         variables: Variables::default(),
         software: None,
         neighbours: vec![],
+        unplanned_neighbours: Default::default(),
         credentials: vec![],
         location: String::new(),
         place: Place::default(),

@@ -1,0 +1,63 @@
+//! What does a list of plugs that change places mean for the hands? Read as a person reads it, from
+//! the words alone.
+
+/// Which plug goes where, from `Gi1/0/49 to 50, 50 to 51, 51 to 49` or
+/// `Gi1/0/1..23 to 2..24, 24 to 1`: bare numbers continue the first name. `None` if it makes no
+/// sense.
+pub fn read_round(text: &str) -> Option<Vec<(String, String)>> {
+    let first = text.split([',', ' ']).next()?;
+    let first = first.split("..").next()?;
+    let begin = first.trim_end_matches(|c: char| c.is_ascii_digit());
+    let mut plugs = Vec::new();
+    for part in text.split(", ") {
+        let (from, to) = part.split_once(" to ")?;
+        let (from, to) = (ports(begin, from)?, ports(begin, to)?);
+        if from.len() != to.len() {
+            return None;
+        }
+        plugs.extend(from.into_iter().zip(to));
+    }
+    Some(plugs)
+}
+
+/// The longest run of ports that anybody would follow by hand.
+const RUN_MAX: u64 = 512;
+
+fn ports(begin: &str, text: &str) -> Option<Vec<String>> {
+    let bare = text.starts_with(|c: char| c.is_ascii_digit());
+    let begin = if bare { begin } else { "" };
+    let Some((first, last)) = text.split_once("..") else {
+        return Some(vec![format!("{begin}{text}")]);
+    };
+    let name = first.trim_end_matches(|c: char| c.is_ascii_digit());
+    let (first, last): (u64, u64) = (first[name.len()..].parse().ok()?, last.parse().ok()?);
+    let run = last.checked_sub(first).filter(|run| *run < RUN_MAX)?;
+    Some((first..=first + run).map(|number| format!("{begin}{name}{number}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> String {
+        let plugs = read_round(text).unwrap_or_default();
+        plugs.iter().map(|(from, to)| format!("{from}>{to} ")).collect()
+    }
+
+    #[test]
+    fn a_list_is_read_as_it_is_meant() {
+        for (text, plugs) in [
+            ("Gi1/0/49 to 50, 50 to 49", "Gi1/0/49>Gi1/0/50 Gi1/0/50>Gi1/0/49 "),
+            ("e1..3 to 2..4, 4 to 1", "e1>e2 e2>e3 e3>e4 e4>e1 "),
+            ("49 to 51, 51 to 49", "49>51 51>49 "),
+            ("Te1/1/1 to swp2, swp2 to Te1/1/1", "Te1/1/1>swp2 swp2>Te1/1/1 "),
+            ("xe-0/0/0:1 to 2, 2 to 1", "xe-0/0/0:1>xe-0/0/0:2 xe-0/0/0:2>xe-0/0/0:1 "),
+            ("1..3 to 2..3", ""),
+            ("9..1 to 1..9", ""),
+            ("nonsense", ""),
+            ("", ""),
+        ] {
+            assert_eq!(read(text), plugs, "{text}");
+        }
+    }
+}
