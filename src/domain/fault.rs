@@ -137,6 +137,11 @@ impl Fault {
         }
     }
 
+    /// True for what keeps a device from asking for its file: over once it asks for any.
+    pub fn is_before_the_file(self) -> bool {
+        self.layer() < Fault::TransferBroken.layer() && self != Fault::UnexpectedFile
+    }
+
     /// True for what the neighbours tell of the cables.
     pub fn is_of_cables(self) -> bool {
         match self {

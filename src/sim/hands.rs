@@ -2,16 +2,15 @@
 //! the words alone.
 
 /// Which plug goes where, from `Gi1/0/49 to 50, 50 to 51, 51 to 49` or
-/// `Gi1/0/1..23 to 2..24, 24 to 1`: bare numbers continue the first name. `None` if it makes no
+/// `Gi1/0/1..23 to 2..24, 24 to 1`: bare numbers take the place of as many at the end of the first name. `None` if it makes no
 /// sense.
 pub fn read_round(text: &str) -> Option<Vec<(String, String)>> {
     let first = text.split([',', ' ']).next()?;
     let first = first.split("..").next()?;
-    let begin = first.trim_end_matches(|c: char| c.is_ascii_digit());
     let mut plugs = Vec::new();
     for part in text.split(", ") {
         let (from, to) = part.split_once(" to ")?;
-        let (from, to) = (ports(begin, from)?, ports(begin, to)?);
+        let (from, to) = (ports(first, from)?, ports(first, to)?);
         if from.len() != to.len() {
             return None;
         }
@@ -23,9 +22,9 @@ pub fn read_round(text: &str) -> Option<Vec<(String, String)>> {
 /// The longest run of ports that anybody would follow by hand.
 const RUN_MAX: u64 = 512;
 
-fn ports(begin: &str, text: &str) -> Option<Vec<String>> {
+fn ports(first: &str, text: &str) -> Option<Vec<String>> {
     let bare = text.starts_with(|c: char| c.is_ascii_digit());
-    let begin = if bare { begin } else { "" };
+    let begin = if bare { before_numbers(first, text) } else { "" };
     let Some((first, last)) = text.split_once("..") else {
         return Some(vec![format!("{begin}{text}")]);
     };
@@ -33,6 +32,18 @@ fn ports(begin: &str, text: &str) -> Option<Vec<String>> {
     let (first, last): (u64, u64) = (first[name.len()..].parse().ok()?, last.parse().ok()?);
     let run = last.checked_sub(first).filter(|run| *run < RUN_MAX)?;
     Some((first..=first + run).map(|number| format!("{begin}{name}{number}")).collect())
+}
+
+/// What stands in `name` before as many numbers as `text` has.
+fn before_numbers<'a>(name: &'a str, text: &str) -> &'a str {
+    let number = |c: char| c.is_ascii_digit();
+    let separators = |c: char| "/:".contains(c);
+    let more = text.split("..").next().unwrap_or(text).matches(separators).count();
+    let mut begin = name.trim_end_matches(number);
+    for _ in 0..more {
+        begin = begin.trim_end_matches(separators).trim_end_matches(number);
+    }
+    begin
 }
 
 #[cfg(test)]
@@ -52,6 +63,7 @@ mod tests {
             ("49 to 51, 51 to 49", "49>51 51>49 "),
             ("Te1/1/1 to swp2, swp2 to Te1/1/1", "Te1/1/1>swp2 swp2>Te1/1/1 "),
             ("xe-0/0/0:1 to 2, 2 to 1", "xe-0/0/0:1>xe-0/0/0:2 xe-0/0/0:2>xe-0/0/0:1 "),
+            ("Ethernet1/1 to 3/1, 3/1 to 1/1", "Ethernet1/1>Ethernet3/1 Ethernet3/1>Ethernet1/1 "),
             ("1..3 to 2..3", ""),
             ("9..1 to 1..9", ""),
             ("nonsense", ""),

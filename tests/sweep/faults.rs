@@ -125,7 +125,9 @@ impl Kind {
             Kind::SwappedWithAMuteOne => &[Fault::SwappedPair, Fault::NeighbourMute],
             Kind::RotatedTriple | Kind::LongCircle => &[Fault::RotatedPlugs],
             // Too long for a list: one plug is taken out, the others follow.
-            Kind::BlockRoundItself => &[Fault::RotatedPlugs],
+            Kind::BlockRoundItself => {
+                &[Fault::RotatedPlugs, Fault::WrongPort, Fault::NeighbourDown]
+            }
             Kind::BlockIntoAFreePort | Kind::PlugInAFreePort | Kind::FarPlugOnePortOff => {
                 &[Fault::WrongPort]
             }

@@ -90,6 +90,10 @@ fn played(seed: u64, platforms: &Platforms) -> Outcome {
         kinds.push(KINDS[dice.below(KINDS.len())]);
         kinds.dedup();
     }
+    // A device asks for a strange file, or for none.
+    if kinds.contains(&Kind::StrangeFile) && kinds.contains(&Kind::NoFileAsked) {
+        kinds.pop();
+    }
     let many = 2 * kinds.iter().map(|kind| wants(*kind)).max().unwrap_or(1);
     let most = if dice.percent(50) { 8 } else { 48 };
     let uplinks = (2 + dice.below(most - 1)).max(many);

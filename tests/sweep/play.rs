@@ -14,6 +14,8 @@ use greenlight::domain::run::{Effect, Event, Phase, Run, Timer, Timing, Visit, o
 use greenlight::platform::Platforms;
 use greenlight::platform::observation::{Facts, Observation, Reading};
 
+use greenlight::sim::hands::read_round;
+
 use crate::faults::{Dice, Kind, Room, inflict};
 use crate::hands::{Grip, grips, near};
 use crate::world::{Seconds, World};
@@ -38,6 +40,15 @@ pub struct Scene {
     pub inventory: Inventory,
     pub room: Room,
     pub kinds: Vec<Kind>,
+}
+
+/// How the world was when the last visit looked: a message can know no more.
+#[derive(Debug, Default)]
+struct Looked {
+    well: bool,
+    /// By planned port.
+    right: Vec<bool>,
+    wrong: BTreeSet<Kind>,
 }
 
 enum Happening {
@@ -66,7 +77,7 @@ pub struct Play<'a> {
     /// It answers from then on.
     up: Seconds,
     told: Vec<Fault>,
-    looked_well: bool,
+    looked: Looked,
     busy_until: Seconds,
     outcome: Outcome,
 }
@@ -109,7 +120,7 @@ impl<'a> Play<'a> {
             wrong: BTreeSet::new(),
             up: NEVER,
             told: Vec::new(),
-            looked_well: false,
+            looked: Looked::default(),
             busy_until: 0,
             outcome: Outcome { kinds: scene.kinds.clone(), ..Outcome::default() },
             scene,
@@ -219,11 +230,12 @@ impl<'a> Play<'a> {
     /// Until it is green, or nobody has anything to do any more.
     pub fn play(mut self) -> Outcome {
         while let Some(Reverse((at, order))) = self.queue.pop() {
-            if at > PATIENCE || !self.run.is_open() {
-                break;
+            let happening = self.happenings.remove(&order).expect("queued once");
+            // Hands go on with what they have begun, even if it is green already.
+            if at > PATIENCE || !(self.run.is_open() || matches!(happening, Happening::Grip(_))) {
+                continue;
             }
             self.now = at;
-            let happening = self.happenings.remove(&order).expect("queued once");
             self.happens(happening);
         }
         self.outcome.green = matches!(self.run.phase, Phase::Ready { .. });
@@ -295,7 +307,7 @@ impl<'a> Play<'a> {
         }
         if was_open && matches!(self.run.phase, Phase::Ready { .. }) {
             self.note("green".to_owned());
-            if !self.looked_well {
+            if !self.looked.well {
                 let line = format!("green at {} s while it was wrong when looked at", self.now);
                 self.outcome.false_greens.push(line);
             }
@@ -328,13 +340,20 @@ impl<'a> Play<'a> {
         let world = &self.scene.world;
         let right = |key: &str| {
             let port = near(world, &problem.fill, key);
-            world.is_right(port).then(|| format!("{} is right", world.near[port]))
+            let right = self.looked.right.get(port) == Some(&true);
+            right.then(|| format!("{} is right", world.near[port]))
         };
         let unless = |true_: bool| (!true_).then(|| "nothing of the kind is wrong".to_owned());
         match problem.fault {
             Fault::SwappedPair => right("port").or_else(|| right("port_b")),
             Fault::RotatedPlugs if problem.fill.contains_key("port") => right("port"),
-            Fault::RotatedPlugs => unless(!world.all_plugged_right()),
+            Fault::RotatedPlugs => {
+                let pairs = read_round(&problem.fill["round"]).expect("a list that can be read");
+                let port = |name: &str| world.near.iter().position(|port| port == name);
+                let right = |name: &str| port(name).and_then(|port| self.looked.right.get(port));
+                let lie = pairs.iter().find(|(from, _)| right(from) == Some(&true));
+                lie.map(|(from, _)| format!("{from} is right"))
+            }
             Fault::WrongPort if problem.fill["far_device"] == "acc-1" => right("found_port"),
             Fault::WrongPort | Fault::WrongDevice | Fault::NeighbourDown => right("port"),
             Fault::NeighbourMute => {
@@ -346,7 +365,13 @@ impl<'a> Play<'a> {
                 let nameless = world.far.iter().any(|far| far.nameless);
                 unless(nameless || self.wrong.contains(&Kind::UnreadableAnswer))
             }
-            fault => unless(self.wrong.iter().any(|kind| kind.expected().contains(&fault))),
+            fault => unless(
+                self.looked
+                    .wrong
+                    .iter()
+                    .chain(&self.wrong)
+                    .any(|kind| kind.expected().contains(&fault)),
+            ),
         }
     }
 
@@ -391,9 +416,12 @@ impl<'a> Play<'a> {
         }
         let seen = self.observed();
         let of_boxes = [Kind::OtherBox, Kind::LineMissing, Kind::OtherSoftware];
-        self.looked_well = self.scene.world.is_planned()
+        let well = self.scene.world.is_planned()
             && !of_boxes.iter().any(|kind| self.wrong.contains(kind))
             && !self.wrong.contains(&Kind::UnreadableAnswer);
+        let world = &self.scene.world;
+        let right = (0..world.plan.len()).map(|port| world.is_right(port)).collect();
+        self.looked = Looked { well, right, wrong: self.wrong.clone() };
         let now = Timestamp::from_seconds(self.now);
         let patience = self.run.timing.neighbour_patience;
         let plan = Plan {

@@ -79,7 +79,7 @@ pub struct World {
     /// The device tells since when it hears a neighbour.
     pub ages: bool,
     pub booted: Seconds,
-    ghosts: Vec<(Socket, Socket, Seconds, Seconds)>,
+    pub ghosts: Vec<(Socket, Socket, Seconds, Seconds)>,
     /// How many plugs were put into a socket.
     pub plugs: usize,
 }

@@ -18,6 +18,8 @@
 //! Of several moves of plugs the first one is a check's problem: `follow` says how many come after
 //! it; with the last one, `only_at` names the device at which it is made instead.
 //!
+//! `unheard` counts planned ports of this device that have light, or nobody knows, and hear nobody.
+//!
 //! In `WrongPort`, `far_device` is this very device when its own end of the cable is in the wrong
 //! port. Ports and planned names are as written in the inventory; what was found is as the device
 //! printed it.
@@ -158,7 +160,7 @@ impl Problem {
         let act = |problem: &Problem| {
             let told = problem.fill.iter().filter(|(key, _)| {
                 // What is found may be told in other words by the same neighbour.
-                !["follow", "only_at", "found"].contains(&key.as_str())
+                !["follow", "only_at", "found", "unheard"].contains(&key.as_str())
             });
             told.map(|(key, text)| (key.clone(), text.clone())).collect::<Vec<_>>()
         };

@@ -124,6 +124,15 @@ impl<'a> Set<'a> {
         })
     }
 
+    /// How many planned ports have light, or nobody knows, and hear nobody.
+    pub(super) fn unheard(&self) -> usize {
+        let silent = |cable: &&Cable<'a>| {
+            *self.ears.on(&cable.port) == Heard::Nobody
+                && self.ears.link_up(&cable.port) != Some(false)
+        };
+        self.cables.iter().filter(silent).count()
+    }
+
     /// Why it cannot be told who is where, if so.
     fn unclear(&self) -> Option<String> {
         let mut hearing: HashMap<&End, Vec<&str>> = HashMap::new();

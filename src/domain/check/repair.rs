@@ -403,7 +403,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(3))]
+        #![proptest_config(ProptestConfig::with_cases(8))]
 
         #[test]
         fn no_smaller_number_of_plugs_would_do_for_four_cables(

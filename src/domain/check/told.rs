@@ -37,7 +37,11 @@ pub(super) fn problems(set: &Set<'_>, repairs: &[Repair]) -> Vec<Problem> {
         mistakes.into_iter().flat_map(|(_, problems)| problems).collect();
     let acts = repairs.iter().flat_map(|repair| &repair.acts);
     let mut left = acts.filter(|act| act.is_a_move()).count();
+    let unheard = set.unheard();
     for problem in &mut problems {
+        if unheard > 0 {
+            problem.fill.insert("unheard".to_owned(), unheard.to_string());
+        }
         if problem.fault == Fault::NeighbourMute {
             continue;
         }
@@ -90,19 +94,17 @@ fn rotated(set: &Set<'_>, ring: &[Near]) -> Problem {
 }
 
 /// `Gi1/0/49 to 50, 50 to 51, 51 to 49`; neighbours that go the same way are told together:
-/// `Gi1/0/1..23 to 2..24, 24 to 1`. Where all ports begin alike, the beginning is told once.
+/// `Gi1/0/1..23 to 2..24, 24 to 1`. Where all ports begin alike and go on with as many numbers, the
+/// beginning is told once: `Ethernet1/1 to 3/1`.
 fn round(pairs: &[(&str, &str)]) -> String {
+    let begin = alike(pairs);
     let mut parts: Vec<[Numbered<'_>; 2]> =
-        pairs.iter().map(|(from, to)| [numbered(from), numbered(to)]).collect();
+        pairs.iter().map(|(from, to)| [numbered(&from[begin..]), numbered(&to[begin..])]).collect();
     parts.sort();
-    let begin = parts[0][0].begin;
-    let alike = parts.iter().flatten().all(|port| port.begin == begin && port.number.is_some());
     let mut runs: Vec<Vec<[Numbered<'_>; 2]>> = Vec::new();
     for part in parts {
         match runs.last_mut() {
-            Some(run) if goes_on(run, &part) => {
-                run.push(part);
-            }
+            Some(run) if goes_on(run, &part) => run.push(part),
             Some(_) | None => runs.push(vec![part]),
         }
     }
@@ -112,31 +114,32 @@ fn round(pairs: &[(&str, &str)]) -> String {
         let pieces: Vec<&[[Numbered<'_>; 2]]> =
             if run.len() > 2 { vec![&run] } else { run.chunks(1).collect() };
         for piece in pieces {
-            let [from, to] = piece[0];
-            let [last_from, last_to] = piece[piece.len() - 1];
-            let begin = |port: Numbered<'_>| match port.number {
-                Some(_) if alike && !(told.is_empty() && port == from) => String::new(),
-                Some(_) | None => port.begin.to_owned(),
-            };
-            let from = format!("{}{}", begin(from), numbers(from, last_from));
-            let to = format!("{}{}", begin(to), numbers(to, last_to));
-            told.push(format!("{from} to {to}"));
+            let ([from, to], [last_from, last_to]) = (piece[0], piece[piece.len() - 1]);
+            told.push(format!("{} to {}", shown(from, last_from), shown(to, last_to)));
         }
     }
-    told.join(", ")
+    format!("{}{}", &pairs[0].0[..begin], told.join(", "))
 }
 
-fn goes_on(run: &[[Numbered<'_>; 2]], next: &[Numbered<'_>; 2]) -> bool {
-    run.last()
-        .is_some_and(|last| last[0].is_followed_by(&next[0]) && last[1].is_followed_by(&next[1]))
-}
-
-fn numbers(first: Numbered<'_>, last: Numbered<'_>) -> String {
-    match (first.number, last.number) {
-        (Some(first), Some(last)) if first < last => format!("{first}..{last}"),
-        (Some(first), _) => first.to_string(),
-        (None, _) => String::new(),
-    }
+/// How many bytes all names have in common before their numbers begin; 0 if they are of different
+/// kinds.
+fn alike(pairs: &[(&str, &str)]) -> usize {
+    let first = pairs[0].0;
+    let names = || pairs.iter().flat_map(|(from, to)| [*from, *to]);
+    let common = |name: &str| {
+        first.char_indices().zip(name.chars()).take_while(|((_, a), b)| a == b).count()
+    };
+    let chars = names().map(common).min().unwrap_or(0);
+    let shared: String = first.chars().take(chars).collect();
+    let begin = shared.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let depth = |name: &str| name.chars().filter(|c| "/:.".contains(*c)).count();
+    let fits = |name: &str| {
+        let rest = &name[begin..];
+        depth(rest) == depth(&first[begin..])
+            && rest.starts_with(|c: char| c.is_ascii_digit())
+            && rest.chars().all(|c| c.is_ascii_digit() || "/:.".contains(c))
+    };
+    if names().all(fits) { begin } else { 0 }
 }
 
 /// A port's name and the number at its end, if there is one that is written without zeros in front.
@@ -149,8 +152,8 @@ struct Numbered<'a> {
 impl Numbered<'_> {
     fn is_followed_by(&self, next: &Self) -> bool {
         self.begin == next.begin
-            && self.number.and_then(|number| number.checked_add(1)) == next.number
             && next.number.is_some()
+            && self.number.and_then(|number| number.checked_add(1)) == next.number
     }
 }
 
@@ -162,6 +165,21 @@ fn numbered(port: &str) -> Numbered<'_> {
             Numbered { begin, number: Some(number) }
         }
         Ok(_) | Err(_) => Numbered { begin: port, number: None },
+    }
+}
+
+fn goes_on(run: &[[Numbered<'_>; 2]], next: &[Numbered<'_>; 2]) -> bool {
+    run.last()
+        .is_some_and(|last| last[0].is_followed_by(&next[0]) && last[1].is_followed_by(&next[1]))
+}
+
+fn shown(first: Numbered<'_>, last: Numbered<'_>) -> String {
+    match (first.number, last.number) {
+        (Some(number), Some(last)) if number < last => {
+            format!("{}{number}..{last}", first.begin)
+        }
+        (Some(number), _) => format!("{}{number}", first.begin),
+        (None, _) => first.begin.to_owned(),
     }
 }
 
