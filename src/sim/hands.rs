@@ -1,15 +1,15 @@
 //! What does a list of plugs that change places mean for the hands? Read as a person reads it, from
 //! the words alone.
 
-/// Which plug goes where, from `Gi1/0/49 to 50, 50 to 51, 51 to 49` or
-/// `Gi1/0/1..23 to 2..24, 24 to 1`: bare numbers take the place of as many at the end of the first name. `None` if it makes no
-/// sense.
+/// Which plug goes where, from `Gi1/0/49 → 50, 50 → 51, 51 → 49` or
+/// `Gi1/0/1..23 → 2..24, 24 → 1`: bare numbers take the place of as many at the end of the first
+/// name. `None` if it makes no sense.
 pub fn read_round(text: &str) -> Option<Vec<(String, String)>> {
     let first = text.split([',', ' ']).next()?;
     let first = first.split("..").next()?;
     let mut plugs = Vec::new();
     for part in text.split(", ") {
-        let (from, to) = part.split_once(" to ")?;
+        let (from, to) = part.split_once(" → ")?;
         let (from, to) = (ports(first, from)?, ports(first, to)?);
         if from.len() != to.len() {
             return None;
@@ -58,14 +58,14 @@ mod tests {
     #[test]
     fn a_list_is_read_as_it_is_meant() {
         for (text, plugs) in [
-            ("Gi1/0/49 to 50, 50 to 49", "Gi1/0/49>Gi1/0/50 Gi1/0/50>Gi1/0/49 "),
-            ("e1..3 to 2..4, 4 to 1", "e1>e2 e2>e3 e3>e4 e4>e1 "),
-            ("49 to 51, 51 to 49", "49>51 51>49 "),
-            ("Te1/1/1 to swp2, swp2 to Te1/1/1", "Te1/1/1>swp2 swp2>Te1/1/1 "),
-            ("xe-0/0/0:1 to 2, 2 to 1", "xe-0/0/0:1>xe-0/0/0:2 xe-0/0/0:2>xe-0/0/0:1 "),
-            ("Ethernet1/1 to 3/1, 3/1 to 1/1", "Ethernet1/1>Ethernet3/1 Ethernet3/1>Ethernet1/1 "),
-            ("1..3 to 2..3", ""),
-            ("9..1 to 1..9", ""),
+            ("Gi1/0/49 → 50, 50 → 49", "Gi1/0/49>Gi1/0/50 Gi1/0/50>Gi1/0/49 "),
+            ("e1..3 → 2..4, 4 → 1", "e1>e2 e2>e3 e3>e4 e4>e1 "),
+            ("49 → 51, 51 → 49", "49>51 51>49 "),
+            ("Te1/1/1 → swp2, swp2 → Te1/1/1", "Te1/1/1>swp2 swp2>Te1/1/1 "),
+            ("xe-0/0/0:1 → 2, 2 → 1", "xe-0/0/0:1>xe-0/0/0:2 xe-0/0/0:2>xe-0/0/0:1 "),
+            ("Ethernet1/1 → 3/1, 3/1 → 1/1", "Ethernet1/1>Ethernet3/1 Ethernet3/1>Ethernet1/1 "),
+            ("1..3 → 2..3", ""),
+            ("9..1 → 1..9", ""),
             ("nonsense", ""),
             ("", ""),
         ] {

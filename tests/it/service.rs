@@ -13,7 +13,8 @@ use greenlight::domain::run::{Event, Phase, Run, Visit};
 use greenlight::entropy::Entropy;
 use greenlight::platform::Platforms;
 use greenlight::secret::Secret;
-use greenlight::service::intake::{Clues, Identity, Intake};
+use greenlight::service::intake::{Clues, Identity, Intake, Moved};
+use greenlight::service::leases::Ended;
 use greenlight::service::memory::{Change, Lease6, Memory, NewDelivery, Query};
 use greenlight::service::outbox::Outbox;
 use greenlight::service::performer::Performer;
@@ -81,6 +82,7 @@ fn voice(said: Arc<Mutex<Vec<Kind>>>) -> Voice {
                 headline: format!("{kind:?}"),
                 body: String::new(),
                 fault: None,
+                act: String::new(),
                 checklist: Vec::new(),
             };
             Some(Spoken { notice, rows: Vec::new() })
@@ -293,6 +295,53 @@ async fn the_feed_tells_only_what_is_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asking_and_getting_an_address_are_one_step_and_asking_alone_is_told_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = house(folder.path()).await;
+    let now = Clock::System.now();
+    let address = "127.7.0.51".parse().unwrap();
+    let lease = greenlight::service::memory::Lease {
+        address,
+        mac: greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]),
+        client_id: String::new(),
+        device: Some("sw1".into()),
+        relay_information: String::new(),
+        granted: now,
+        expires: now.plus(Duration::from_secs(3600)),
+    };
+    let mac = Some(greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]));
+    let Identity::Device(device) = house.intake.identify(&Clues { mac, ..Clues::default() }) else {
+        panic!("sw1 is not known by its MAC")
+    };
+    house.intake.asked(&device);
+    house.intake.lease_bound(lease.clone()).await.unwrap();
+    let run = house.until(|_| true).await;
+    assert!(matches!(run.phase, Phase::Addressed { .. }), "{run:?}");
+    assert_eq!((run.rev, run.repeats), (1, 0));
+    assert_eq!(*house.said.lock().unwrap(), [Kind::Started, Kind::Progress]);
+    // It asks again and takes nothing.
+    house.intake.asked(&device);
+    house.intake.asked_alone(false);
+    assert!(house.intake.somebody_asks(), "it may still take an address");
+    house.intake.asked_alone(true);
+    let run = house.until(|run| run.rev == 2).await;
+    assert_eq!((run.repeats, house.intake.somebody_asks()), (1, false));
+    // It gives its address back: that is written down and moves nothing.
+    let before = run.phase;
+    let ended = Ended { address, quarantined_until: None };
+    house.intake.leases_moved(vec![Moved::Ended(ended, Some(device))]).await.unwrap();
+    let run = house.until(|run| run.rev == 3).await;
+    assert_eq!(run.phase, before);
+    let journal = |reply| Query::Journal { device: "sw1".into(), last: 1, reply };
+    let line = house.memory.ask(journal).await.unwrap().remove(0);
+    assert_eq!(
+        (line.topic.as_str(), line.text.as_str()),
+        ("dhcp", "released its address 127.7.0.51")
+    );
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expired_lease_names_nobody() {
     use greenlight::service::memory::Lease;
     let folder = tempfile::tempdir().unwrap();
@@ -344,7 +393,7 @@ async fn a_link_local_peer_is_known_by_the_lease_it_asked_for_and_on_that_link_a
     assert_eq!((at(near, 4), at("fe80::8".parse().unwrap(), 3)), (None, None));
     let run = house.until(|run| run.device == "sw1").await;
     assert_eq!(run.address, Some(IpAddr::V6(leased)));
-    house.intake.leases6_ended(vec![(leased, None)]).await.unwrap();
+    house.intake.leases6_ended(vec![(leased, None)], None).await.unwrap();
     assert_eq!((at(near, 3), at(leased, 0)), (None, None));
     house.intake.leases6_bound(vec![lease(now.minus(hour))], Some((near, 3))).await.unwrap();
     assert_eq!((at(near, 3), at(leased, 0)), (None, None), "it is over");

@@ -9,7 +9,7 @@
 //! | `ConfigurationDiffers` | `missing_count` of `planned_count` lines; `found`: `running` or `saved`; `location` of this device |
 //! | `OtherSoftware` | `found`, `planned`: versions |
 //! | `SwappedPair` | `port`, `port_b`: the two plugs of this device to be exchanged; `location` of this device |
-//! | `RotatedPlugs` | `count` plugs of this device change places; `round`: `Gi1/0/49 to 50, 50 to 51, 51 to 49`, all at once, or instead `port`: the first to be taken out; `location` of this device |
+//! | `RotatedPlugs` | `count` plugs of this device change places; `round`: `Gi1/0/49 → 50, 50 → 51, 51 → 49`, all at once, or instead `port`: the first to be taken out; `location` of this device |
 //! | `UnplannedNeighbour` | `port` here; `found_device`, `found_port` seen, empty where they cannot be told; `location` of this device |
 //! | `NeighbourDown`, `NeighbourMute` | `port` here; `far_device`, `far_port` planned; `planned`: both in words; `location` of the far device |
 //! | `WrongDevice` | `port` here; `far_device`, `far_port` planned; `found_device`, `found_port` seen; `planned`, `found`: the same in words; `location` of the far device |

@@ -722,7 +722,7 @@ mod tests {
                 real.insert(port, plan[&from]);
             }
             let line = fault(&see(&scene_of(&plan), &real), &["count", "round", "only_at"]);
-            let round = if turn { "1 to 2, 2 to 3, 3 to 1" } else { "1 to 3, 2 to 1, 3 to 2" };
+            let round = if turn { "1 → 2, 2 → 3, 3 → 1" } else { "1 → 3, 2 → 1, 3 → 2" };
             let line_expected = format!("RotatedPlugs count=3 round={round} only_at=acc-sw-17");
             prop_assert_eq!(line, line_expected);
         }

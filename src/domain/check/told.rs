@@ -93,9 +93,9 @@ fn rotated(set: &Set<'_>, ring: &[Near]) -> Problem {
     Problem::new(Fault::RotatedPlugs, &fill)
 }
 
-/// `Gi1/0/49 to 50, 50 to 51, 51 to 49`; neighbours that go the same way are told together:
-/// `Gi1/0/1..23 to 2..24, 24 to 1`. Where all ports begin alike and go on with as many numbers, the
-/// beginning is told once: `Ethernet1/1 to 3/1`.
+/// `Gi1/0/49 → 50, 50 → 51, 51 → 49`; neighbours that go the same way are told together:
+/// `Gi1/0/1..23 → 2..24, 24 → 1`. Where all ports begin alike and go on with as many numbers, the
+/// beginning is told once: `Ethernet1/1 → 3/1`.
 fn round(pairs: &[(&str, &str)]) -> String {
     let begin = alike(pairs);
     let mut parts: Vec<[Numbered<'_>; 2]> =
@@ -115,7 +115,7 @@ fn round(pairs: &[(&str, &str)]) -> String {
             if run.len() > 2 { vec![&run] } else { run.chunks(1).collect() };
         for piece in pieces {
             let ([from, to], [last_from, last_to]) = (piece[0], piece[piece.len() - 1]);
-            told.push(format!("{} to {}", shown(from, last_from), shown(to, last_to)));
+            told.push(format!("{} → {}", shown(from, last_from), shown(to, last_to)));
         }
     }
     format!("{}{}", &pairs[0].0[..begin], told.join(", "))
@@ -299,17 +299,17 @@ mod tests {
         for (pairs, told) in [
             (
                 &[("Gi1/0/49", "Gi1/0/50"), ("Gi1/0/50", "Gi1/0/51"), ("Gi1/0/51", "Gi1/0/49")][..],
-                "Gi1/0/49 to 50, 50 to 51, 51 to 49",
+                "Gi1/0/49 → 50, 50 → 51, 51 → 49",
             ),
-            (&[("49", "51"), ("51", "50"), ("50", "49")], "49 to 51, 50 to 49, 51 to 50"),
-            (&[("e1", "e2"), ("e2", "e3"), ("e3", "e4"), ("e4", "e1")], "e1..3 to 2..4, 4 to 1"),
+            (&[("49", "51"), ("51", "50"), ("50", "49")], "49 → 51, 50 → 49, 51 → 50"),
+            (&[("e1", "e2"), ("e2", "e3"), ("e3", "e4"), ("e4", "e1")], "e1..3 → 2..4, 4 → 1"),
             (
                 &[("Te1/1/1", "Gi1/0/1"), ("Gi1/0/1", "eth"), ("eth", "Te1/1/1")],
-                "Gi1/0/1 to eth, Te1/1/1 to Gi1/0/1, eth to Te1/1/1",
+                "Gi1/0/1 → eth, Te1/1/1 → Gi1/0/1, eth → Te1/1/1",
             ),
             (
                 &[("swp01", "swp02"), ("swp02", "swp3"), ("swp3", "swp01")],
-                "swp3 to swp01, swp01 to swp02, swp02 to swp3",
+                "swp3 → 01, 01 → 02, 02 → 3",
             ),
         ] {
             assert_eq!(round(pairs), told);

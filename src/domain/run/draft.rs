@@ -123,6 +123,12 @@ impl Draft {
         self.moved_to(address);
     }
 
+    /// It asked for an address and has one, while it is busy with something else.
+    pub fn exchanged(&mut self, address: IpAddr) {
+        self.repeat("asked for an address");
+        self.moved_to(address);
+    }
+
     pub fn moved_to(&mut self, address: IpAddr) {
         if self.run.address != Some(address) {
             self.note("address", format!("has {address}"));

@@ -151,6 +151,10 @@ pub enum Event {
     Asked,
     /// A lease was granted or renewed.
     LeaseBound { address: IpAddr },
+    /// Both at once: a DHCP exchange began and within a moment brought a lease.
+    Exchanged { address: IpAddr },
+    /// It gave its address back. What is proven of it stays proven.
+    Released { address: IpAddr },
     /// Our DHCP side cannot serve it.
     LeaseImpossible { why: String },
     /// It asked for a file and is being served its configuration.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
-use crate::domain::run::{Milestone, Phase, Timer, Uploaded};
+use crate::domain::run::{Milestone, Phase, Timer, Uploaded, Visit};
 
 pub(super) fn again_addressed(d: &mut Draft, address: IpAddr) {
     if d.run.address == Some(address) {
@@ -13,6 +13,21 @@ pub(super) fn again_addressed(d: &mut Draft, address: IpAddr) {
     } else {
         d.addressed(address);
     }
+}
+
+/// A lease while a fault is open: it mends those of DHCP.
+pub(super) fn leased_in_trouble(d: &mut Draft, address: IpAddr, fault: Fault) {
+    if fault.layer() <= Fault::DhcpSide.layer() && fault != Fault::OurSide {
+        d.cleared();
+        d.addressed(address);
+    } else {
+        d.address(address);
+    }
+}
+
+/// It may do so on its way down, or to ask anew: that says nothing of the way to green.
+pub(super) fn released(d: &mut Draft, address: IpAddr) {
+    d.note("dhcp", format!("released its address {address}"));
 }
 
 pub(super) fn transfer_ended(
@@ -111,5 +126,34 @@ pub(super) fn still_waiting(d: &mut Draft) {
     {
         *still_waiting_said = true;
         d.tell(Kind::StillWaiting);
+    }
+}
+
+/// What a visit means while a fault is open.
+pub(super) fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
+    match visit {
+        Visit::Judged { host_key, findings } => {
+            let connectivity = fault.layer() < Fault::OtherBox.layer();
+            if connectivity && fault != Fault::HostKeyChanged {
+                d.cleared();
+                d.enter(Phase::Verifying { since: d.now }, "it lets us in");
+            }
+            d.judged(host_key.as_ref(), findings);
+        }
+        Visit::HostKeyChanged { .. } if fault != Fault::HostKeyChanged => d.no_entry(visit),
+        Visit::LoginRefused { .. } if fault == Fault::NotBack => {
+            d.cleared();
+            let back_by = d.now.plus(d.run.timing.back_deadline);
+            let refused_since = Some(d.now);
+            d.enter(Phase::Connecting { back_by, refused_since }, "back, refuses the login");
+            d.visit_later();
+        }
+        Visit::Unreachable { .. } => {
+            d.away();
+            d.visit_later();
+        }
+        Visit::LoginRefused { .. } | Visit::Broken { .. } | Visit::HostKeyChanged { .. } => {
+            d.visit_later();
+        }
     }
 }

@@ -9,8 +9,9 @@ use crate::domain::inventory::meant::Device;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
 use crate::domain::run::moves::{
-    again_addressed, cancel, conflict, give_up, lease_impossible, our_side, recheck, still_waiting,
-    strange_file, transfer_ended, unexpected_hook, uploaded,
+    again_addressed, cancel, conflict, give_up, lease_impossible, leased_in_trouble, our_side,
+    recheck, released, repaired, still_waiting, strange_file, transfer_ended, unexpected_hook,
+    uploaded,
 };
 use crate::domain::run::{Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
 
@@ -72,7 +73,7 @@ pub fn step(run: &Run, event: &Event, now: Timestamp) -> Stepped {
 fn expected(d: &mut Draft, event: &Event) {
     match event {
         Event::Asked => d.begin(),
-        Event::LeaseBound { address } => d.addressed(*address),
+        Event::LeaseBound { address } | Event::Exchanged { address } => d.addressed(*address),
         Event::LeaseImpossible { why } => lease_impossible(d, why),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
@@ -80,6 +81,7 @@ fn expected(d: &mut Draft, event: &Event) {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Deadline } => d.trouble(Fault::Silent, &[]),
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
@@ -94,7 +96,9 @@ fn expected(d: &mut Draft, event: &Event) {
 fn addressed(d: &mut Draft, event: &Event) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
-        Event::LeaseBound { address } => again_addressed(d, *address),
+        Event::LeaseBound { address } | Event::Exchanged { address } => {
+            again_addressed(d, *address);
+        }
         Event::LeaseImpossible { why } => lease_impossible(d, why),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
@@ -102,6 +106,7 @@ fn addressed(d: &mut Draft, event: &Event) {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Deadline } => match d.run.strange_file.clone() {
             Some(name) => d.trouble(Fault::UnexpectedFile, &[("found", &name)]),
             None => d.trouble(Fault::NoFileAsked, &[]),
@@ -120,6 +125,7 @@ fn fetching(d: &mut Draft, event: &Event) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => d.address(*address),
+        Event::Exchanged { address } => d.exchanged(*address),
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { name, address, .. } => {
             d.address(*address);
@@ -130,6 +136,7 @@ fn fetching(d: &mut Draft, event: &Event) {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Deadline } => {
             let fetch_by = d.now.plus(d.run.timing.file_patience);
             d.enter(Phase::Addressed { fetch_by }, "the end of its transfer was not seen");
@@ -149,6 +156,7 @@ fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => d.address(*address),
+        Event::Exchanged { address } => d.exchanged(*address),
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { name, address, .. } => {
             d.address(*address);
@@ -162,6 +170,7 @@ fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.connecting(back_by, "first visit"),
         Event::Due { timer: Timer::Deadline } => d.connecting(back_by, "deadline of settling"),
         Event::Due { timer: Timer::StillWaiting } => {}
@@ -181,6 +190,7 @@ fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: O
     match event {
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => d.address(*address),
+        Event::Exchanged { address } => d.exchanged(*address),
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
@@ -191,6 +201,7 @@ fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: O
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.visit(),
         Event::Due { timer: Timer::Deadline } => {
             if refused_since.is_none() {
@@ -248,6 +259,7 @@ fn verifying(d: &mut Draft, event: &Event) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => d.address(*address),
+        Event::Exchanged { address } => d.exchanged(*address),
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
@@ -258,6 +270,7 @@ fn verifying(d: &mut Draft, event: &Event) {
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.visit(),
         Event::Due { timer: Timer::Deadline | Timer::StillWaiting } => {}
         Event::Visited { attempt, visit } => {
@@ -302,6 +315,7 @@ fn handing_off(d: &mut Draft, event: &Event, waiting_for: &[String]) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => d.address(*address),
+        Event::Exchanged { address } => d.exchanged(*address),
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { name, .. } => d.repeat(&format!("asked for {}", shown(name))),
         Event::StrangeFileAsked { name } => strange_file(d, name),
@@ -309,6 +323,7 @@ fn handing_off(d: &mut Draft, event: &Event, waiting_for: &[String]) {
             d.transfer_ended(*complete, *bytes, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit | Timer::Deadline } => {}
         Event::Due { timer: Timer::StillWaiting } => d.tell(Kind::StillWaiting),
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
@@ -354,13 +369,10 @@ fn hook_answered(
 fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
-        Event::LeaseBound { address } => {
-            if fault.layer() <= Fault::DhcpSide.layer() && fault != Fault::OurSide {
-                d.cleared();
-                d.addressed(*address);
-            } else {
-                d.address(*address);
-            }
+        Event::LeaseBound { address } => leased_in_trouble(d, *address, fault),
+        Event::Exchanged { address } => {
+            d.repeat("asked for an address");
+            leased_in_trouble(d, *address, fault);
         }
         Event::LeaseImpossible { why } => {
             if fault == Fault::Silent {
@@ -399,6 +411,7 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => {
             // What is ours to mend waits for a person: looking at the device changes nothing.
             if fault.layer() >= Fault::NotBack.layer() {
@@ -438,35 +451,6 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
     }
 }
 
-/// What a visit means while a fault is open.
-fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
-    match visit {
-        Visit::Judged { host_key, findings } => {
-            let connectivity = fault.layer() < Fault::OtherBox.layer();
-            if connectivity && fault != Fault::HostKeyChanged {
-                d.cleared();
-                d.enter(Phase::Verifying { since: d.now }, "it lets us in");
-            }
-            d.judged(host_key.as_ref(), findings);
-        }
-        Visit::HostKeyChanged { .. } if fault != Fault::HostKeyChanged => d.no_entry(visit),
-        Visit::LoginRefused { .. } if fault == Fault::NotBack => {
-            d.cleared();
-            let back_by = d.now.plus(d.run.timing.back_deadline);
-            let refused_since = Some(d.now);
-            d.enter(Phase::Connecting { back_by, refused_since }, "back, refuses the login");
-            d.visit_later();
-        }
-        Visit::Unreachable { .. } => {
-            d.away();
-            d.visit_later();
-        }
-        Visit::LoginRefused { .. } | Visit::Broken { .. } | Visit::HostKeyChanged { .. } => {
-            d.visit_later();
-        }
-    }
-}
-
 /// Green, until the device asks for its configuration anew: then it has lost what was proven, and
 /// is looked at again in the same run.
 fn ready(d: &mut Draft, event: &Event) {
@@ -478,6 +462,8 @@ fn ready(d: &mut Draft, event: &Event) {
         }
         Event::Asked
         | Event::LeaseBound { .. }
+        | Event::Exchanged { .. }
+        | Event::Released { .. }
         | Event::LeaseImpossible { .. }
         | Event::StrangeFileAsked { .. }
         | Event::TransferEnded { .. }
@@ -502,7 +488,12 @@ fn ended(d: &mut Draft, event: &Event) {
             d.transfer_noted(*complete, *bytes, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::LeaseBound { address } => d.moved_to(*address),
+        Event::Exchanged { address } => {
+            d.count("asked for an address");
+            d.moved_to(*address);
+        }
         Event::HookAnswered { hook, accepted, answer } => {
             hook_answered(d, (hook, *accepted), answer, &[]);
         }

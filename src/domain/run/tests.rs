@@ -137,6 +137,35 @@ fn a_good_run_pushes_exactly_twice_and_hands_over_once() {
     assert_eq!((story.hand_offs, story.visits), (1, 1));
 }
 
+fn exchanged() -> Event {
+    Event::Exchanged { address: "172.29.50.18".parse().unwrap() }
+}
+
+#[test]
+fn asking_and_getting_at_once_leads_where_one_after_the_other_leads() {
+    let (mut once, mut twice) = (Story::begin(), Story::begin());
+    once.after(1, exchanged());
+    twice.after(1, Event::Asked).after(0, leased());
+    assert_eq!(once.phase(), "addressed");
+    assert_eq!(once.pushes(), [Kind::Started]);
+    let steps = |story: &Story| (story.phase(), story.run.milestones.clone(), story.run.address);
+    assert_eq!(steps(&once), steps(&twice));
+    once.after(1, asked("network-confg")).after(1, ended(true)).after(1, exchanged());
+    assert_eq!((once.phase(), once.run.repeats), ("settling", 1));
+}
+
+#[test]
+fn a_released_address_is_written_down_and_moves_nothing() {
+    let mut story = Story::begin();
+    story.after(0, Event::Asked).after(1, leased());
+    let before = story.run.phase.clone();
+    let released = Event::Released { address: "172.29.50.18".parse().unwrap() };
+    let step = step(&story.run, &released, Timestamp::from_seconds(1100));
+    assert_eq!(step.run.phase, before);
+    let note = ("dhcp".to_owned(), "released its address 172.29.50.18".to_owned());
+    assert_eq!((step.notes, step.effects), (vec![note], vec![]));
+}
+
 #[test]
 fn two_reads_from_two_ports_are_one_run() {
     let mut story = Story::begin();

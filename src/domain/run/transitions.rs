@@ -116,6 +116,8 @@ pub fn events() -> Vec<(&'static str, Event)> {
     vec![
         ("asks for an address", Event::Asked),
         ("gets a lease", Event::LeaseBound { address }),
+        ("asks for an address and gets it", Event::Exchanged { address }),
+        ("gives its address back", Event::Released { address }),
         ("no lease to give", Event::LeaseImpossible { why: "pool empty".into() }),
         ("asks for its file", file),
         ("asks for a strange file", Event::StrangeFileAsked { name: "x".into() }),

@@ -119,6 +119,9 @@ async fn serve_within(
     files: Files,
     mut shutdown: watch::Receiver<bool>,
 ) {
+    for at in listeners.listening() {
+        tracing::info!(%at, "listening for HTTP");
+    }
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

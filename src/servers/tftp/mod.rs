@@ -133,6 +133,9 @@ pub async fn serve(
     clock: Clock,
     shutdown: watch::Receiver<bool>,
 ) {
+    for at in sockets.listening() {
+        tracing::info!(%at, "listening for TFTP");
+    }
     let limits = Limits {
         block_bytes_max: config.block_bytes_max,
         window_blocks_max: config.window_blocks_max,

@@ -121,8 +121,9 @@ impl Book {
         };
         let allowed = |address: &Ipv4Addr| self.may_have(shelf, *address, asker, now).is_ok();
         let had = self.address_of(shelf, Whose::of(asker)).filter(allowed);
+        let found = had.or_else(|| wanted.filter(allowed));
         self.room_for(shelf, had, asker, now)?;
-        if let Some(address) = had.or_else(|| wanted.filter(allowed)) {
+        if let Some(address) = found {
             return Ok(address);
         }
         self.take(shelf, now).ok_or_else(|| format!("no address is free from {first} to {last}"))
@@ -226,7 +227,7 @@ impl Book {
     /// Says why this asker gets no further address, if it is a stranger that does not hold
     /// `address` at this time.
     fn room_for(
-        &self,
+        &mut self,
         shelf: usize,
         address: Option<Ipv4Addr>,
         asker: &Asker,

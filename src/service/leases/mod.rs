@@ -19,7 +19,9 @@ use crate::service::memory::Lease;
 mod book;
 mod decide;
 mod shelf;
-mod strangers;
+pub(super) mod strangers;
+
+pub use strangers::Refused;
 
 /// How long an offered address waits for its REQUEST. Clients answer within seconds and give up
 /// after a minute (RFC 2131 section 4.1: 4, 8, 16, 32 s).
@@ -141,6 +143,11 @@ impl Leases {
         let book = self.book();
         let holding = book.holding(address).filter(|holding| holding.mac == mac)?;
         holding.state.until(now).map(|_| holding.relay_information.to_string())
+    }
+
+    /// How many times strangers were refused an address since this was last asked, if ever.
+    pub fn refused(&self) -> Option<Refused> {
+        self.book().strangers.refused()
     }
 
     fn book(&self) -> MutexGuard<'_, book::Book> {
