@@ -10,6 +10,7 @@ use crate::demo::site::Site;
 use crate::domain::check::Problem;
 use crate::domain::fault::Fault;
 use crate::sim::cabling::{NoSuchMove, Socket};
+use crate::sim::hands::read_round;
 
 /// Notices that wait for the installer's hands: far more than a site has devices.
 pub const QUEUE: usize = 256;
@@ -32,6 +33,9 @@ pub enum Act {
         a: Port,
         b: Port,
     },
+    /// The plug in each port goes where the pair says, all at once.
+    ChangePlaces(Vec<(Port, Port)>),
+    Unplug(Port),
     ReplaceCable,
     PowerCycle,
     /// Puts the planned box in its place.
@@ -84,6 +88,14 @@ pub fn act(device: &str, problem: &Problem) -> Act {
         Fault::NeighbourDown => {
             with(here("port"), at("far_device", "far_port"), |a, b| Act::Plug { a, b })
         }
+        Fault::RotatedPlugs => match problem.fill.get("round").and_then(|list| read_round(list)) {
+            Some(plugs) => {
+                let ours = |port| Port { device: device.to_owned(), port };
+                Act::ChangePlaces(plugs.into_iter().map(|(a, b)| (ours(a), ours(b))).collect())
+            }
+            None => here("port").map_or(Act::Wait, Act::Unplug),
+        },
+        Fault::UnplannedNeighbour => here("port").map_or(Act::Wait, Act::Unplug),
         Fault::TransferBroken => Act::ReplaceCable,
         Fault::NotBack => Act::PowerCycle,
         Fault::OtherBox => Act::ExchangeBox,
@@ -145,6 +157,15 @@ async fn perform(site: &Site, device: &str, act: &Act) -> String {
                 "the installer plugs a cable from port {} to {} port {}",
                 a.port, b.device, b.port
             ),
+        ),
+        Act::ChangePlaces(plugs) => {
+            let told: Vec<String> =
+                plugs.iter().map(|(from, to)| format!("{} to {}", from.port, to.port)).collect();
+            moved(site.change_places(plugs), format!("the installer moves {}", told.join(", ")))
+        }
+        Act::Unplug(port) => moved(
+            site.move_plugs(port, port, |cabling, port, _, now| cabling.unplug(&port, now)),
+            format!("the installer takes the plug out of port {}", port.port),
         ),
         Act::ReplaceCable => {
             site.device(device, async |device| device.replace_cables()).await;

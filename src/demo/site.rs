@@ -217,6 +217,18 @@ impl Site {
     }
 }
 
+impl Site {
+    /// Takes the plugs out and puts each where its pair says.
+    pub fn change_places(&self, plugs: &[(Port, Port)]) -> Result<(), NoSuchMove> {
+        let (mut cabling, now) = self.plant.look();
+        let pairs = plugs
+            .iter()
+            .map(|(from, to)| Ok((from.socket(&cabling)?, to.socket(&cabling)?)))
+            .collect::<Result<Vec<_>, NoSuchMove>>()?;
+        cabling.change_places(&pairs, now)
+    }
+}
+
 fn distribution_switch(number: u8, plant: &Plant) -> Inside {
     let mac = Mac::new([0x02, 0x67, 0x6c, 0x00, 0x00, number]);
     let name = format!("dist-{number}");

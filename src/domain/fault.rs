@@ -41,6 +41,10 @@ pub enum Fault {
     WrongDevice,
     /// G12: two cables exchanged.
     SwappedPair,
+    /// G12r: three or more plugs have to change places.
+    RotatedPlugs,
+    /// G15p: somebody on a port where nobody is planned, and nobody is wanted.
+    UnplannedNeighbour,
     /// G13: a link runs worse than it should: half duplex, too slow, or with damaged frames.
     PoorCable,
     /// G16: a link comes and goes.
@@ -69,7 +73,7 @@ pub enum Actor {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 25] = [
+    pub const ALL: [Fault; 27] = [
         Fault::Silent,
         Fault::DhcpSide,
         Fault::NoFileAsked,
@@ -87,6 +91,8 @@ impl Fault {
         Fault::WrongPort,
         Fault::WrongDevice,
         Fault::SwappedPair,
+        Fault::RotatedPlugs,
+        Fault::UnplannedNeighbour,
         Fault::PoorCable,
         Fault::FlappingPort,
         Fault::OtherSoftware,
@@ -117,6 +123,8 @@ impl Fault {
             Fault::WrongPort => "G10",
             Fault::WrongDevice => "G11",
             Fault::SwappedPair => "G12",
+            Fault::RotatedPlugs => "G12r",
+            Fault::UnplannedNeighbour => "G15p",
             Fault::PoorCable => "G13",
             Fault::FlappingPort => "G16",
             Fault::OtherSoftware => "G14",
@@ -141,15 +149,53 @@ impl Fault {
             Fault::OtherBox | Fault::MemberMissing => 7,
             Fault::ConfigurationDiffers => 8,
             // A loose plug is dark half of the time: it must not be told as dark each time.
-            Fault::SwappedPair | Fault::FlappingPort => 9,
+            Fault::SwappedPair | Fault::RotatedPlugs | Fault::FlappingPort => 9,
             Fault::NeighbourDown => 10,
             Fault::WrongPort | Fault::WrongDevice => 11,
-            Fault::NeighbourMute => 12,
+            Fault::NeighbourMute | Fault::UnplannedNeighbour => 12,
             Fault::PoorCable => 13,
             Fault::CannotReach => 14,
             Fault::CheckUnmet => 15,
             Fault::OtherSoftware => 16,
             Fault::Unreadable => 17,
+        }
+    }
+
+    /// True for what keeps a device from asking for its file: over once it asks for any.
+    pub fn is_before_the_file(self) -> bool {
+        self.layer() < Fault::TransferBroken.layer() && self != Fault::UnexpectedFile
+    }
+
+    /// True for what the neighbours tell of the cables.
+    pub fn is_of_cables(self) -> bool {
+        match self {
+            Fault::NeighbourDown
+            | Fault::NeighbourMute
+            | Fault::WrongPort
+            | Fault::WrongDevice
+            | Fault::SwappedPair
+            | Fault::RotatedPlugs
+            | Fault::UnplannedNeighbour => true,
+            Fault::Silent
+            | Fault::DhcpSide
+            | Fault::NoFileAsked
+            | Fault::UnexpectedFile
+            | Fault::UnknownDevice
+            | Fault::TransferBroken
+            | Fault::NotBack
+            | Fault::LoginRefused
+            | Fault::HostKeyChanged
+            | Fault::OtherBox
+            | Fault::MemberMissing
+            | Fault::ConfigurationDiffers
+            | Fault::PoorCable
+            | Fault::FlappingPort
+            | Fault::OtherSoftware
+            | Fault::Duplicate
+            | Fault::OurSide
+            | Fault::CheckUnmet
+            | Fault::CannotReach
+            | Fault::Unreadable => false,
         }
     }
 
@@ -168,7 +214,9 @@ impl Fault {
             | Fault::NeighbourDown
             | Fault::WrongPort
             | Fault::WrongDevice
-            | Fault::SwappedPair => Actor::Installer,
+            | Fault::SwappedPair
+            | Fault::RotatedPlugs
+            | Fault::UnplannedNeighbour => Actor::Installer,
             Fault::DhcpSide
             | Fault::LoginRefused
             | Fault::HostKeyChanged

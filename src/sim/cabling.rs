@@ -230,6 +230,34 @@ impl Cabling {
         Ok(())
     }
 
+    /// Takes the plugs out of all these sockets and puts each where its pair says. A socket without
+    /// a plug gives none.
+    pub fn change_places(
+        &mut self,
+        pairs: &[(Socket, Socket)],
+        now: Timestamp,
+    ) -> Result<(), NoSuchMove> {
+        for (from, to) in pairs {
+            self.must_exist(from)?;
+            self.must_exist(to)?;
+            if self.cable_at(to).is_some() && pairs.iter().all(|(from, _)| from != to) {
+                return Err(NoSuchMove::Taken(to.clone()));
+            }
+        }
+        let plugs: Vec<(usize, usize, &Socket)> = pairs
+            .iter()
+            .filter_map(|(from, to)| self.plug_at(from).ok().map(|(cable, end)| (cable, end, to)))
+            .collect();
+        for (cable, _, _) in &plugs {
+            self.leave_ghosts(*cable, now);
+        }
+        for (cable, end, to) in plugs {
+            self.cables[cable].plugs[end] = Some(to.clone());
+            self.cables[cable].since = now;
+        }
+        Ok(())
+    }
+
     /// Where the other end of the cable in this socket is plugged in.
     pub fn far_end(&self, socket: &Socket) -> Option<&Socket> {
         let (cable, plug) = self.plug_at(socket).ok()?;

@@ -30,6 +30,7 @@ pub fn device(name: &str) -> Device {
         software: None,
         expects: Default::default(),
         neighbours: Vec::new(),
+        unplanned_neighbours: Default::default(),
         credentials: Vec::new(),
         location: "rack 4".into(),
         place: Place::default(),

@@ -14,9 +14,16 @@
 //! | `CannotReach` | `target`: the address; `location` of this device |
 //! | `CheckUnmet` | `check`: its name; `says`: its sentence; `found`; `location` of this device |
 //! | `SwappedPair` | `port`, `port_b`: the two plugs of this device to be exchanged; `location` of this device |
+//! | `RotatedPlugs` | `count` plugs of this device change places; `round`: `Gi1/0/49 → 50, 50 → 51, 51 → 49`, all at once, or instead `port`: the first to be taken out; `location` of this device |
+//! | `UnplannedNeighbour` | `port` here; `found_device`, `found_port` seen, empty where they cannot be told; `location` of this device |
 //! | `NeighbourDown`, `NeighbourMute` | `port` here; where a neighbour is planned: `far_device`, `far_port` planned; `planned`: both in words; `location` of the far device |
 //! | `WrongDevice` | `port` here; `far_device`, `far_port` planned; `found_device`, `found_port` seen; `planned`, `found`: the same in words; `location` of the far device |
 //! | `WrongPort` | the plug to be moved: at `far_device` from `found_port` to `far_port`; `port`: where the cable belongs on this device; `found_device` equals `far_device`; `planned`, `found`: in words; `location` of `far_device` |
+//!
+//! Of several moves of plugs the first one is a check's problem: `follow` says how many come after
+//! it; with the last one, `only_at` names the device at which it is made instead.
+//!
+//! `unheard` counts planned ports of this device that have light, or nobody knows, and hear nobody.
 //!
 //! In `WrongPort`, `far_device` is this very device when its own end of the cable is in the wrong
 //! port. Ports and planned names are as written in the inventory; what was found is as the device
@@ -25,6 +32,7 @@
 mod configuration;
 pub mod counted;
 mod custom;
+mod far_end;
 mod heard;
 mod identity;
 mod interfaces;
@@ -33,6 +41,8 @@ mod neighbours;
 #[cfg(test)]
 mod planned;
 mod reach;
+mod repair;
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -221,27 +231,40 @@ pub fn all_proven(findings: &Findings) -> bool {
 }
 
 impl Problem {
+    /// True if both ask for the same of the same people.
+    pub fn same_act(&self, other: &Problem) -> bool {
+        self.fault == other.fault && self.act().eq(other.act())
+    }
+
+    /// Where the act is, in the order of its names: without what may differ from look to look.
+    pub fn act(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lasting = self.fill.iter().filter(|(key, _)| !MEASURED.contains(&key.as_str()));
+        lasting.map(|(key, text)| (key.as_str(), text.as_str()))
+    }
+
+    /// How many moves of plugs come after this one.
+    pub fn follow(&self) -> usize {
+        self.fill.get("follow").and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+
     fn new(fault: Fault, fill: &[(&str, &str)]) -> Self {
         let fill = fill.iter().map(|(key, value)| ((*key).to_owned(), cut(value))).collect();
         Self { fault, fill }
     }
 }
 
-impl Problem {
-    /// True if both ask for the same of the same people: what was measured may differ from look to
-    /// look.
-    pub fn same_act(&self, other: &Problem) -> bool {
-        let measured = |key: &str| {
-            let unmet = self.fault == Fault::CheckUnmet && key == "found";
-            unmet || matches!(key, "errors" | "changes")
-        };
-        let lasting = |problem: &Problem| -> Vec<(String, String)> {
-            let fill = problem.fill.iter().filter(|(key, _)| !measured(key));
-            fill.map(|(key, text)| (key.clone(), text.clone())).collect()
-        };
-        self.fault == other.fault && lasting(self) == lasting(other)
-    }
-}
+/// What is counted or found anew at each look, and what is told beside the act itself: the same
+/// neighbour may be found in other words.
+const MEASURED: [&str; 8] = [
+    "follow",
+    "only_at",
+    "found",
+    "unheard",
+    "errors",
+    "changes",
+    "missing_count",
+    "planned_count",
+];
 
 impl Verdict {
     fn unknown(why: impl Into<String>) -> Self {

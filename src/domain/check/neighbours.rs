@@ -1,14 +1,18 @@
 //! Is every cable where the plan says? One decision over the whole set of cables.
 //!
 //! A planned neighbour passes only if it is positively heard: the right device, the right port on
-//! it, on the right port here. Everything else is sorted by what the hands have to do:
+//! it, on the right port here. What else is heard is laid beside the plan, all cables at once, and
+//! `repair` finds the smallest set of plugs to be moved; here each of its acts gets its name:
 //!
-//! 1. two cables exchanged ([`Fault::SwappedPair`]), before any of the two is called wrong;
-//! 2. a planned far end that is heard on another port of ours: the plug moves here
-//!    ([`Fault::WrongPort`]);
-//! 3. the right device on another port of it: the plug moves there ([`Fault::WrongPort`]);
-//! 4. another device ([`Fault::WrongDevice`]);
-//! 5. nobody, without link ([`Fault::NeighbourDown`]), or with ([`Fault::NeighbourMute`]).
+//! 1. plugs of ours that change places: two ([`Fault::SwappedPair`]), or more
+//!    ([`Fault::RotatedPlugs`]);
+//! 2. a cable to be plugged: nobody is heard and there is no link ([`Fault::NeighbourDown`]);
+//! 3. one plug to be moved, at our end or at the other ([`Fault::WrongPort`]), or at a device that
+//!    is not the planned one ([`Fault::WrongDevice`]);
+//! 4. nobody is heard, and there is link ([`Fault::NeighbourMute`]): no plug is moved on a guess;
+//! 5. somebody on a port of no plan, where the inventory wants none ([`Fault::UnplannedNeighbour`]).
+//!
+//! One act is said, the others follow: what is true after it is found by the next visit. The words are in `told`.
 //!
 //! Patience: a missing neighbour is no fault before the plan calls neighbours due, not even where
 //! the link is down, for a port may come up late after a boot. While one is still missing and not
@@ -18,259 +22,231 @@
 //! the whole check Unknown, at any time: an old neighbour is listed until its TTL ends, and half of
 //! a repaired swap must not read as a new fault.
 
-use super::heard::{Ears, FarEnd, Heard};
-use super::{Plan, Problem, Remarks, Verdict};
-use crate::domain::fault::Fault;
-use crate::domain::inventory::meant::PlannedNeighbour;
+use std::collections::{BTreeSet, HashMap};
+
+use super::far_end::{End, FarEnd, differently_told};
+use super::heard::{Ears, Heard};
+use super::repair::{self, Act, Far, Near, Repair};
+use super::told::{self, Extra};
+use super::{Plan, Remarks, Verdict};
+use crate::domain::inventory::meant::{PlannedNeighbour, Unplanned};
 use crate::platform::observation::Observation;
 
-/// One cable of the plan, and what is heard on its port here.
-struct Cable<'a> {
-    planned: &'a PlannedNeighbour,
-    heard: Heard<'a>,
-    /// Another port of ours where its far end is heard.
-    strayed_to: Option<&'a str>,
-}
-
 pub(super) fn neighbours(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks) -> Verdict {
-    if plan.device.neighbours.is_empty() {
+    let unplanned = plan.device.unplanned_neighbours;
+    if plan.device.neighbours.is_empty() && unplanned != Unplanned::Fail {
         return Verdict::NotPlanned;
     }
     let ears = match Ears::new(plan, seen) {
         Ok(ears) => ears,
         Err(why) => return Verdict::unknown(why),
     };
-    let open = open_cables(plan, &ears);
-    if open.is_empty() {
-        return Verdict::Pass;
-    }
-    if let Some(why) = too_early(plan, &open) {
+    let set = Set::new(plan, &ears);
+    if let Some(why) = set.unclear().or_else(|| set.too_early()) {
         return Verdict::unknown(why);
     }
-    let mut problems = problems(plan, &ears, &open);
-    // Stable: among equals the first port of the plan stays first.
-    problems.sort_by_key(|problem| problem.fault.layer());
-    for later in problems.iter().skip(1) {
-        remarks.add(&told(later));
+    let repairs = set.repairs();
+    let extra = set.extra(&repairs);
+    let mut problems = told::problems(&set, &repairs);
+    match unplanned {
+        Unplanned::Ignore => {}
+        Unplanned::Remark => extra.iter().for_each(|extra| remarks.add(&extra.remark())),
+        Unplanned::Fail => problems.extend(extra.iter().map(|extra| extra.problem(plan))),
     }
-    match problems.into_iter().next() {
-        Some(problem) => Verdict::Fail(problem),
-        None => Verdict::unknown("a cable is open and its fault could not be named"),
+    let mut problems = problems.into_iter();
+    let first = problems.next();
+    for later in problems {
+        remarks.add(&told::remark(&later));
     }
+    first.map_or(Verdict::Pass, Verdict::Fail)
 }
 
-/// The cables that are not proven.
-fn open_cables<'a>(plan: &Plan<'a>, ears: &Ears<'a>) -> Vec<Cable<'a>> {
-    let mut open = Vec::new();
-    for planned in &plan.device.neighbours {
-        let heard = ears.on(&planned.local_port);
-        let right = match &heard {
-            Heard::One(far) => ears.is_right(far, planned),
-            Heard::Nobody | Heard::Unclear(_) => false,
+/// One cable of the plan.
+pub(super) struct Cable<'a> {
+    pub(super) planned: &'a PlannedNeighbour,
+    /// Canonical.
+    port: String,
+    end: End,
+}
+
+/// All sockets that matter, with numbers: those of ours that are planned come first, in the order
+/// of the plan, then those on which somebody else is heard.
+pub(super) struct Set<'a> {
+    pub(super) plan: Plan<'a>,
+    ears: &'a Ears<'a>,
+    pub(super) cables: Vec<Cable<'a>>,
+    /// Ports of ours that are in no plan, by canonical name and as printed.
+    others: Vec<(&'a str, &'a str)>,
+    planned: Vec<(Near, Far)>,
+    present: Vec<(Near, Far)>,
+}
+
+impl<'a> Set<'a> {
+    fn new(plan: &Plan<'a>, ears: &'a Ears<'a>) -> Self {
+        let known = &ears.known;
+        let cable = |planned: &'a PlannedNeighbour| Cable {
+            planned,
+            port: known.port_of_ours(&planned.local_port),
+            end: known.planned_end(planned),
         };
-        let hearing = ears.ports_hearing(planned);
-        if right && hearing.len() < 2 {
-            continue;
+        let cables: Vec<Cable<'a>> = plan.device.neighbours.iter().map(cable).collect();
+        let mut near: HashMap<&str, Near> = HashMap::new();
+        let mut far: HashMap<&End, Far> = HashMap::new();
+        let mut planned = Vec::new();
+        for (index, cable) in cables.iter().enumerate() {
+            near.insert(&cable.port, index);
+            let number = far.len();
+            planned.push((index, *far.entry(&cable.end).or_insert(number)));
         }
-        let strayed_to = if right { None } else { hearing.first().copied() };
-        // A plug stands in one port: of two that hear it, one remembers.
-        let heard = if hearing.len() < 2 {
-            heard
-        } else {
-            let far = in_words(planned);
-            Heard::Unclear(format!("{far} is heard on ports {}", hearing.join(" and ")))
-        };
-        open.push(Cable { planned, heard, strayed_to });
+        let (mut others, mut present) = (Vec::new(), Vec::new());
+        for (name, port) in &ears.ports {
+            let Heard::One(heard) = &port.heard else { continue };
+            let socket = near.get(name.as_str()).copied().unwrap_or_else(|| {
+                others.push((name.as_str(), port.printed));
+                cables.len() + others.len() - 1
+            });
+            let number = far.len();
+            present.push((socket, *far.entry(&heard.end).or_insert(number)));
+        }
+        Self { plan: *plan, ears, cables, others, planned, present }
     }
-    open
-}
 
-/// Why nothing may be said yet, if so.
-fn too_early(plan: &Plan<'_>, open: &[Cable<'_>]) -> Option<String> {
-    let unclear = open.iter().find_map(|cable| match &cable.heard {
-        Heard::Unclear(why) => Some(why.clone()),
-        Heard::Nobody | Heard::One(_) => None,
-    });
-    if unclear.is_some() || plan.neighbours_due {
-        return unclear;
+    fn repairs(&self) -> Vec<Repair> {
+        let cables = repair::Cables { planned: &self.planned, present: &self.present };
+        repair::repairs(&cables, |near| self.ears.link_up(self.port(near)))
     }
-    open.iter().find_map(|cable| {
-        let PlannedNeighbour { local_port, device, .. } = cable.planned;
-        match &cable.heard {
-            Heard::Nobody => Some(format!("{device} is not heard yet on port {local_port}")),
-            Heard::One(far) if far.is_stranger() => {
-                let name = super::cut(far.shown_device());
-                Some(format!("port {local_port} hears {name}, a name that is in no plan"))
-            }
-            Heard::One(_) | Heard::Unclear(_) => None,
-        }
-    })
-}
 
-/// One problem per physical cause, in the order of the plan.
-fn problems<'a>(plan: &Plan<'a>, ears: &Ears<'a>, open: &[Cable<'a>]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut explained = vec![false; open.len()];
-    for (index, cable) in open.iter().enumerate() {
-        let partner = partner(ears, open, index);
-        if let Some(other) = partner
-            && other > index
-        {
-            problems.push(swapped(plan, cable.planned, open[other].planned));
-        }
-        explained[index] = partner.is_some();
-    }
-    let swapped_pairs = explained.clone();
-    for (index, cable) in open.iter().enumerate() {
-        if swapped_pairs[index] {
-            continue;
-        }
-        let Some(from) = cable.strayed_to else { continue };
-        problems.push(move_here(plan, cable.planned, from));
-        explained[index] = true;
-        // What stands in `from` is this cable, so it is no second mistake of the port it stands in.
-        for (other, occupied) in open.iter().enumerate() {
-            if ears.same_local_port(&occupied.planned.local_port, from) {
-                explained[other] = true;
-            }
-        }
-    }
-    for (index, cable) in open.iter().enumerate() {
-        if !explained[index] {
-            problems.extend(alone(plan, ears, cable));
-        }
-    }
-    problems
-}
-
-/// The one other cable with which this one is exchanged.
-fn partner(ears: &Ears<'_>, open: &[Cable<'_>], index: usize) -> Option<usize> {
-    let mine = &open[index];
-    let strayed_to = mine.strayed_to?;
-    open.iter().position(|other| {
-        other.strayed_to.is_some_and(|theirs| {
-            ears.same_local_port(strayed_to, &other.planned.local_port)
-                && ears.same_local_port(theirs, &mine.planned.local_port)
+    /// The cables that are not proven.
+    fn open(&self) -> impl Iterator<Item = &Cable<'a>> {
+        self.cables.iter().filter(|cable| match self.ears.on(&cable.port) {
+            Heard::One(far) => far.end != cable.end,
+            Heard::Nobody | Heard::Unclear(_) => true,
         })
-    })
-}
-
-/// The problem of a cable that no other cable explains.
-fn alone(plan: &Plan<'_>, ears: &Ears<'_>, cable: &Cable<'_>) -> Option<Problem> {
-    match &cable.heard {
-        Heard::One(far) if ears.is_device(far, cable.planned) => {
-            Some(move_there(plan, ears, cable.planned, far))
-        }
-        Heard::One(far) => Some(wrong_device(plan, ears, cable.planned, far)),
-        Heard::Nobody => Some(missing(plan, ears, cable.planned)),
-        Heard::Unclear(_) => None,
     }
-}
 
-fn swapped(plan: &Plan<'_>, a: &PlannedNeighbour, b: &PlannedNeighbour) -> Problem {
-    let fill = [
-        ("port", a.local_port.as_str()),
-        ("port_b", &b.local_port),
-        ("location", &plan.device.location),
-    ];
-    Problem::new(Fault::SwappedPair, &fill)
-}
+    /// How many planned ports have light, or nobody knows, and hear nobody.
+    pub(super) fn unheard(&self) -> usize {
+        let silent = |cable: &&Cable<'a>| {
+            *self.ears.on(&cable.port) == Heard::Nobody
+                && self.ears.link_up(&cable.port) != Some(false)
+        };
+        self.cables.iter().filter(silent).count()
+    }
 
-/// Its far end is right, and heard on the port `from` of ours.
-fn move_here(plan: &Plan<'_>, planned: &PlannedNeighbour, from: &str) -> Problem {
-    let here = &plan.device.name;
-    let fill = [
-        ("port", planned.local_port.as_str()),
-        ("far_device", here),
-        ("far_port", &planned.local_port),
-        ("found_device", here),
-        ("found_port", from),
-        ("planned", &format!("{here} port {}", planned.local_port)),
-        ("found", &format!("{here} port {from}")),
-        ("location", &plan.device.location),
-    ];
-    Problem::new(Fault::WrongPort, &fill)
-}
-
-fn move_there(
-    plan: &Plan<'_>,
-    ears: &Ears<'_>,
-    planned: &PlannedNeighbour,
-    far: &FarEnd<'_>,
-) -> Problem {
-    wrong(plan, Fault::WrongPort, planned, (&planned.device, ears.shown_port(far)))
-}
-
-fn wrong_device(
-    plan: &Plan<'_>,
-    ears: &Ears<'_>,
-    planned: &PlannedNeighbour,
-    far: &FarEnd<'_>,
-) -> Problem {
-    wrong(plan, Fault::WrongDevice, planned, (far.shown_device(), ears.shown_port(far)))
-}
-
-fn wrong(
-    plan: &Plan<'_>,
-    fault: Fault,
-    planned: &PlannedNeighbour,
-    found: (&str, &str),
-) -> Problem {
-    let (found_device, found_port) = found;
-    let fill = [
-        ("port", planned.local_port.as_str()),
-        ("far_device", &planned.device),
-        ("far_port", &planned.port),
-        ("found_device", found_device),
-        ("found_port", found_port),
-        ("planned", &in_words(planned)),
-        ("found", &format!("{found_device} port {found_port}")),
-        ("location", far_location(plan, planned)),
-    ];
-    Problem::new(fault, &fill)
-}
-
-/// Nobody is heard. Dark only if the device says so: without a word about the link it is called
-/// mute, which sends nobody to a plug.
-fn missing(plan: &Plan<'_>, ears: &Ears<'_>, planned: &PlannedNeighbour) -> Problem {
-    let fault = match ears.link_up(&planned.local_port) {
-        Some(false) => Fault::NeighbourDown,
-        Some(true) | None => Fault::NeighbourMute,
-    };
-    let fill = [
-        ("port", planned.local_port.as_str()),
-        ("far_device", &planned.device),
-        ("far_port", &planned.port),
-        ("planned", &in_words(planned)),
-        ("location", far_location(plan, planned)),
-    ];
-    Problem::new(fault, &fill)
-}
-
-fn in_words(planned: &PlannedNeighbour) -> String {
-    format!("{} port {}", planned.device, planned.port)
-}
-
-fn far_location<'a>(plan: &Plan<'a>, planned: &PlannedNeighbour) -> &'a str {
-    plan.inventory.device(&planned.device).map_or("", |device| device.location.as_str())
-}
-
-/// A further problem as a remark.
-fn told(problem: &Problem) -> String {
-    let fill = |key: &str| problem.fill.get(key).map_or("", String::as_str);
-    let code = problem.fault.code();
-    match problem.fill.get("found") {
-        Some(found) => {
-            format!(
-                "also {code}: port {}: planned {}, found {found}",
-                fill("port"),
-                fill("planned")
-            )
+    /// Why it cannot be told who is where, if so.
+    fn unclear(&self) -> Option<String> {
+        let mut hearing: HashMap<&End, Vec<&str>> = HashMap::new();
+        for port in self.ears.ports.values() {
+            if let Heard::One(far) = &port.heard {
+                hearing.entry(&far.end).or_default().push(port.printed);
+            }
         }
-        None if problem.fault == Fault::SwappedPair => {
-            format!("also {code}: ports {} and {} are exchanged", fill("port"), fill("port_b"))
+        // A plug stands in one socket: of two ports that hear it, one remembers.
+        let twice = self.cables.iter().find_map(|cable| {
+            let ports = hearing.get(&cable.end).filter(|ports| ports.len() > 1)?;
+            let far = told::in_words(cable.planned);
+            Some(format!("{far} is heard on ports {}", ports.join(" and ")))
+        });
+        let unclear = |cable: &Cable<'a>| match self.ears.on(&cable.port) {
+            Heard::Unclear(unclear) => Some(unclear.why.clone()),
+            Heard::Nobody | Heard::One(_) => None,
+        };
+        twice
+            .or_else(|| self.open().find_map(unclear))
+            .or_else(|| self.open().find_map(|cable| self.elsewhere(cable, &hearing)))
+    }
+
+    /// Why this cable could as well be in a port that is not planned, if so.
+    fn elsewhere(&self, cable: &Cable<'a>, hearing: &HashMap<&End, Vec<&str>>) -> Option<String> {
+        let planned = |port: &str| self.cables.iter().any(|cable| cable.port == port);
+        let others = self.ears.ports.iter().filter(|(port, _)| !planned(port));
+        for (name, port) in others {
+            if differently_told(name, &cable.port) {
+                let (printed, planned) = (port.printed, &cable.planned.local_port);
+                return Some(format!(
+                    "somebody is heard on port {printed}, and the plan says {planned}: these may \
+                     be one socket"
+                ));
+            }
+            if let Heard::Unclear(unclear) = &port.heard
+                && !hearing.contains_key(&cable.end)
+                && unclear.may_be.iter().any(|may| may.eq_ignore_ascii_case(&cable.planned.device))
+            {
+                return Some(unclear.why.clone());
+            }
         }
-        None => format!("also {code}: port {}: planned {}", fill("port"), fill("planned")),
+        None
+    }
+
+    /// Why nothing may be said yet, if so.
+    fn too_early(&self) -> Option<String> {
+        if self.plan.neighbours_due {
+            return None;
+        }
+        self.open().find_map(|cable| {
+            let PlannedNeighbour { local_port, device, .. } = cable.planned;
+            match self.ears.on(&cable.port) {
+                Heard::Nobody => Some(format!("{device} is not heard yet on port {local_port}")),
+                Heard::One(far) if far.is_stranger() => {
+                    let name = super::cut(far.shown_device());
+                    Some(format!("port {local_port} hears {name}, a name that is in no plan"))
+                }
+                Heard::One(_) | Heard::Unclear(_) => None,
+            }
+        })
+    }
+
+    /// Those who are heard where nobody is planned, and have nothing to do with a planned cable.
+    fn extra(&self, repairs: &[Repair]) -> Vec<Extra<'a>> {
+        let concerned: BTreeSet<&str> = repairs
+            .iter()
+            .flat_map(|repair| &repair.acts)
+            .flat_map(|act| match act {
+                Act::ChangePlaces(ring) => ring.clone(),
+                Act::MoveHere { from, .. } => vec![*from],
+                Act::MoveThere { .. } | Act::Plug { .. } | Act::Mute { .. } => Vec::new(),
+            })
+            .map(|near| self.port(near))
+            .chain(self.cables.iter().map(|cable| cable.port.as_str()))
+            .collect();
+        let others = self.ears.ports.iter().filter(|(name, _)| !concerned.contains(name.as_str()));
+        others
+            .filter_map(|(_, port)| match &port.heard {
+                Heard::One(far) => {
+                    Some(Extra { port: port.printed, far: Some(self.found_end(far)) })
+                }
+                Heard::Unclear(_) => Some(Extra { port: port.printed, far: None }),
+                Heard::Nobody => None,
+            })
+            .collect()
+    }
+
+    /// The canonical name of a socket of ours.
+    fn port(&self, near: Near) -> &str {
+        match self.cables.get(near) {
+            Some(cable) => &cable.port,
+            None => self.others[near - self.cables.len()].0,
+        }
+    }
+
+    /// A socket of ours as the installer looks for it.
+    pub(super) fn shown(&self, near: Near) -> &'a str {
+        match self.cables.get(near) {
+            Some(cable) => &cable.planned.local_port,
+            None => self.others[near - self.cables.len()].1,
+        }
+    }
+
+    /// Device and port of the far end that is heard on a socket of ours, as shown.
+    pub(super) fn found(&self, near: Near) -> Option<(&'a str, &'a str)> {
+        match self.ears.on(self.port(near)) {
+            Heard::One(far) => Some(self.found_end(far)),
+            Heard::Nobody | Heard::Unclear(_) => None,
+        }
+    }
+
+    fn found_end(&self, far: &FarEnd<'a>) -> (&'a str, &'a str) {
+        (far.shown_device(), self.ears.known.shown_port(far))
     }
 }
 
@@ -284,6 +260,7 @@ mod tests {
     use crate::address::Mac;
     use crate::domain::check::planned::{Scene, link, row};
     use crate::domain::check::{Check, Findings, most_urgent};
+    use crate::domain::fault::Fault;
     use crate::platform::observation::{Neighbour, Reading};
 
     const P49: &str = "Gi1/0/49";
@@ -371,7 +348,8 @@ mod tests {
             fault(of(&findings), &["far_device", "found_port", "far_port"]),
             "WrongPort far_device=acc-sw-17 found_port=Gi1/0/50 far_port=Gi1/0/49"
         );
-        assert_eq!(findings.remarks, Vec::<String>::new());
+        assert_eq!(fault(of(&findings), &["follow"]), "WrongPort follow=1");
+        assert_eq!(findings.remarks, ["also G9: port Gi1/0/50: planned dist-2 port 48"]);
     }
 
     #[test]
@@ -523,15 +501,23 @@ mod tests {
     }
 
     #[test]
-    fn cdp_is_heard_only_where_lldp_has_nothing_to_say() {
+    fn cdp_is_heard_where_lldp_has_nothing_to_say() {
         let scene = Scene::two_uplinks();
         let good = scene.as_planned();
         let cdp = good.lldp.clone();
         let dead = || Reading::unreadable("% LLDP is not enabled");
         let only_cdp = Observation { lldp: dead(), cdp: cdp.clone(), ..good.clone() };
         assert_eq!(judged(&scene, &only_cdp), Verdict::Pass);
-        let lldp_empty = Observation { lldp: Reading::Seen(vec![]), cdp, ..good.clone() };
-        assert_eq!(fault(&judged(&scene, &lldp_empty), &["port"]), "NeighbourMute port=Gi1/0/49");
+        // One of two switches in service speaks only CDP.
+        let both = |lldp: Vec<Neighbour>| {
+            let lldp = Reading::Seen(lldp);
+            judged(&scene, &Observation { lldp, cdp: cdp.clone(), ..good.clone() })
+        };
+        assert_eq!(both(vec![row(P50, "dist-2", "48")]), Verdict::Pass);
+        assert_eq!(both(vec![row(P50, "dist-2", "48"), row(P49, "", "x")]), Verdict::Pass);
+        // What LLDP says is nearer: CDP passes through switches that do not know it.
+        let verdict = both(vec![row(P50, "dist-2", "48"), row(P49, "dist-3", "1")]);
+        assert_eq!(fault(&verdict, &["found"]), "WrongDevice found=dist-3 port 1");
         let neither = Observation { lldp: dead(), ..good.clone() };
         assert_eq!(unknown(&judged(&scene, &neither)), "% LLDP is not enabled");
         let never = Observation { lldp: Reading::NotAsked, ..good };
@@ -564,6 +550,68 @@ mod tests {
             ]
         );
         assert_eq!(most_urgent(&findings).map(|p| p.fault), Some(Fault::SwappedPair));
+    }
+
+    #[test]
+    fn a_block_shifted_into_a_free_port_is_mended_from_the_free_port() {
+        let cables = [("1", "dist-1", "11"), ("2", "dist-1", "12"), ("3", "dist-2", "13")];
+        let scene = Scene::cabled(&cables);
+        let rows =
+            vec![row("2", "dist-1", "11"), row("3", "dist-1", "12"), row("4", "dist-2", "13")];
+        let seen = Observation { lldp: Reading::Seen(rows), ..scene.as_planned() };
+        let findings = scene.judge(&seen);
+        let keys = ["found_port", "far_port", "far_device", "follow"];
+        let line = "WrongPort found_port=2 far_port=1 far_device=acc-sw-17 follow=2";
+        assert_eq!(fault(of(&findings), &keys), line);
+        assert_eq!(findings.remarks.len(), 2, "{findings:?}");
+    }
+
+    #[test]
+    fn a_plug_that_nobody_hears_changes_places_where_it_stands_in_the_way() {
+        let scene = Scene::two_uplinks();
+        let with_light = |light| Observation {
+            lldp: Reading::Seen(vec![row(P50, "dist-1", "47")]),
+            interfaces: Reading::Seen(vec![link(P49, light), link(P50, true)]),
+            ..scene.as_planned()
+        };
+        let lit = judged(&scene, &with_light(true));
+        assert_eq!(fault(&lit, &["port", "port_b"]), "SwappedPair port=Gi1/0/49 port_b=Gi1/0/50");
+        let dark = judged(&scene, &with_light(false));
+        let line = "WrongPort found_port=Gi1/0/50 far_port=Gi1/0/49";
+        assert_eq!(fault(&dark, &["found_port", "far_port"]), line);
+    }
+
+    #[test]
+    fn somebody_on_a_port_of_no_plan_is_ignored_remarked_or_unplugged() {
+        let mut scene = Scene::two_uplinks();
+        let mut seen = scene.as_planned();
+        let Reading::Seen(rows) = &mut seen.lldp else { panic!("rows are there") };
+        rows.push(row("Gi1/0/7", "phone-3", "port 1"));
+        let mut told = |policy| {
+            scene.alter("acc-sw-17", |device| device.unplanned_neighbours = policy);
+            scene.judge(&seen)
+        };
+        let ignored = told(Unplanned::Ignore);
+        assert_eq!((of(&ignored), ignored.remarks.len()), (&Verdict::Pass, 0));
+        let remarked = told(Unplanned::Remark);
+        assert_eq!(*of(&remarked), Verdict::Pass);
+        let remark = "port Gi1/0/7 hears phone-3 port port 1, which is in no plan";
+        assert_eq!(remarked.remarks, [remark]);
+        let failed = told(Unplanned::Fail);
+        let line = "UnplannedNeighbour port=Gi1/0/7 found_device=phone-3";
+        assert_eq!(fault(of(&failed), &["port", "found_device"]), line);
+        // A planned port is concerned: then it is a matter of that port, whatever the policy.
+        let mut seen = scene.as_planned();
+        let Reading::Seen(rows) = &mut seen.lldp else { panic!("rows are there") };
+        rows[0] = row(P49, "phone-3", "1");
+        rows.push(row("Gi1/0/7", "dist-1", "47"));
+        for policy in [Unplanned::Ignore, Unplanned::Remark, Unplanned::Fail] {
+            scene.alter("acc-sw-17", |device| device.unplanned_neighbours = policy);
+            let findings = scene.judge(&seen);
+            let line = "SwappedPair port=Gi1/0/49 port_b=Gi1/0/7";
+            assert_eq!(fault(of(&findings), &["port", "port_b"]), line);
+            assert_eq!(findings.remarks, [""; 0]);
+        }
     }
 
     /// Cables as local port number to far end; a far end is a device number and a port number.
@@ -665,9 +713,7 @@ mod tests {
         }
 
         #[test]
-        fn three_in_a_circle_are_never_right_and_no_swap(
-            plan in topology(), turn in any::<bool>(),
-        ) {
+        fn three_in_a_circle_are_one_act(plan in topology(), turn in any::<bool>()) {
             prop_assume!(plan.len() >= 3);
             let mut real = plan.clone();
             let there = [(1, 2), (2, 3), (3, 1)];
@@ -675,8 +721,10 @@ mod tests {
             for (port, from) in if turn { there } else { back } {
                 real.insert(port, plan[&from]);
             }
-            let line = fault(&see(&scene_of(&plan), &real), &["far_device", "far_port"]);
-            prop_assert_eq!(line, "WrongPort far_device=acc-sw-17 far_port=1");
+            let line = fault(&see(&scene_of(&plan), &real), &["count", "round", "only_at"]);
+            let round = if turn { "1 → 2, 2 → 3, 3 → 1" } else { "1 → 3, 2 → 1, 3 → 2" };
+            let line_expected = format!("RotatedPlugs count=3 round={round} only_at=acc-sw-17");
+            prop_assert_eq!(line, line_expected);
         }
     }
 }

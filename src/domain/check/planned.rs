@@ -112,6 +112,7 @@ fn device(name: &str) -> Device {
         software: None,
         expects: Arc::default(),
         neighbours: Vec::new(),
+        unplanned_neighbours: Default::default(),
         credentials: Vec::new(),
         location: format!("the rack of {name}"),
         place: Place::default(),

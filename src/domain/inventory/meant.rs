@@ -108,6 +108,8 @@ pub struct Device {
     /// What else must be proven.
     pub expects: Arc<Expectations>,
     pub neighbours: Vec<PlannedNeighbour>,
+    /// What is made of somebody who is heard on a port of no plan.
+    pub unplanned_neighbours: Unplanned,
     /// In the order to be tried.
     pub credentials: Vec<CredentialReference>,
     /// Where it stands, in words for the installer: `Building 2, rack 4`. May be empty.
@@ -144,6 +146,29 @@ impl Variables {
 impl From<serde_json::Map<String, serde_json::Value>> for Variables {
     fn from(own: serde_json::Map<String, serde_json::Value>) -> Self {
         Self { shared: Arc::default(), own }
+    }
+}
+
+/// What is made of neighbours that nobody planned, on ports that nobody planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unplanned {
+    Ignore,
+    /// Written into the journal.
+    #[default]
+    Remark,
+    /// Not green until they are gone.
+    Fail,
+}
+
+impl Unplanned {
+    /// As it is written in the inventory.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "ignore" => Some(Unplanned::Ignore),
+            "remark" => Some(Unplanned::Remark),
+            "fail" => Some(Unplanned::Fail),
+            _ => None,
+        }
     }
 }
 

@@ -10,7 +10,9 @@ use crate::domain::inventory::access::{self, Chains, SSH_PORT};
 use crate::domain::inventory::addresses::{address, address6, macs};
 use crate::domain::inventory::cables;
 use crate::domain::inventory::expecting::Expecting;
-use crate::domain::inventory::meant::{Device, Inventory, Position, SecretSource, Site, Variables};
+use crate::domain::inventory::meant::{
+    Device, Inventory, Position, SecretSource, Site, Unplanned, Variables,
+};
 use crate::domain::inventory::written::{
     self, Layer, WrittenDevice, WrittenInventory, WrittenPosition, WrittenSite,
 };
@@ -279,6 +281,9 @@ fn meant_device(
         software: text(|layer| &layer.software),
         expects: Arc::default(),
         neighbours: Vec::new(),
+        unplanned_neighbours: text(|layer| &layer.unplanned_neighbours)
+            .and_then(|word| Unplanned::named(&word))
+            .unwrap_or_default(),
         credentials: nearest(stack, |layer| layer.credentials.as_deref())
             .map(|list| {
                 list.iter().map(|login| access::credential(login, known.directory)).collect()

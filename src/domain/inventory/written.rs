@@ -13,7 +13,7 @@ use crate::domain::inventory::access::written::{
 use crate::domain::inventory::expected_written::{
     self as expected, WrittenCheck, WrittenInterface, WrittenMember,
 };
-use crate::domain::inventory::meant::SecretSource;
+use crate::domain::inventory::meant::{SecretSource, Unplanned};
 use crate::written::fields::{self, Fields};
 use crate::written::{At, Node, Streamed, parse_with, scalar};
 
@@ -60,6 +60,9 @@ pub struct Layer {
     pub ssh_port: Option<At<u16>>,
     /// False for what is in service already: a neighbour to be seen, never served. Default true.
     pub managed: Option<bool>,
+    /// What is made of somebody heard on a port for which no neighbour is planned: `ignore`,
+    /// `remark` (in the journal) or `fail` (not green until it is gone). Default `remark`.
+    pub unplanned_neighbours: Option<At<String>>,
     /// Logins, in the order to be tried. A list replaces that of an outer layer.
     pub credentials: Option<Vec<WrittenCredential>>,
     /// The host, or the chain of at most three, through which SSH reaches the device. A list
@@ -298,6 +301,7 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
             .unwrap_or_default(),
         ssh_port: fields.parsed("ssh_port", "a port from 1 to 65535", complaints),
         managed: fields.boolean("managed", complaints),
+        unplanned_neighbours: fields.text("unplanned_neighbours", complaints),
         credentials: fields.get("credentials").map(|node| credentials(node, complaints)),
         jump: fields.get("jump").map(|node| jumps(node, complaints)),
         ..Layer::default()
@@ -305,6 +309,13 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
     if let Some(port) = layer.ssh_port.take_if(|port| port.value == 0) {
         let message = "`ssh_port` expects a port from 1 to 65535, found `0`";
         complaints.at(port.place, message, "remove the line for port 22");
+    }
+    if let Some(word) = layer.unplanned_neighbours.take_if(|w| Unplanned::named(&w.value).is_none())
+    {
+        let found = crate::written::shown(&word.value);
+        let message =
+            format!("`unplanned_neighbours` expects ignore, remark or fail, found `{found}`");
+        complaints.at(word.place, message, "remove the line for remark");
     }
     if let Some(node) = fields.get("variables") {
         for entry in fields::entries(node, "variables", complaints) {

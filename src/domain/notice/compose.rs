@@ -35,7 +35,10 @@ pub fn compose(telling: Telling<'_>, words: &Words) -> Notice {
         // Where to act is the problem's to say: the far end may stand elsewhere.
         fill.forget("location");
         for (name, text) in &problem.fill {
-            fill.set(name, text);
+            match name.as_str() {
+                "round" => fill.set_whole(name, text),
+                _ => fill.set(name, text),
+            };
         }
         let (headline, _) = fill.message(words.of(problem.fault));
         fill.set_up_to("problem", &headline, HEADLINE_CHARS_MAX);
@@ -57,16 +60,12 @@ pub fn compose(telling: Telling<'_>, words: &Words) -> Notice {
     }
 }
 
-/// The fault and where it is, without counts and measures, which may differ at each look.
+/// What the hands are asked for, as one text.
 fn act(problem: &Problem) -> String {
-    let code = clean(problem.fault.code(), TEXT_CHARS_MAX);
-    let places = PLACES.iter().filter_map(|name| Some((name, problem.fill.get(*name)?)));
-    places.fold(code, |act, (name, place)| format!("{act} {name}={}", clean(place, TEXT_CHARS_MAX)))
+    problem.act().fold(problem.fault.code().to_owned(), |act, (name, place)| {
+        format!("{act} {name}={}", clean(place, TEXT_CHARS_MAX))
+    })
 }
-
-/// The placeholders that say which plug or box is meant.
-const PLACES: [&str; 6] =
-    ["port", "port_b", "found_device", "found_port", "far_device", "far_port"];
 
 fn entry<'a>(telling: Telling<'_>, words: &'a Words) -> &'a Entry {
     match (telling.kind, telling.problem) {
@@ -340,11 +339,15 @@ mod tests {
         let fill = [("port", "49"), ("far_device", "dist-1"), ("far_port", "47")];
         let silent = problem(Fault::WrongPort, &fill);
         let notice = say(&run(EXPECTED, &[]), Kind::ActionNeeded, Some(&silent));
-        assert_eq!(notice.body, "That cable belongs to port 49 of acc-sw-17.");
+        let belongs = "That cable belongs to port 49 of acc-sw-17.";
+        assert_eq!(
+            notice.body,
+            format!("{belongs} Is a plug in that port already? Exchange the two.")
+        );
         let mut known = silent.clone();
         known.fill.insert("location".into(), "rack 1, top".into());
         let notice = say(&run(EXPECTED, &[]), Kind::ActionNeeded, Some(&known));
-        assert!(notice.body.ends_with("dist-1 is at rack 1, top."), "{}", notice.body);
+        assert!(notice.body.contains("dist-1 is at rack 1, top."), "{}", notice.body);
     }
 
     #[test]

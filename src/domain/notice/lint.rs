@@ -10,11 +10,15 @@ use crate::domain::notice::written::Rules;
 use crate::domain::notice::{HEADLINE_CHARS_MAX, WHOLE_CHARS_MAX};
 
 /// Every placeholder, with a text as it usually is.
-const SAMPLES: [(&str, &str); 34] = [
+const SAMPLES: [(&str, &str); 38] = [
     ("device", "acc-sw-17"),
     ("location", "12"),
     ("port", "Gi1/0/49"),
     ("port_b", "Gi1/0/50"),
+    ("round", "Gi1/0/49 → 50, 50 → 51, 51 → 49"),
+    ("count", "12"),
+    ("follow", "12"),
+    ("only_at", "acc-sw-17"),
     ("our_port", "Gi1/0/51"),
     ("far_device", "dist-1"),
     ("far_port", "Te1/0/47"),
@@ -151,6 +155,7 @@ fn sample() -> Fill {
     for (name, text) in SAMPLES {
         fill.set_up_to(name, text, HEADLINE_CHARS_MAX);
     }
+    fill.set_whole("round", "Gi1/0/49 → 50, 50 → 51, 51 → 49");
     fill
 }
 
@@ -165,6 +170,7 @@ fn extreme() -> Fill {
         };
         fill.set_up_to(name, &long, HEADLINE_CHARS_MAX);
     }
+    fill.set_whole("round", &"W → W, ".repeat(34));
     fill
 }
 

@@ -1,6 +1,6 @@
 //! Which sentence is said? The first variant whose placeholders are known and which fits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::complaint::Place;
@@ -138,6 +138,8 @@ impl Words {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fill {
     texts: BTreeMap<String, String>,
+    /// Those that are never cut: half a list would be followed to the wrong end.
+    whole: BTreeSet<String>,
 }
 
 impl Fill {
@@ -155,6 +157,12 @@ impl Fill {
         self
     }
 
+    /// A list of ours that is told whole or not at all. It is bounded where it is made.
+    pub fn set_whole(&mut self, name: &str, raw: &str) -> &mut Self {
+        self.whole.insert(name.to_owned());
+        self.set_up_to(name, raw, WHOLE_CHARS_MAX)
+    }
+
     /// Makes a text unknown again.
     pub fn forget(&mut self, name: &str) -> &mut Self {
         self.texts.remove(name);
@@ -169,7 +177,11 @@ impl Fill {
         while let Some((before, after)) = rest.split_once('{') {
             let (name, tail) = after.split_once('}')?;
             filled.push_str(before);
-            filled.push_str(&cut(self.texts.get(name)?, chars_max));
+            let text = self.texts.get(name)?;
+            match self.whole.contains(name) {
+                true => filled.push_str(text),
+                false => filled.push_str(&cut(text, chars_max)),
+            }
             rest = tail;
         }
         filled.push_str(rest);

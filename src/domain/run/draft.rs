@@ -14,6 +14,9 @@ use crate::domain::run::{Effect, Milestone, Phase, Run, Stepped, TOLD_MAX, Timer
 /// flickers.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// What a person needs to take one of several plugs out and to put it into its new port.
+const PER_PLUG: Duration = Duration::from_secs(40);
+
 /// Repeats that are written down one by one: more than any device needs to boot.
 const REPEATS_WRITTEN: u32 = 32;
 
@@ -149,6 +152,13 @@ impl Draft {
         if self.reach(Milestone::Addressed) {
             self.tell(Kind::Progress);
         }
+    }
+
+    /// It asked for something, and its configuration is still to be asked for.
+    pub fn waits_for_a_file(&mut self, why: &str) {
+        let fetch_by = self.now.plus(self.run.timing.file_patience);
+        self.enter(Phase::Addressed { fetch_by }, why);
+        self.wake(Timer::Deadline, fetch_by);
     }
 
     /// It reads its file, for the first time or anew.
@@ -333,8 +343,12 @@ impl Draft {
     /// stays so.
     fn doubted(&mut self, findings: &Findings) {
         self.verifying("comparing with the plan");
-        let found = check::most_urgent(findings).cloned().or_else(|| {
-            let (check, why) = check::first_unknown(findings)?;
+        let unknown = check::first_unknown(findings);
+        // The software is looked at last: not while an earlier check is open.
+        let urgent = check::most_urgent(findings)
+            .filter(|problem| problem.fault != Fault::OtherSoftware || unknown.is_none());
+        let found = urgent.cloned().or_else(|| {
+            let (check, why) = unknown?;
             Some(problem(Fault::Unreadable, &[("found", &format!("{check:?}: {why}"))]))
         });
         let Some(found) = found else {
@@ -350,7 +364,7 @@ impl Draft {
             return;
         }
         let since = match &self.run.suspected {
-            Some((suspected, since)) if suspected.fault == found.fault => Some(*since),
+            Some((suspected, since)) if suspected.same_act(&found) => Some(*since),
             Some(_) | None => None,
         };
         let lasts = since.is_some_and(|since| self.now.since(since) >= self.patience(&found));
@@ -366,16 +380,23 @@ impl Draft {
     /// How long a fault must be seen before it is said. Zero: at once.
     fn patience(&self, problem: &Problem) -> Duration {
         let timing = &self.run.timing;
-        let moving = matches!(self.run.phase, Phase::ActionNeeded { .. });
         match problem.fault {
-            // A plug that is being moved is dark and mute for a while.
-            Fault::NeighbourDown | Fault::NeighbourMute if moving => timing.neighbour_patience,
+            // While plugs are being moved, half of what was asked for reads as something else.
+            fault if fault.is_of_cables() && self.half_moved(problem) => {
+                timing.neighbour_patience + self.plugs_in_hand() * PER_PLUG
+            }
+            // Somebody with light is not heard: the next message may tell another story.
+            fault if fault.is_of_cables() && problem.fill.contains_key("unheard") => {
+                timing.neighbour_patience
+            }
             // The set must be seen twice: neighbours are heard one after the other.
             Fault::NeighbourDown
             | Fault::NeighbourMute
             | Fault::WrongPort
             | Fault::WrongDevice
             | Fault::SwappedPair
+            | Fault::RotatedPlugs
+            | Fault::UnplannedNeighbour
             | Fault::ConfigurationDiffers => Duration::from_millis(1),
             // What a link does in its first seconds says nothing.
             Fault::PoorCable | Fault::FlappingPort => LINK_SETTLES,
@@ -397,6 +418,22 @@ impl Draft {
             | Fault::Duplicate
             | Fault::OurSide => Duration::ZERO,
         }
+    }
+
+    /// How many plugs the open fault takes out at once.
+    fn plugs_in_hand(&self) -> u32 {
+        let Phase::ActionNeeded { problem, .. } = &self.run.phase else { return 0 };
+        problem.fill.get("count").and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+
+    /// True while a fault of cables is being mended and this is not what was to come next: after
+    /// the move that was asked for, one fewer is left.
+    fn half_moved(&self, found: &Problem) -> bool {
+        let Phase::ActionNeeded { problem, .. } = &self.run.phase else { return false };
+        if !problem.fault.is_of_cables() {
+            return matches!(found.fault, Fault::NeighbourDown | Fault::NeighbourMute);
+        }
+        found.follow() + 1 != problem.follow()
     }
 
     /// Every check passed: hand over, or be green at once where nobody takes over.
@@ -444,6 +481,16 @@ impl Draft {
         attempt != self.run.attempt
     }
 
+    /// A visit found nobody. Once may be chance; twice in a row it may have booted, and neighbours
+    /// get their patience anew.
+    pub fn away(&mut self) {
+        let gone = problem(Fault::NotBack, &[]);
+        if self.run.suspected.as_ref().is_some_and(|(before, _)| *before == gone) {
+            self.run.first_visit = None;
+        }
+        self.run.suspected = Some((gone, self.now));
+    }
+
     /// What a visit that did not get in leads to, wherever the run is.
     pub fn no_entry(&mut self, visit: &Visit) {
         match visit {
@@ -455,6 +502,9 @@ impl Draft {
             | Visit::LoginRefused { why }
             | Visit::Broken { why }
             | Visit::OurSide { why } => {
+                if matches!(visit, Visit::Unreachable { .. }) {
+                    self.away();
+                }
                 self.note("visit", shown(why));
                 self.visit_later();
             }

@@ -182,8 +182,11 @@ pub(super) fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
         {
             way_open(d, why);
         }
-        Visit::Unreachable { .. }
-        | Visit::LoginRefused { .. }
+        Visit::Unreachable { .. } => {
+            d.away();
+            d.visit_later();
+        }
+        Visit::LoginRefused { .. }
         | Visit::Broken { .. }
         | Visit::OurSide { .. }
         | Visit::HostKeyChanged { .. } => d.visit_later(),

@@ -239,6 +239,8 @@ fn first_entry(d: &mut Draft, visit: &Visit, back_by: Timestamp, refused_since: 
             if d.now.since(since) >= d.run.timing.login_patience {
                 d.trouble(Fault::LoginRefused, &[]);
             } else {
+                // It is back: should it go away again, it has its time again.
+                let back_by = d.now.plus(d.run.timing.back_deadline);
                 d.run.phase = Phase::Connecting { back_by, refused_since: Some(since) };
             }
         }
@@ -291,6 +293,7 @@ fn verifying(d: &mut Draft, event: &Event) {
 fn later_entry(d: &mut Draft, visit: &Visit) {
     match visit {
         Visit::Unreachable { why } => {
+            d.away();
             d.note("visit", shown(why));
             let back_by = d.now.plus(d.run.timing.back_deadline);
             d.enter(Phase::Connecting { back_by, refused_since: None }, "it is away again");
@@ -377,7 +380,14 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
             d.repeat("asked for an address");
             leased_in_trouble(d, *address, fault);
         }
-        Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
+        Event::LeaseImpossible { why } => {
+            if fault == Fault::Silent {
+                d.cleared();
+                lease_impossible(d, why);
+            } else {
+                d.note("dhcp", shown(why));
+            }
+        }
         Event::FileAsked { transport, name, address } => {
             if fault == Fault::TransferBroken {
                 d.address(*address);
@@ -392,7 +402,13 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
                 d.fetching(transport, name, *address);
             }
         }
-        Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::StrangeFileAsked { name } => {
+            strange_file(d, name);
+            if fault.is_before_the_file() {
+                d.cleared();
+                d.waits_for_a_file("it asks, for another file");
+            }
+        }
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             d.transfer_ended(*complete, *bytes, why);
             if *complete {
@@ -420,8 +436,22 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
         Event::HookAnswered { hook, accepted, answer } => {
             hook_answered(d, (hook, *accepted), answer, &[]);
         }
-        Event::Conflict { detail } => d.note("conflict", shown(detail)),
-        Event::OurSideFailed { why } => d.note("ours", shown(why)),
+        Event::Conflict { detail } => {
+            if matches!(fault, Fault::Silent | Fault::DhcpSide) {
+                d.cleared();
+                conflict(d, detail);
+            } else {
+                d.note("conflict", shown(detail));
+            }
+        }
+        Event::OurSideFailed { why } => {
+            if fault.is_before_the_file() && fault != Fault::OurSide {
+                d.cleared();
+                our_side(d, why);
+            } else {
+                d.note("ours", shown(why));
+            }
+        }
         Event::Recheck { by } => recheck(d, by),
         Event::Cancel { by } => cancel(d, by),
     }

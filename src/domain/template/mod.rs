@@ -338,6 +338,7 @@ mod tests {
             software: None,
             expects: Default::default(),
             neighbours: vec![cable("eth1", "1"), cable("eth2", "2")],
+            unplanned_neighbours: Default::default(),
             credentials: Vec::new(),
             location: String::new(),
             place: Place::default(),

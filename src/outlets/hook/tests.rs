@@ -76,6 +76,7 @@ fn device() -> Device {
         software: None,
         expects: Default::default(),
         neighbours: vec![],
+        unplanned_neighbours: Default::default(),
         credentials: vec![],
         location: String::new(),
         place: Place::default(),

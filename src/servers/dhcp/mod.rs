@@ -444,6 +444,7 @@ mod tests {
             software: None,
             expects: Default::default(),
             neighbours: vec![],
+            unplanned_neighbours: Default::default(),
             credentials: vec![],
             location: String::new(),
             place: Place::default(),

@@ -54,6 +54,7 @@ fn device(number: usize) -> Device {
         software: None,
         expects: Default::default(),
         neighbours: vec![],
+        unplanned_neighbours: Default::default(),
         credentials: vec![],
         location: String::new(),
         place: Place::default(),

@@ -43,6 +43,7 @@ pub(super) fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
         software: None,
         expects: Default::default(),
         neighbours: Vec::new(),
+        unplanned_neighbours: Default::default(),
         credentials: Vec::new(),
         location: String::new(),
         place: Place::default(),

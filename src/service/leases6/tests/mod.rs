@@ -60,6 +60,7 @@ fn device(name: &str, address6: Option<Ipv6Addr>) -> Arc<Device> {
         software: None,
         expects: Default::default(),
         neighbours: vec![],
+        unplanned_neighbours: Default::default(),
         credentials: vec![],
         location: String::new(),
         place: Place::default(),
