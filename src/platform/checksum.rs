@@ -63,8 +63,8 @@ impl Checksum {
     }
 
     /// The second file of `served`, which is called `name`: the digest and the name, as `md5sum`
-    /// and its like print them. The script that Cisco publishes for POAP looks for the line that has
-    /// the name.
+    /// and its like print them. The script that Cisco publishes for POAP looks for the line that
+    /// has the name.
     pub fn beside(&self, name: &str, served: &str) -> String {
         let last = name.rsplit(['/', '\\']).next().unwrap_or(name);
         format!("{}  {last}\n", self.kind.digest(served))

@@ -1,6 +1,6 @@
 //! `docs/adding/platform.md`, followed to the letter: its files are written into an empty
-//! directory, its commands are run, and what they print is what the page says. `UPDATE=1` writes it into the
-//! page anew.
+//! directory, its commands are run, and what they print is what the page says. `UPDATE=1` writes it
+//! into the page anew.
 
 use std::path::Path;
 use std::process::Command;

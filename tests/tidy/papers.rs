@@ -106,7 +106,6 @@ const OURS_ALONE: &[&str] = &[
     concat!("/ro", "ot/"),
     concat!("/tmp/", "wt"),
     concat!("shared/", "facts"),
-    concat!("facts", "/"),
     concat!("design", ".md"),
     concat!("style", ".md"),
     concat!("feedback", ".md"),

@@ -2,8 +2,8 @@
 //!
 //! A port with a neighbour is accused only of what its device positively tells: half duplex,
 //! damaged frames that rise, a link that comes and goes. What a device does not tell of such a port
-//! claims nothing. Whether the cable is there at all is the neighbours' check. A port that the inventory
-//! names must be proven in everything it asks for.
+//! claims nothing. Whether the cable is there at all is the neighbours' check. A port that the
+//! inventory names must be proven in everything it asks for.
 
 use std::collections::BTreeMap;
 

@@ -10,9 +10,11 @@
 //! 3. one plug to be moved, at our end or at the other ([`Fault::WrongPort`]), or at a device that
 //!    is not the planned one ([`Fault::WrongDevice`]);
 //! 4. nobody is heard, and there is link ([`Fault::NeighbourMute`]): no plug is moved on a guess;
-//! 5. somebody on a port of no plan, where the inventory wants none ([`Fault::UnplannedNeighbour`]).
+//! 5. somebody on a port of no plan, where the inventory wants none
+//!    ([`Fault::UnplannedNeighbour`]).
 //!
-//! One act is said, the others follow: what is true after it is found by the next visit. The words are in `told`.
+//! One act is said, the others follow: what is true after it is found by the next visit. The words
+//! are in `told`.
 //!
 //! Patience: a missing neighbour is no fault before the plan calls neighbours due, not even where
 //! the link is down, for a port may come up late after a boot. While one is still missing and not
