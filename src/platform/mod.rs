@@ -24,6 +24,7 @@ pub mod parse;
 pub mod ports;
 pub mod recognition;
 mod resolve;
+pub mod software;
 pub mod table;
 mod written;
 
@@ -71,6 +72,8 @@ pub struct Platform {
     pub ports: ports::Ports,
     /// What counts when two of its configurations are compared.
     pub comparison: Comparison,
+    /// How it comes to other software, where that is known.
+    pub software: Option<software::Software>,
 }
 
 /// A way to fetch a file.
@@ -118,7 +121,7 @@ impl std::fmt::Display for Complaint {
 }
 
 /// How its command line behaves.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Cli {
     pub channel: Channel,
     /// The output ends in one of these when the device waits for a command.
@@ -144,7 +147,7 @@ pub enum Channel {
     Exec,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Enable {
     /// `enable`.
     pub command: String,

@@ -15,6 +15,7 @@ use crate::service::intake::{Clues, Identity, Intake};
 use crate::service::memory::{Change, ServedFile};
 use crate::service::plan::{InForce, Plan};
 use crate::service::runner::{Input, Opening, Runs};
+use crate::service::upgrade;
 
 /// Rendered files kept, in bytes: a site's worth; what falls out is rendered again.
 const KEPT_BYTES: u64 = 64 * 1024 * 1024;
@@ -196,6 +197,15 @@ impl Serving {
         let configured = device.managed && device.template.is_some();
         let own = configured && fits(&self.plan.get(), &device, &ask.name);
         (!own).then(|| device.name.clone())
+    }
+
+    /// A device begins to fetch an image. Its run hears of it, if there is room.
+    pub fn image_asked(&self, device: &str, name: &str) {
+        let plan = self.plan.get();
+        let own = plan.inventory.device(device);
+        let own = own.and_then(|device| upgrade::own_image(&plan, device, name));
+        let event = Event::ImageAsked { name: shortened(name.to_owned()), own };
+        self.runs.try_send(Input::event(device, event, Opening::Never));
     }
 
     /// The device that may send us this file: the one that holds the address, whatever a request

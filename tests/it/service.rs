@@ -113,6 +113,7 @@ pub async fn house(folder: &std::path::Path) -> House {
         plan: plan.clone(),
         clock: Clock::System,
         visits: Arc::new(Semaphore::new(4)),
+        images: greenlight::service::upgrade::no_images(),
     };
     let (runs, waiting) = runner::channel();
     let leases = memory.ask(Query::Leases).await.unwrap();

@@ -128,6 +128,7 @@ fn loud(notice: &Notice) -> String {
         Kind::Progress => "",
         Kind::ActionNeeded => "LOOK",
         Kind::Cleared => "solved",
+        Kind::Upgrading => "updates",
         Kind::StillWaiting => "waiting",
         Kind::Done => "GREEN",
         Kind::Ended => "ended",

@@ -40,7 +40,8 @@ pub(super) fn serial(plan: &Plan<'_>, seen: &Observation) -> Verdict {
 
 /// The version must be the planned one to the letter.
 pub(super) fn software(plan: &Plan<'_>, seen: &Observation) -> Verdict {
-    let Some(planned) = &plan.device.software else { return Verdict::NotPlanned };
+    let Some(software) = &plan.device.software else { return Verdict::NotPlanned };
+    let planned = &software.version;
     let facts = match facts(seen) {
         Ok(facts) => facts,
         Err(unknown) => return unknown,

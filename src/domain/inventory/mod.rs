@@ -7,4 +7,5 @@ pub mod cables;
 pub mod meant;
 pub mod parts;
 pub mod resolve;
+pub mod software;
 pub mod written;

@@ -269,7 +269,7 @@ fn meant_device(
         managed,
         template: template.filter(|_| managed),
         variables: Variables::default(),
-        software: text(|layer| &layer.software),
+        software: nearest(stack, |layer| Some(Arc::clone(&layer.software.as_ref()?.0))),
         neighbours: Vec::new(),
         credentials: nearest(stack, |layer| layer.credentials.as_deref())
             .map(|list| list.iter().map(|login| known.credential(login)).collect())

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::complaint::{Complaints, Place};
 use crate::domain::inventory::meant::SecretSource;
+use crate::domain::inventory::software::{self, WrittenSoftware};
 use crate::written::fields::{self, Fields};
 use crate::written::{At, Node, Streamed, parse_with, scalar};
 
@@ -37,8 +38,9 @@ pub struct Layer {
     /// The template's file name below the template directory: `*.j2` (minijinja) or `*.tera`
     /// (tera).
     pub template: Option<At<String>>,
-    /// The software version planned, compared exactly with what the device says.
-    pub software: Option<At<String>>,
+    /// The software planned, compared exactly with what the device says: a version, or a version
+    /// with its image.
+    pub software: Option<WrittenSoftware>,
     /// TCP port of SSH. Default 22.
     #[schemars(with = "Option<u16>")]
     pub ssh_port: Option<At<u16>>,
@@ -269,7 +271,7 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
     let mut layer = Layer {
         platform: fields.text("platform", complaints),
         template: fields.text("template", complaints),
-        software: fields.text("software", complaints),
+        software: fields.get("software").and_then(|node| software::read(node, complaints)),
         ssh_port: fields.parsed("ssh_port", "a port from 1 to 65535", complaints),
         managed: fields.boolean("managed", complaints),
         credentials: fields.get("credentials").map(|node| credentials(node, complaints)),
@@ -303,7 +305,7 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
 }
 
 /// Names that every template finds at its top level besides the variables.
-pub const RESERVED: [&str; 3] = ["device", "site", "secrets"];
+pub const RESERVED: [&str; 4] = ["device", "site", "secrets", "software"];
 
 fn credentials(node: &Node<'_>, complaints: &mut Complaints) -> Vec<WrittenCredential> {
     let nodes = fields::list(node, "credentials", complaints);

@@ -14,6 +14,7 @@ pub struct Words {
     pub(super) started: Entry,
     pub(super) progress: Entry,
     pub(super) cleared: Entry,
+    pub(super) upgrading: Entry,
     pub(super) still_waiting: Entry,
     pub(super) still_open: Entry,
     pub(super) done: Entry,
@@ -65,6 +66,7 @@ impl Words {
             started: file.started,
             progress: file.progress,
             cleared: file.cleared,
+            upgrading: file.upgrading,
             still_waiting: file.still_waiting,
             still_open: file.still_open,
             done: file.done,
@@ -95,6 +97,7 @@ impl Words {
             ("started", &self.started),
             ("progress", &self.progress),
             ("cleared", &self.cleared),
+            ("upgrading", &self.upgrading),
             ("still_waiting", &self.still_waiting),
             ("still_open", &self.still_open),
             ("done", &self.done),
@@ -191,7 +194,7 @@ impl Fill {
 mod tests {
     use super::*;
 
-    const NAMES: [&str; 26] = [
+    const NAMES: [&str; 27] = [
         "device",
         "location",
         "port",
@@ -218,6 +221,7 @@ mod tests {
         "problem",
         "address",
         "minutes",
+        "ready_at",
     ];
 
     fn fill(of: impl Fn(&str) -> String) -> Fill {
@@ -385,6 +389,7 @@ mod tests {
             &steps.handed_over,
         ];
         let steps = steps.into_iter().flat_map(|s| [&s.done, &s.working, &s.waiting]);
+        let steps = steps.chain([&words.checklist.upgrading]);
         let entries = words.entries();
         let texts = entries.iter().flat_map(|(_, e)| e.headline.iter().chain(&e.body)).chain(steps);
         for text in texts {

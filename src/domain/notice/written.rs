@@ -13,6 +13,7 @@ pub struct File {
     pub started: Entry,
     pub progress: Entry,
     pub cleared: Entry,
+    pub upgrading: Entry,
     pub still_waiting: Entry,
     pub still_open: Entry,
     pub done: Entry,
@@ -43,6 +44,8 @@ pub struct Checklist {
     pub back: Step,
     pub checked: Step,
     pub handed_over: Step,
+    /// In the place of a step under way while the software is being changed.
+    pub upgrading: String,
 }
 
 /// One step of the checklist.

@@ -42,7 +42,7 @@ impl Draft {
         self.notes.push((topic.to_owned(), text.into()));
     }
 
-    fn effect(&mut self, effect: Effect) {
+    pub fn effect(&mut self, effect: Effect) {
         self.effects.push(effect);
     }
 
@@ -267,6 +267,7 @@ impl Draft {
             self.run.host_key = host_key.cloned();
         }
         self.run.first_visit.get_or_insert(self.now);
+        let findings = &self.with_reason(findings.clone());
         let before = self.run.findings.replace(findings.clone());
         if before.as_ref() != Some(findings) {
             self.write_down(findings);
@@ -431,7 +432,7 @@ impl Draft {
                 self.note("visit", shown(why));
                 self.visit_later();
             }
-            Visit::Judged { .. } => {}
+            Visit::Judged { .. } | Visit::Outdated { .. } | Visit::Stepped { .. } => {}
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
+use crate::domain::run::upgrade::OwnImage;
 use crate::domain::run::{Milestone, Phase, Timer, Uploaded};
 
 pub(super) fn again_addressed(d: &mut Draft, address: IpAddr) {
@@ -41,6 +42,20 @@ pub(super) fn strange_file(d: &mut Draft, name: &str) {
     d.run.strange_file = Some(shown(name));
 }
 
+pub(super) fn image_asked(d: &mut Draft, name: &str) {
+    d.heard();
+    d.note("image", format!("fetches {}", shown(name)));
+}
+
+/// It fetches an image before its configuration is proven: its planned one means that it installs
+/// it, which takes its time and is no fault.
+pub(super) fn image_fetched(d: &mut Draft, name: &str, own: Option<&OwnImage>) {
+    match own {
+        Some(own) => d.upgrades_itself(name, own),
+        None => image_asked(d, name),
+    }
+}
+
 pub(super) fn unexpected_hook(d: &mut Draft, hook: &str) {
     d.note("handoff", format!("an answer of {hook} that nobody waits for"));
 }
@@ -58,6 +73,7 @@ pub(super) fn our_side(d: &mut Draft, why: &str) {
 pub(super) fn recheck(d: &mut Draft, by: &str) {
     d.heard();
     d.reach(Milestone::Asked);
+    d.allow_upgrade();
     d.note("recheck", format!("by {}", shown(by)));
     if d.run.address.is_none() {
         d.note("refused", "it has no address to visit yet");

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
 use crate::domain::inventory::meant::Device;
-use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
+use crate::domain::run::endings::{ended, handing_off, hook_answered, ready};
 use crate::domain::run::moves::{
-    again_addressed, cancel, conflict, give_up, lease_impossible, our_side, recheck, still_waiting,
-    strange_file, transfer_ended, unexpected_hook, uploaded,
+    again_addressed, cancel, conflict, give_up, image_asked, image_fetched, lease_impossible,
+    our_side, recheck, still_waiting, strange_file, transfer_ended, unexpected_hook, uploaded,
 };
+use crate::domain::run::upgrade::upgrading;
 use crate::domain::run::{Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
 
 /// A new run of `device`, before its first event. `id` is unique; nothing follows from this alone.
@@ -43,6 +44,7 @@ pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run 
         told: Vec::new(),
         saving: false,
         strange_file: None,
+        upgrade: None,
     }
 }
 
@@ -59,6 +61,7 @@ pub fn step(run: &Run, event: &Event, now: Timestamp) -> Stepped {
             connecting(&mut draft, event, *back_by, *refused_since);
         }
         Phase::Verifying { .. } => verifying(&mut draft, event),
+        Phase::Upgrading { stage, .. } => upgrading(&mut draft, event, *stage),
         Phase::HandingOff { waiting_for, .. } => handing_off(&mut draft, event, waiting_for),
         Phase::ActionNeeded { problem, .. } => {
             action_needed(&mut draft, event, problem.fault);
@@ -76,6 +79,7 @@ fn expected(d: &mut Draft, event: &Event) {
         Event::LeaseImpossible { why } => lease_impossible(d, why),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::ImageAsked { name, own } => image_fetched(d, name, own.as_ref()),
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
@@ -98,6 +102,7 @@ fn addressed(d: &mut Draft, event: &Event) {
         Event::LeaseImpossible { why } => lease_impossible(d, why),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::ImageAsked { name, own } => image_fetched(d, name, own.as_ref()),
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
@@ -126,6 +131,7 @@ fn fetching(d: &mut Draft, event: &Event) {
             d.repeat(&format!("asked for {}", shown(name)));
         }
         Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::ImageAsked { name, own } => image_fetched(d, name, own.as_ref()),
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
@@ -155,6 +161,7 @@ fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
             d.repeat(&format!("asked for {}", shown(name)));
         }
         Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::ImageAsked { name, own } => image_fetched(d, name, own.as_ref()),
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             d.transfer_ended(*complete, *bytes, why);
             if *complete {
@@ -184,6 +191,7 @@ fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: O
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::ImageAsked { name, own } => image_fetched(d, name, own.as_ref()),
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             d.transfer_ended(*complete, *bytes, why);
             if *complete {
@@ -239,6 +247,10 @@ fn first_entry(d: &mut Draft, visit: &Visit, back_by: Timestamp, refused_since: 
         }
         Visit::HostKeyChanged { .. } => d.no_entry(visit),
         Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
+        Visit::Outdated { host_key, findings, offer } => {
+            d.outdated(host_key.as_ref(), findings, offer);
+        }
+        Visit::Stepped { .. } => d.note("late", "a step of an update that is over"),
     }
 }
 
@@ -249,6 +261,7 @@ fn verifying(d: &mut Draft, event: &Event) {
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::ImageAsked { name, .. } => image_asked(d, name),
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             d.transfer_ended(*complete, *bytes, why);
             if *complete {
@@ -292,58 +305,10 @@ fn later_entry(d: &mut Draft, visit: &Visit) {
         }
         Visit::Broken { .. } | Visit::HostKeyChanged { .. } => d.no_entry(visit),
         Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
-    }
-}
-
-fn handing_off(d: &mut Draft, event: &Event, waiting_for: &[String]) {
-    match event {
-        Event::Asked => d.repeat("asked for an address"),
-        Event::LeaseBound { address } => d.address(*address),
-        Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
-        Event::FileAsked { name, .. } => d.repeat(&format!("asked for {}", shown(name))),
-        Event::StrangeFileAsked { name } => strange_file(d, name),
-        Event::TransferEnded { complete, bytes, why, .. } => {
-            d.transfer_ended(*complete, *bytes, why);
+        Visit::Outdated { host_key, findings, offer } => {
+            d.outdated(host_key.as_ref(), findings, offer);
         }
-        Event::Uploaded(upload) => uploaded(d, upload),
-        Event::Due { timer: Timer::Visit | Timer::Deadline } => {}
-        Event::Due { timer: Timer::StillWaiting } => d.tell(Kind::StillWaiting),
-        Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
-        Event::HookAnswered { hook, accepted, answer } => {
-            hook_answered(d, (hook, *accepted), answer, waiting_for);
-        }
-        Event::Conflict { detail } => conflict(d, detail),
-        Event::OurSideFailed { why } => d.note("ours", shown(why)),
-        Event::Recheck { by } => recheck(d, by),
-        Event::Cancel { by } => cancel(d, by),
-    }
-}
-
-fn hook_answered(
-    d: &mut Draft,
-    (hook, accepted): (&str, bool),
-    answer: &str,
-    waiting_for: &[String],
-) {
-    d.note(
-        "handoff",
-        format!("{hook} {}: {}", if accepted { "accepted" } else { "refused" }, shown(answer)),
-    );
-    if accepted {
-        d.run.handed.insert(hook.to_owned(), shown(answer));
-    }
-    if !waiting_for.iter().any(|waiting| waiting == hook) {
-        return;
-    }
-    if accepted {
-        let rest: Vec<String> = waiting_for.iter().filter(|w| *w != hook).cloned().collect();
-        if rest.is_empty() {
-            d.ready();
-        } else if let Phase::HandingOff { waiting_for, .. } = &mut d.run.phase {
-            *waiting_for = rest;
-        }
-    } else {
-        d.trouble(Fault::OurSide, &[("found", hook)]);
+        Visit::Stepped { .. } => d.note("late", "a step of an update that is over"),
     }
 }
 
@@ -375,6 +340,11 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
             }
         }
         Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::ImageAsked { name, own } => {
+            let away = fault.layer() <= Fault::NotBack.layer();
+            let ours = matches!(fault, Fault::OurSide | Fault::Duplicate);
+            image_fetched(d, name, own.as_ref().filter(|_| away && !ours));
+        }
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             d.transfer_ended(*complete, *bytes, why);
             if *complete {
@@ -412,12 +382,12 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
 fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
     match visit {
         Visit::Judged { host_key, findings } => {
-            let connectivity = fault.layer() < Fault::OtherBox.layer();
-            if connectivity && fault != Fault::HostKeyChanged {
-                d.cleared();
-                d.enter(Phase::Verifying { since: d.now }, "it lets us in");
-            }
+            lets_us_in(d, fault);
             d.judged(host_key.as_ref(), findings);
+        }
+        Visit::Outdated { host_key, findings, offer } => {
+            lets_us_in(d, fault);
+            d.outdated(host_key.as_ref(), findings, offer);
         }
         Visit::HostKeyChanged { .. } if fault != Fault::HostKeyChanged => d.no_entry(visit),
         Visit::LoginRefused { .. } if fault == Fault::NotBack => {
@@ -430,57 +400,16 @@ fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
         Visit::Unreachable { .. }
         | Visit::LoginRefused { .. }
         | Visit::Broken { .. }
-        | Visit::HostKeyChanged { .. } => d.visit_later(),
+        | Visit::HostKeyChanged { .. }
+        | Visit::Stepped { .. } => d.visit_later(),
     }
 }
 
-/// Green, until the device asks for its configuration anew: then it has lost what was proven, and
-/// is looked at again in the same run.
-fn ready(d: &mut Draft, event: &Event) {
-    match event {
-        Event::FileAsked { transport, name, address } => {
-            d.doubt_what_was_proven();
-            d.fetching(transport, name, *address);
-            d.tell(Kind::Progress);
-        }
-        Event::Asked
-        | Event::LeaseBound { .. }
-        | Event::LeaseImpossible { .. }
-        | Event::StrangeFileAsked { .. }
-        | Event::TransferEnded { .. }
-        | Event::Uploaded(_)
-        | Event::Due { .. }
-        | Event::Visited { .. }
-        | Event::HookAnswered { .. }
-        | Event::Conflict { .. }
-        | Event::OurSideFailed { .. }
-        | Event::Recheck { .. }
-        | Event::Cancel { .. } => ended(d, event),
-    }
-}
-
-/// Failed and Cancelled move no more: what still comes is written down. The window is not prolonged
-/// by it, so that a device that goes on asking gets a new run when the window is over.
-fn ended(d: &mut Draft, event: &Event) {
-    match event {
-        Event::Asked => d.count("asked for an address"),
-        Event::FileAsked { name, .. } => d.count(&format!("asked for {}", shown(name))),
-        Event::TransferEnded { complete, bytes, why, .. } => {
-            d.transfer_noted(*complete, *bytes, why);
-        }
-        Event::Uploaded(upload) => uploaded(d, upload),
-        Event::LeaseBound { address } => d.moved_to(*address),
-        Event::HookAnswered { hook, accepted, answer } => {
-            hook_answered(d, (hook, *accepted), answer, &[]);
-        }
-        Event::LeaseImpossible { why } | Event::OurSideFailed { why } => {
-            d.note("ours", shown(why));
-        }
-        Event::StrangeFileAsked { name } => d.note("file", format!("asked for {}", shown(name))),
-        Event::Conflict { detail } => d.note("conflict", shown(detail)),
-        Event::Due { .. } | Event::Visited { .. } => d.note("late", "the run has ended"),
-        Event::Recheck { by } | Event::Cancel { by } => {
-            d.note("refused", format!("{} asked, and the run has ended", shown(by)));
-        }
+/// A fault of reaching it is over once it lets us in.
+fn lets_us_in(d: &mut Draft, fault: Fault) {
+    let connectivity = fault.layer() < Fault::OtherBox.layer();
+    if connectivity && fault != Fault::HostKeyChanged {
+        d.cleared();
+        d.enter(Phase::Verifying { since: d.now }, "it lets us in");
     }
 }

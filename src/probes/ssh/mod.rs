@@ -13,6 +13,7 @@
 mod algorithms;
 mod ask;
 mod session;
+mod step;
 #[cfg(test)]
 mod toy;
 
@@ -46,7 +47,12 @@ pub fn prober(settings: Ssh) -> Prober {
     let settings = Arc::new(settings);
     Arc::new(move |order| {
         let settings = Arc::clone(&settings);
-        Box::pin(async move { report(&order, &settings).await })
+        Box::pin(async move {
+            match &order.purpose {
+                Purpose::Step(step) => step::report(&order, step, &settings).await,
+                Purpose::Observe | Purpose::SaveAndObserve => report(&order, &settings).await,
+            }
+        })
     })
 }
 
@@ -114,7 +120,8 @@ async fn ask_all(
 /// not asked.
 fn commands(order: &Order) -> Vec<(Question, String)> {
     let first = match order.purpose {
-        Purpose::Observe => None,
+        // A step asks what it needs by itself.
+        Purpose::Observe | Purpose::Step(_) => None,
         Purpose::SaveAndObserve => Some(Question::Save),
     };
     let questions = first.into_iter().chain(QUESTIONS);
