@@ -18,6 +18,7 @@ use crate::platform::Platforms;
 mod check;
 mod disk;
 mod endless;
+pub mod images;
 mod secrets;
 
 pub use secrets::secret;

@@ -8,7 +8,8 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::platform::answers::Answer;
+use crate::platform::answers::{self, Answer};
+use crate::platform::{AnswerFacts, Platform};
 
 /// The `software` section of a platform file.
 #[derive(Debug)]
@@ -21,6 +22,24 @@ pub struct Software {
     /// Options that take the place of those of the platform's `dhcp` section while an image is to
     /// be installed, so that the device fetches and installs it by itself.
     pub ztp: Vec<Answer>,
+}
+
+impl Platform {
+    /// [`Platform::dhcp_options`] for a device on which this image is to be installed: where the
+    /// platform installs by its own provisioning, it is told of the image.
+    pub fn dhcp_options_with(
+        &self,
+        facts: &AnswerFacts,
+        image: Option<&str>,
+    ) -> Vec<(u8, Vec<u8>)> {
+        let mut options = self.dhcp_options(facts);
+        let ztp = self.software.as_ref().map_or(&[][..], |software| &software.ztp);
+        for (code, value) in answers::options_with(ztp, facts, image) {
+            options.retain(|(known, _)| *known != code);
+            options.push((code, value));
+        }
+        options
+    }
 }
 
 /// What a step does.
@@ -259,6 +278,31 @@ mod tests {
         assert!(pattern.is_match("cat9k.17.bin 12") && !pattern.is_match("cat9kx17.bin 12"));
         let evil = Facts { version: "1\nreload".into(), ..facts() };
         assert!(Text::read("x {version}").fill(&evil).is_err());
+    }
+
+    #[test]
+    fn junos_and_onie_are_told_of_the_image_by_their_own_provisioning() {
+        let platforms = Platforms::built_in();
+        let of = |id: &str, http_port, image| {
+            let server = [10, 0, 0, 1].into();
+            let facts = AnswerFacts { server, device: "sw1".to_owned(), http_port };
+            platforms.by_id[id].dhcp_options_with(&facts, image)
+        };
+        let of_43 = |options: &[(u8, Vec<u8>)]| -> Vec<Vec<u8>> {
+            let found = options.iter().filter(|(code, _)| *code == 43);
+            found.map(|(_, value)| value.clone()).collect()
+        };
+        let junos = of("juniper_junos", Some(80), Some("j.tgz"));
+        let told = b"\x00\x05j.tgz\x01\x07sw1.cfg\x03\x04http\x05\x0280".to_vec();
+        assert_eq!(of_43(&junos), [told]);
+        let by_tftp = of("juniper_junos", None, Some("j.tgz"));
+        assert_eq!(of_43(&by_tftp), [b"\x00\x05j.tgz\x01\x07sw1.cfg\x03\x04tftp".to_vec()]);
+        let without = of("juniper_junos", Some(80), None);
+        assert_eq!(of_43(&without), [b"\x01\x07sw1.cfg\x03\x04http\x05\x0280".to_vec()]);
+        let onie = of("onie", Some(8080), Some("sonic/sonic.bin"));
+        let url = b"http://10.0.0.1:8080/sonic/sonic.bin".to_vec();
+        assert!(onie.contains(&(114, url)), "{onie:?}");
+        assert_eq!(of("cisco_ios", None, Some("x")), of("cisco_ios", None, None));
     }
 
     #[test]

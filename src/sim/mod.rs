@@ -10,5 +10,6 @@ pub mod chassis;
 pub mod cli;
 pub mod device;
 pub mod diary;
+pub mod flash;
 pub mod inside;
 pub mod running;

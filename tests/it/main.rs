@@ -7,6 +7,7 @@ mod flood;
 mod hostile;
 mod knocks;
 mod service;
+mod software;
 mod store;
 
 /// What the fuzzer runs for an hour runs here for some seconds.

@@ -23,6 +23,8 @@ mod tests;
 #[cfg(test)]
 mod transitions;
 pub mod upgrade;
+#[cfg(test)]
+mod upgrade_tests;
 
 pub use phases::{open, step};
 
