@@ -159,8 +159,7 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
     });
     let runner = Runner { stop: stop_runner, task };
     let operations = Operations::new(memory.clone(), plan.clone(), runs.clone());
-    let facing =
-        Facing { plan: plan.clone(), runs: runs.clone(), intake, clock, images, shutdown };
+    let facing = Facing { plan: plan.clone(), runs: runs.clone(), intake, clock, images, shutdown };
     let Addresses { dhcp, dhcp6, tftp, http } = sockets.addresses();
     let reload = Reload { plan, leases: leases.clone(), leases6: leases6.clone() };
     let addressing = Addressing { leases, leases6, name };

@@ -28,10 +28,7 @@ async fn known(images: Images, reach: &Reach, name: String) -> Result<Known, Str
     })
 }
 
-async fn digests(
-    images: Images,
-    name: &str,
-) -> Result<crate::platform::software::Digests, String> {
+async fn digests(images: Images, name: &str) -> Result<crate::platform::software::Digests, String> {
     let wanted = name.to_owned();
     let found = tokio::task::spawn_blocking(move || images.find(&wanted)).await;
     match found.unwrap_or(Err(Missing::NotThere)) {

@@ -247,10 +247,7 @@ mod tests {
         let folder = site(&planned);
         let (complaints, remarks, read) = looked(&folder);
         assert_eq!((complaints, read), (Vec::<String>::new(), 3));
-        assert_eq!(
-            remarks,
-            ["`a.bin` is not installed by itself: frr has no way to install one"]
-        );
+        assert_eq!(remarks, ["`a.bin` is not installed by itself: frr has no way to install one"]);
         assert_eq!(looked(&folder).2, 0, "its digest was kept");
         fs::write(folder.path().join("images/a.bin"), "abcd").unwrap();
         let (complaints, _, read) = looked(&folder);

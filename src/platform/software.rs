@@ -124,16 +124,25 @@ pub struct Filled {
 impl Step {
     /// The step for this image. The reason says which text cannot be used.
     pub fn fill(&self, facts: &Facts) -> Result<Filled, String> {
-        let look = self.look.as_ref().map(|(command, shows)| {
-            Ok::<_, String>((command.fill(facts)?, shows.pattern(facts)?))
-        });
+        let look = self
+            .look
+            .as_ref()
+            .map(|(command, shows)| Ok::<_, String>((command.fill(facts)?, shows.pattern(facts)?)));
         Ok(Filled {
             kind: self.kind,
             version: facts.version.clone(),
             look: look.transpose()?,
-            commands: self.commands.iter().map(|text| text.fill(facts)).collect::<Result<_, _>>()?,
+            commands: self
+                .commands
+                .iter()
+                .map(|text| text.fill(facts))
+                .collect::<Result<_, _>>()?,
             answers: self.answers.clone(),
-            success: self.success.iter().map(|text| text.pattern(facts)).collect::<Result<_, _>>()?,
+            success: self
+                .success
+                .iter()
+                .map(|text| text.pattern(facts))
+                .collect::<Result<_, _>>()?,
             failure: self.failure.clone(),
             timeout: self.timeout,
             silence: self.silence,

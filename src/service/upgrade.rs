@@ -36,8 +36,9 @@ pub struct Known {
 
 /// Looks an image up by its name; waits until its digests are known. The reason says why there is
 /// none.
-pub type Images =
-    Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = Result<Known, String>> + Send>> + Send + Sync>;
+pub type Images = Arc<
+    dyn Fn(String) -> Pin<Box<dyn Future<Output = Result<Known, String>> + Send>> + Send + Sync,
+>;
 
 /// Where no images are served.
 pub fn no_images() -> Images {
@@ -148,10 +149,8 @@ fn offer(found: String, device: &Device, platform: &Platform) -> Offer {
     let planned = device.software.as_ref().map(|software| software.version.clone());
     let software = platform.software.as_ref();
     let steps = software.map_or(&[][..], |software| &software.steps);
-    let step = |step: &crate::platform::software::Step| Step {
-        kind: step.kind,
-        timeout: step.timeout,
-    };
+    let step =
+        |step: &crate::platform::software::Step| Step { kind: step.kind, timeout: step.timeout };
     Offer {
         found,
         planned: planned.unwrap_or_default(),

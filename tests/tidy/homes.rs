@@ -6,7 +6,11 @@ use crate::source::{Source, line, words};
 /// A home is a folder (`store/`), a file (`entropy.rs`), or the end of a path (`*written.rs`).
 pub const HOMES: &[(&str, &[&str], &str)] = &[
     ("axum", &["faces/", "servers/http/"], "HTTP servers"),
-    ("base64", &["outlets/", "probes/", "proto/", "servers/", "sim/", "demo/"], "fingerprints, signatures"),
+    (
+        "base64",
+        &["outlets/", "probes/", "proto/", "servers/", "sim/", "demo/"],
+        "fingerprints, signatures",
+    ),
     ("clap", &["faces/", "main.rs"], "the command line"),
     ("comfy_table", &["faces/", "demo/", "demo.rs"], "tables for people"),
     ("dashmap", &["service/"], "hot maps; no guard over an await"),

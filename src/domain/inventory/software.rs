@@ -167,9 +167,8 @@ fn installs(text: &At<String>, complaints: &mut Complaints) -> Install {
 
 fn is_plain(image: &At<String>, complaints: &mut Complaints) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+' | '-');
-    let part = |part: &str| {
-        !part.is_empty() && !part.starts_with(['.', '-']) && part.chars().all(fits)
-    };
+    let part =
+        |part: &str| !part.is_empty() && !part.starts_with(['.', '-']) && part.chars().all(fits);
     let plain = image.value.len() <= 200 && image.value.split('/').all(part);
     if !plain {
         let message = format!("`{}` cannot be an image's name", shown(&image.value));

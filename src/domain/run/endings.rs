@@ -3,9 +3,7 @@
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
-use crate::domain::run::moves::{
-    cancel, conflict, image_asked, recheck, strange_file, uploaded,
-};
+use crate::domain::run::moves::{cancel, conflict, image_asked, recheck, strange_file, uploaded};
 use crate::domain::run::{Event, Phase, Timer};
 
 pub(super) fn handing_off(d: &mut Draft, event: &Event, waiting_for: &[String]) {

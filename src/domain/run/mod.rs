@@ -15,8 +15,8 @@ use crate::domain::check::{Check, Findings, Problem};
 use crate::domain::notice;
 
 mod draft;
-mod moves;
 mod endings;
+mod moves;
 mod phases;
 #[cfg(test)]
 mod tests;
@@ -206,15 +206,34 @@ pub struct Uploaded {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum Visit {
-    Unreachable { why: String },
-    LoginRefused { why: String },
-    HostKeyChanged { found: String },
-    Broken { why: String },
-    Judged { host_key: Option<String>, findings: Findings },
+    Unreachable {
+        why: String,
+    },
+    LoginRefused {
+        why: String,
+    },
+    HostKeyChanged {
+        found: String,
+    },
+    Broken {
+        why: String,
+    },
+    Judged {
+        host_key: Option<String>,
+        findings: Findings,
+    },
     /// The same, with another version than planned, and the planned one can be installed.
-    Outdated { host_key: Option<String>, findings: Findings, offer: upgrade::Offer },
+    Outdated {
+        host_key: Option<String>,
+        findings: Findings,
+        offer: upgrade::Offer,
+    },
     /// A step of an upgrade came to its end.
-    Stepped { host_key: Option<String>, index: usize, end: upgrade::StepEnd },
+    Stepped {
+        host_key: Option<String>,
+        index: usize,
+        end: upgrade::StepEnd,
+    },
 }
 
 /// A run's timers. One of each at most; setting one replaces it.

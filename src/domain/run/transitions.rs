@@ -8,11 +8,11 @@ use crate::clock::Timestamp;
 use crate::domain::check::{Check, Findings, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
-use crate::platform::software::StepKind;
 use crate::domain::run::upgrade::{Offer, OwnImage, Stage, Step, StepEnd, Upgrade};
 use crate::domain::run::{
     Effect, Event, Phase, Run, Timer, Timing, Transfers, Uploaded, Visit, step,
 };
+use crate::platform::software::StepKind;
 
 /// A run for examples, at `phase`, with an address, at time 1000 s.
 pub fn example(phase: Phase) -> Run {

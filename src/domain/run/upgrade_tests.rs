@@ -185,10 +185,7 @@ fn a_step_without_an_answer_is_taken_again_and_late_answers_fall_off() {
     assert_eq!(story.deeds, [Some(0), Some(0)]);
     let late = Visit::Stepped { host_key: None, index: 0, end: StepEnd::AlreadyRuns };
     story.after(1, Event::Visited { attempt: lost, visit: late });
-    assert!(matches!(
-        story.run.phase,
-        Phase::Upgrading { stage: Stage::Step { index: 0 }, .. }
-    ));
+    assert!(matches!(story.run.phase, Phase::Upgrading { stage: Stage::Step { index: 0 }, .. }));
     // It had done it: nothing is done twice.
     story.end(0, StepEnd::AlreadyRuns);
     assert!(matches!(story.run.phase, Phase::Upgrading { stage: Stage::Reloading { .. }, .. }));

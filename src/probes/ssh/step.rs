@@ -143,7 +143,9 @@ fn judged(step: &Filled, outputs: &[Output]) -> StepEnd {
         // It may say anything before it goes; whether it went is seen from outside.
         StepKind::Reload => StepEnd::Done { said: shown(&said) },
         StepKind::Copy | StepKind::Verify | StepKind::SetBoot | StepKind::Save => {
-            StepEnd::Refused { why: format!("the answer says nothing of success: {}", shown(&said)) }
+            StepEnd::Refused {
+                why: format!("the answer says nothing of success: {}", shown(&said)),
+            }
         }
     }
 }

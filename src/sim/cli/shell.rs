@@ -98,9 +98,8 @@ impl Shell {
         match std::mem::replace(&mut self.expecting, Expecting::Command) {
             Expecting::PagerKey(rest) => self.pager_key(byte, rest, shown),
             Expecting::Command => self.letter(byte, true, shown),
-            question @ (Expecting::Destination(_)
-            | Expecting::Overwrite(_)
-            | Expecting::Reload) => {
+            question
+            @ (Expecting::Destination(_) | Expecting::Overwrite(_) | Expecting::Reload) => {
                 self.expecting = question;
                 self.letter(byte, true, shown);
             }

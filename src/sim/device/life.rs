@@ -64,12 +64,7 @@ fn connect(inside: &Inside, body: &Arc<Body>, lease: &Lease) {
     }));
 }
 
-async fn image(
-    inside: &Inside,
-    body: &Body,
-    lease: &Lease,
-    url: &str,
-) -> Result<Vec<u8>, String> {
+async fn image(inside: &Inside, body: &Body, lease: &Lease, url: &str) -> Result<Vec<u8>, String> {
     let chassis = inside.chassis();
     let from = From { chassis: &chassis, body, lease };
     let Images { breaks_off, corrupts, .. } = body.fitting.behaviour.images;
