@@ -66,7 +66,7 @@ fn write(folder: &Path, (x, y): (u8, u8), [dhcp, tftp, http]: [SocketAddr; 3], c
     let put = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
     let (ios, eos) = (image(NEW_IOS, 60_000), image(NEW_EOS, 400_000));
     put("images/ios.bin", &ios);
-    put("images/eos/EOS.swi", &eos);
+    put("images/eos/EOS-4.33.1F.swi", &eos);
     put("password", PASSWORD.as_bytes());
     let template = "hostname {{ device.name }}\n\
                     username netops privilege 15 secret {{ secrets.password }}\n";
@@ -85,7 +85,7 @@ fn write(folder: &Path, (x, y): (u8, u8), [dhcp, tftp, http]: [SocketAddr; 3], c
          - username: netops\n      password: {{ file: password }}\n  secrets:\n    \
          password: {{ file: password }}\ngroups:\n  ios:\n    platform: cisco_ios\n    \
          software: {{ version: {NEW_IOS}, image: ios.bin, sha256: {}, install: auto }}\n  eos:\n    \
-         platform: arista_eos\n    software: {{ version: {NEW_EOS}, image: eos/EOS.swi, \
+         platform: arista_eos\n    software: {{ version: {NEW_EOS}, image: eos/EOS-4.33.1F.swi, \
          sha256: {}, install: auto }}\ndevices:\n",
         digest(&ios),
         digest(&eos)
