@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::process::Command;
 use std::time::Duration;
 
+use greenlight::clock::Clock;
+
 use super::client::{self, Load, Score};
 use super::kernel::Fixed;
 use super::outcome::{Against, Bar, Demand, EACH, MEGABYTES, Outcome, Role, Sample};
@@ -126,6 +128,9 @@ const WINDOWS: &[Kind] =
 /// No run takes longer; the slowest peer needs a minute for the small files.
 const PATIENCE: Duration = Duration::from_secs(150);
 
+/// A server against which no bar stands and that takes longer takes part in one round.
+const ONCE: Duration = Duration::from_secs(10);
+
 /// What is left to do after the last packet is done by then.
 const IDLE_PATIENCE: Duration = Duration::from_secs(120);
 
@@ -166,6 +171,16 @@ impl Work {
         }
     }
 
+    /// Whether a bar is measured against this server, so that all rounds of it are wanted.
+    fn judged(&self, kind: Kind) -> bool {
+        let ours = matches!(kind, Kind::Whole | Kind::Engine);
+        ours || self.bars.iter().any(|bar| match bar.against {
+            Against::Named(name) => name == kind.name(),
+            Against::BestPeer => kind.is_peer(),
+            Against::Nobody => false,
+        })
+    }
+
     fn counts_transfers(&self) -> bool {
         self.file == SMALL
     }
@@ -183,10 +198,16 @@ pub fn measure(work: &Work, settings: &Settings) -> Outcome {
                 continue;
             }
             let port = 20_069 + (round * 10 + place) as u16;
+            let begin = Clock::System.instant();
             match run(work, *kind, (port, round as u32 + 1), settings) {
                 Ok((sample, note)) => {
                     eprintln!("{} round {}: {}: {sample:.1?}", work.id, round + 1, kind.name());
                     outcome.add(kind.name(), role(*kind), sample, note);
+                    let took = Clock::System.instant().duration_since(begin);
+                    if took > ONCE && !work.judged(*kind) {
+                        outcome.add_note(kind.name(), "one round: slow, and no bar".to_owned());
+                        absent.push(*kind);
+                    }
                 }
                 Err(why) => {
                     eprintln!("{} round {}: {}: {why}", work.id, round + 1, kind.name());

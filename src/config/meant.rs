@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::inventory::meant::SecretSource;
+use crate::written::At;
 
 /// The whole configuration. Relative paths are already joined to the file's own directory.
 #[derive(Debug, Clone)]
@@ -14,6 +15,10 @@ pub struct Config {
     pub templates: PathBuf,
     /// A directory of platform files that override or extend the built-in ones.
     pub platforms: Option<PathBuf>,
+    /// The language of what installers read; that it is known is for whoever has the words to say.
+    pub language: At<String>,
+    /// A directory of words files that override or extend the built-in ones.
+    pub words: Option<PathBuf>,
     /// Files of this directory and of those in it are served to planned devices.
     pub images: Option<PathBuf>,
     /// The store and the local socket live here.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::complaint::{Complaint, Complaints, did_you_mean};
+use crate::complaint::{Complaint, Complaints, Place, did_you_mean};
 use crate::config::dhcp6::resolve::meant_dhcp6;
 use crate::config::limits;
 use crate::config::meant::{
@@ -18,6 +18,7 @@ use crate::config::written::{
 };
 use crate::domain::inventory::meant::SecretSource;
 use crate::domain::inventory::written::WrittenSecret;
+use crate::domain::notice;
 use crate::written::{At, shown};
 
 /// Reads and resolves the text of a configuration; relative paths begin at `directory`.
@@ -49,6 +50,10 @@ fn resolve(written: WrittenConfig, directory: &Path, complaints: &mut Complaints
         inventory,
         templates,
         platforms: written.platforms.map(|text| directory.join(text.value)),
+        language: written
+            .language
+            .unwrap_or_else(|| At { value: notice::USUAL.to_owned(), place: Place::default() }),
+        words: written.words.map(|text| directory.join(text.value)),
         images,
         socket: match written.socket {
             Some(text) => directory.join(text.value),

@@ -26,6 +26,11 @@ pub struct WrittenConfig {
     pub templates: Option<At<String>>,
     /// A directory of platform files that override or extend the built-in ones. Default: none.
     pub platforms: Option<At<String>>,
+    /// The language of what installers read, the name of a words file: `en`, `de`, or one of
+    /// `words`. Default `en`. A site can have its own.
+    pub language: Option<At<String>>,
+    /// A directory of words files that override or extend the built-in languages. Default: none.
+    pub words: Option<At<String>>,
     /// A directory of images. Planned devices may fetch every file in it, by its path below the
     /// directory, over TFTP and HTTP. Default: none.
     pub images: Option<At<String>>,
@@ -263,6 +268,8 @@ pub fn read(text: &str, complaints: &mut Complaints) -> WrittenConfig {
     config.inventory = top.text("inventory", complaints);
     config.templates = top.text("templates", complaints);
     config.platforms = top.text("platforms", complaints);
+    config.language = top.text("language", complaints);
+    config.words = top.text("words", complaints);
     config.images = top.text("images", complaints);
     config.data = top.text("data", complaints);
     config.socket = top.text("socket", complaints);

@@ -125,7 +125,7 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
     let (stop, shutdown) = watch::channel(false);
     let (runs, waiting) = runner::channel();
     let Remembered { kept, kept6 } = remembered(&memory).await.map_err(from_store)?;
-    let report = voice::report(config);
+    let report = voice::report(config, Arc::clone(&loaded.languages));
     let intake = Intake::new(plan.clone(), runs.clone(), clock.clone(), &kept.leases, report);
     intake.remember6(&kept6.leases);
     let (inventory, now) = (&loaded.inventory, clock.now());
@@ -140,7 +140,7 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
         plan: plan.clone(),
         clock: clock.clone(),
         entropy,
-        voice: voice::voice(config, &plan),
+        voice: voice::voice(config, &plan, Arc::clone(&loaded.languages)),
         outbox: Outbox::new(memory.clone(), clock.clone(), bell.clone()),
         outbox_bell,
     };

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use crate::config::meant::{Config, SlackAccess};
 use crate::domain::fault::Fault;
 use crate::domain::inventory::meant::Inventory;
-use crate::domain::notice::{SightingTold, Telling, Words, compose};
+use crate::domain::notice::{Languages, SightingTold, Telling, compose};
 use crate::service::intake::Report;
 use crate::service::outbox::{ChatOutlet, rows_for_handoff, rows_for_notice};
 use crate::service::plan::InForce;
 use crate::service::runner::{Saying, Spoken, Voice};
 
 /// The voice of this configuration. Devices and sites are those of the plan in force at each step.
-pub fn voice(config: &Config, plan: &InForce) -> Voice {
-    let words = Words::english();
+pub fn voice(config: &Config, plan: &InForce, languages: Arc<Languages>) -> Voice {
+    let usual = config.language.value.clone();
+    let told = plan.clone();
     let chats = Chats::of(config, &plan.get().inventory);
     let hooks: Vec<String> = config.hooks.iter().map(|hook| hook.name.clone()).collect();
     let plan = plan.clone();
@@ -25,7 +26,10 @@ pub fn voice(config: &Config, plan: &InForce) -> Voice {
                 return None;
             }
             let telling = Telling { run, kind, problem, seq: run.seq, now };
-            let notice = compose(telling, &words);
+            let plan = told.get();
+            let site = plan.inventory.sites.get(&run.site);
+            let language = site.and_then(|site| site.language.as_deref()).unwrap_or(&usual);
+            let notice = compose(telling, languages.of(language));
             let rows = rows_for_notice(&notice, chats);
             Some(Spoken { notice, rows })
         }),
@@ -41,12 +45,12 @@ pub fn voice(config: &Config, plan: &InForce) -> Voice {
 }
 
 /// How people are told of somebody who cannot be served: in the usual chat, as no site is known.
-pub fn report(config: &Config) -> Report {
-    let words = Words::english();
+pub fn report(config: &Config, languages: Arc<Languages>) -> Report {
+    let language = config.language.value.clone();
     let usual = Chats::of(config, &Inventory::default()).usual;
     Arc::new(move |sighting, now| {
         let fault = if sighting.conflict { Fault::Duplicate } else { Fault::UnknownDevice };
-        let notice = words.of_sighting(&SightingTold {
+        let notice = languages.of(&language).of_sighting(&SightingTold {
             key: &sighting.key,
             fault,
             serial: sighting.serial.as_deref(),

@@ -5,15 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use crate::complaint::Complaint;
+use crate::complaint::{Complaint, Complaints};
 use crate::config::meant::Config;
 use crate::config::resolve::configure;
 use crate::domain::inventory::meant::Inventory;
 use crate::domain::inventory::parts;
 use crate::domain::inventory::resolve::{Known, Planned, plan, plan_read};
 use crate::domain::inventory::written::WrittenInventory;
+use crate::domain::notice::{self, Languages};
 use crate::domain::template::Renderer;
 use crate::platform::Platforms;
+use crate::written::{At, shown};
 
 mod check;
 mod disk;
@@ -29,6 +31,7 @@ pub struct Loaded {
     pub config: Config,
     pub inventory: Arc<Inventory>,
     pub platforms: Arc<Platforms>,
+    pub languages: Arc<Languages>,
     /// Holds the secrets of the templates, as far as they could be read.
     pub renderer: Arc<Renderer>,
     /// What is no mistake in the files and still deserves a look: secrets that cannot be read here.
@@ -50,6 +53,7 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     let directory = config_path.parent().unwrap_or(Path::new(""));
     let (config, mut complaints) = configure(&disk::name(config_path), &text, directory);
     let platforms = platforms(config.platforms.as_deref(), &mut complaints);
+    let words = Spoken::read(&config, &disk::name(config_path), &mut complaints);
     let sources = disk::texts(&config.templates, TEMPLATES, &mut complaints);
     let (renderer, errors) = Renderer::new(&sources);
     for error in &errors {
@@ -64,6 +68,7 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
             Ok(text) => {
                 let known = Known {
                     platforms: &platforms.by_id.keys().cloned().collect::<BTreeSet<_>>(),
+                    languages: &words.languages.names().map(str::to_owned).collect(),
                     templates: renderer.names(),
                     canonical_port: &|platform, port| match platforms.get(platform) {
                         Some(platform) => platform.canonical_port(port),
@@ -98,8 +103,10 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     if !complaints.is_empty() {
         return Err(complaints);
     }
-    let remarks = fetched.remarks(&config, &inventory);
-    Ok(Loaded { config, inventory, platforms: Arc::new(platforms), renderer, remarks })
+    let mut remarks = fetched.remarks(&config, &inventory);
+    remarks.extend(words.remarks);
+    let languages = Arc::new(words.languages);
+    Ok(Loaded { config, inventory, platforms: Arc::new(platforms), languages, renderer, remarks })
 }
 
 /// Reads a long inventory on all processors; `None` if it has to be read whole.
@@ -126,10 +133,16 @@ const TEMPLATES: &[&str] = &[".j2", ".tera"];
 #[cfg(not(feature = "tera"))]
 const TEMPLATES: &[&str] = &[".j2"];
 
+/// The operator's files of a directory, by their whole paths.
+fn overlay(directory: Option<&Path>, complaints: &mut Vec<Complaint>) -> Vec<(String, String)> {
+    let Some(directory) = directory else { return Vec::new() };
+    let files = disk::texts(directory, &[".yaml"], complaints);
+    files.into_iter().map(|(name, text)| (disk::name(&directory.join(name)), text)).collect()
+}
+
 /// The built-in platforms, and the operator's directory over them.
 fn platforms(directory: Option<&Path>, complaints: &mut Vec<Complaint>) -> Platforms {
-    let files = directory.map(|path| disk::texts(path, &[".yaml"], complaints)).unwrap_or_default();
-    let files: Vec<(String, String)> = files.into_iter().collect();
+    let files = overlay(directory, complaints);
     Platforms::with_overlay(&files).unwrap_or_else(|found| {
         complaints.extend(found.into_iter().map(|complaint| Complaint {
             file: complaint.file,
@@ -141,6 +154,31 @@ fn platforms(directory: Option<&Path>, complaints: &mut Vec<Complaint>) -> Platf
         }));
         Platforms::built_in()
     })
+}
+
+/// The languages, and what there is to say about the operator's words.
+struct Spoken {
+    languages: Languages,
+    remarks: Vec<Complaint>,
+}
+
+impl Spoken {
+    fn read(config: &Config, config_name: &str, complaints: &mut Vec<Complaint>) -> Self {
+        let files = overlay(config.words.as_deref(), complaints);
+        let languages = Languages::with_overlay(&files).unwrap_or_else(|found| {
+            complaints.extend(found);
+            Languages::built_in()
+        });
+        let At { value, place } = &config.language;
+        if languages.get(value).is_none() {
+            let mut about = Complaints::about(config_name);
+            let names: Vec<&str> = languages.names().collect();
+            let message = format!("there are no words for the language `{}`", shown(value));
+            about.at(*place, message, format!("known are {}", names.join(", ")));
+            complaints.extend(about.finish(""));
+        }
+        Self { languages, remarks: notice::remarks(&files) }
+    }
 }
 
 #[cfg(test)]
@@ -227,6 +265,39 @@ devices:
         assert_eq!(told.lines().count(), starts.len(), "{told}");
         for (line, start) in told.lines().zip(starts) {
             assert!(line.starts_with(start), "{line}\n{start}");
+        }
+    }
+
+    #[test]
+    fn a_language_needs_words_and_its_words_are_judged() {
+        let german = include_str!("../../configs/words/de.yaml");
+        let fine = [
+            ("greenlight.yaml", "language: at\nwords: words\n"),
+            ("inventory.yaml", &INVENTORY.replace("zurich: {", "zurich: { language: de ")),
+            ("templates/a.j2", "hostname {{ device.name }}\n"),
+            ("words/at.yaml", &german.replace("ist stumm.", "hat keine Lease.")),
+        ];
+        let loaded = load(&written(&fine).path().join("greenlight.yaml")).unwrap();
+        assert_eq!(loaded.languages.names().collect::<Vec<_>>(), ["at", "de", "en"]);
+        let remarks: Vec<String> = loaded.remarks.iter().map(ToString::to_string).collect();
+        assert!(
+            remarks.iter().any(|line| line.contains("at.yaml: faults.Silent: `lease`")),
+            "{remarks:?}"
+        );
+        let broken = [
+            ("greenlight.yaml", "language: fr\nwords: words\n"),
+            ("inventory.yaml", &INVENTORY.replace("zurich: {", "zurich: { language: xx ")),
+            ("templates/a.j2", "hostname {{ device.name }}\n"),
+            ("words/at.yaml", &german.replace("  silent:", "  silence:")),
+        ];
+        let told = told(&written(&broken));
+        for wanted in [
+            "greenlight.yaml:1:11: there are no words for the language `fr` (known are de, en)",
+            "words/at.yaml:",
+            "inventory.yaml:4:30: ",
+            "no words for the language `xx`",
+        ] {
+            assert!(told.contains(wanted), "{wanted}\n{told}");
         }
     }
 

@@ -81,6 +81,7 @@ fn voice(said: Arc<Mutex<Vec<Kind>>>) -> Voice {
                 headline: format!("{kind:?}"),
                 body: String::new(),
                 fault: None,
+                act: String::new(),
                 checklist: Vec::new(),
             };
             Some(Spoken { notice, rows: Vec::new() })

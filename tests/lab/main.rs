@@ -4,6 +4,7 @@
 //! with `--run-ignored`. Each story has namespaces of its own and leaves none behind.
 
 mod asking;
+mod cabling;
 mod device;
 mod dhcp6_clients;
 mod dhcp_clients;

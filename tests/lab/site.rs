@@ -18,15 +18,34 @@ pub type End = (&'static str, &'static str);
 pub const PLANNED: [(End, End); 2] =
     [(("acc-1", "swp49"), ("dist-1", "swp47")), (("acc-1", "swp50"), ("dist-2", "swp47"))];
 
-const PORTS: [End; 6] = [
-    ("acc-1", "swp49"),
-    ("acc-1", "swp50"),
-    ("dist-1", "swp47"),
-    ("dist-1", "swp48"),
-    ("dist-2", "swp47"),
-    ("dist-2", "swp48"),
+/// Four uplinks as planned, two to each of the switches in service.
+pub const FOUR: [(End, End); 4] = [
+    (("acc-1", "swp47"), ("dist-1", "swp47")),
+    (("acc-1", "swp48"), ("dist-1", "swp48")),
+    (("acc-1", "swp49"), ("dist-2", "swp47")),
+    (("acc-1", "swp50"), ("dist-2", "swp48")),
 ];
 
+/// Where a plug fits. `core-9` is in service and in no plan.
+const PORTS: [End; 12] = [
+    ("acc-1", "swp47"),
+    ("acc-1", "swp48"),
+    ("acc-1", "swp49"),
+    ("acc-1", "swp50"),
+    ("acc-1", "swp51"),
+    ("dist-1", "swp47"),
+    ("dist-1", "swp48"),
+    ("dist-1", "swp49"),
+    ("dist-2", "swp47"),
+    ("dist-2", "swp48"),
+    ("dist-2", "swp49"),
+    ("core-9", "swp1"),
+];
+
+/// In service before the story begins.
+const IN_SERVICE: [&str; 3] = ["dist-1", "dist-2", "core-9"];
+
+/// What is planned whatever the cables are; those follow below `acc-1`.
 const INVENTORY: &str = "\
 defaults:
   platform: frr
@@ -35,21 +54,14 @@ defaults:
 sites:
   lab: { title: The lab }
 devices:
+  - { name: dist-1, site: lab, managed: false }
+  - { name: dist-2, site: lab, managed: false }
   - name: acc-1
     site: lab
     serial: LAB0001
     address: 10.77.0.11
     template: switch.j2
     location: Rack 2
-    variables:
-      uplinks:
-        - { port: swp49, to: dist-1 port swp47 }
-        - { port: swp50, to: dist-2 port swp47 }
-    neighbours:
-      - swp49 -> dist-1, swp47
-      - swp50 -> dist-2, swp47
-  - { name: dist-1, site: lab, managed: false }
-  - { name: dist-2, site: lab, managed: false }
 ";
 
 const TEMPLATE: &str = "\
@@ -71,20 +83,26 @@ pub struct Site {
     greenlight: Greenlight,
     slack: Slack,
     pub access: Device,
-    _distribution: [Device; 2],
+    /// `dist-1`, `dist-2` and `core-9`.
+    pub distribution: [Device; 3],
     pub net: Net,
     home: tempfile::TempDir,
 }
 
 impl Site {
-    /// Builds the site with these cables, and powers the switch on.
+    /// Builds the site of two uplinks with these cables, and powers the switch on.
     pub fn with(client: Client, cables: &[(End, End)]) -> Self {
+        Self::planned(client, &PLANNED, cables)
+    }
+
+    /// The same with this plan.
+    pub fn planned(client: Client, plan: &[(End, End)], cables: &[(End, End)]) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut net = Net::new();
         net.space("srv");
         net.join_management("srv", "eth0");
         net.ip("-n srv addr add 10.77.0.1/24 dev eth0");
-        for space in ["acc-1", "dist-1", "dist-2"] {
+        for space in ["acc-1"].into_iter().chain(IN_SERVICE) {
             net.space(space);
             net.join_management(space, "mgmt0");
         }
@@ -95,9 +113,9 @@ impl Site {
             net.plug(*one, *other);
         }
         let slack = Slack::start(&net, "srv", home.path());
-        let settings = write_plan(home.path(), &slack);
+        let settings = write_plan(home.path(), plan, &slack);
         let greenlight = Greenlight::start(&net, "srv", home.path(), &settings);
-        let distribution = ["dist-1", "dist-2"].map(|name| {
+        let distribution = IN_SERVICE.map(|name| {
             let label = Label { name, serial: name, client };
             Device::power_on(&net, home.path(), &label, Some(&format!("hostname {name}\n")))
         });
@@ -106,7 +124,17 @@ impl Site {
         }
         let label = Label { name: "acc-1", serial: "LAB0001", client };
         let access = Device::power_on(&net, home.path(), &label, None);
-        Self { greenlight, slack, access, _distribution: distribution, net, home }
+        Self { greenlight, slack, access, distribution, net, home }
+    }
+
+    /// Pulls every plug and lays the cables like this.
+    pub fn lay(&mut self, cables: &[(End, End)]) {
+        for port in PORTS {
+            self.net.unplug(port);
+        }
+        for (one, other) in cables {
+            self.net.plug(*one, *other);
+        }
     }
 
     /// Runs a command of Greenlight's and gives back what it prints.
@@ -193,14 +221,23 @@ fn find<'a>(json: &'a Value, device: &str) -> Option<&'a Value> {
 }
 
 /// Writes the plan down and gives back the settings.
-fn write_plan(home: &Path, slack: &Slack) -> String {
+fn write_plan(home: &Path, plan: &[(End, End)], slack: &Slack) -> String {
     let write = |name: &str, text: &str| {
         std::fs::write(home.join(name), text).expect("the lab's directory can be written");
     };
     for directory in ["templates", "handed"] {
         std::fs::create_dir(home.join(directory)).expect("the lab's directory can be written");
     }
-    write("inventory.yaml", INVENTORY);
+    let list = |line: &dyn Fn(&(End, End)) -> String| plan.iter().map(line).collect::<String>();
+    let uplinks = list(&|((_, port), (device, far))| {
+        format!("        - {{ port: {port}, to: {device} port {far} }}\n")
+    });
+    let neighbours =
+        list(&|((_, port), (device, far))| format!("      - {port} -> {device}, {far}\n"));
+    let inventory = format!(
+        "{INVENTORY}    variables:\n      uplinks:\n{uplinks}    neighbours:\n{neighbours}"
+    );
+    write("inventory.yaml", &inventory);
     write("templates/switch.j2", TEMPLATE);
     format!(
         "\

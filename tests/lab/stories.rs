@@ -9,7 +9,7 @@ const DONE: &str = "acc-1 is ready. You can close the rack and leave.";
 
 /// The light is green, and everybody heard it once.
 #[track_caller]
-fn is_green(site: &mut Site) {
+pub fn is_green(site: &mut Site) {
     site.wait_for("ready");
     site.wait_for_reply(DONE);
     let done = site.replies().iter().filter(|reply| reply.contains(DONE)).count();
@@ -25,7 +25,7 @@ fn is_green(site: &mut Site) {
 
 /// A fault is told with its code and its sentence, and the light is not green.
 #[track_caller]
-fn is_told(site: &mut Site, code: &str, sentence: &str) {
+pub fn is_told(site: &mut Site, code: &str, sentence: &str) {
     site.wait_for("action_needed");
     site.wait_for_reply(sentence);
     let status = site.status().to_string();

@@ -58,6 +58,8 @@ pub struct Site {
     pub title: String,
     /// The chat channel of this site, if it has its own.
     pub channel: Option<String>,
+    /// The language of its installers, if it is not the usual one.
+    pub language: Option<String>,
 }
 
 /// Where a device is plugged in, as its DHCP relay tells it: option 82 of DHCPv4 (RFC 3046), and in

@@ -21,6 +21,8 @@ use crate::written::{At, shown};
 pub struct Known<'a> {
     /// The ids of all platforms. While it is empty, platforms are not checked.
     pub platforms: &'a BTreeSet<String>,
+    /// The languages there are words for. While it is empty, languages are not checked.
+    pub languages: &'a BTreeSet<String>,
     /// The templates' file names.
     pub templates: &'a BTreeSet<String>,
     /// One spelling for one port: platform id and port, as in
@@ -113,6 +115,7 @@ fn resolve(written: &WrittenInventory, known: &Known<'_>, complaints: &mut Compl
     }
     let mut planned = Planned::default();
     for (name, site) in &written.sites {
+        spoken(site, known, complaints);
         planned.inventory.sites.insert(name.value.clone(), Arc::new(meant_site(name, site)));
     }
     let mut sets: HashMap<[usize; 3], Arc<SecretSet>> = HashMap::new();
@@ -147,7 +150,19 @@ fn meant_site(name: &At<String>, site: &WrittenSite) -> Site {
         name: name.value.clone(),
         title: written(&site.title).unwrap_or_else(|| name.value.clone()),
         channel: written(&site.channel),
+        language: written(&site.language),
     }
+}
+
+/// There must be words for the language of a site.
+fn spoken(site: &WrittenSite, known: &Known<'_>, complaints: &mut Complaints) {
+    let Some(language) = &site.language else { return };
+    if known.languages.is_empty() || known.languages.contains(&language.value) {
+        return;
+    }
+    let names: Vec<&str> = known.languages.iter().map(String::as_str).collect();
+    let message = format!("there are no words for the language `{}`", shown(&language.value));
+    complaints.at(language.place, message, format!("known are {}", names.join(", ")));
 }
 
 /// Platform and template must exist, wherever they are named.
@@ -484,6 +499,7 @@ devices:
 
     fn planned(text: &str) -> (Planned, Vec<String>) {
         let known = Known {
+            languages: &["de".to_owned(), "en".to_owned()].into(),
             platforms: &["cisco_ios", "frr"].map(str::to_owned).into(),
             templates: &["access.j2".to_owned()].into(),
             canonical_port: &|_, port| port.to_ascii_lowercase().replace("gigabitethernet", "gi"),

@@ -66,6 +66,8 @@ pub struct WrittenSite {
     pub title: Option<At<String>>,
     /// The chat channel of this site. Default: the channel of `greenlight.yaml`.
     pub channel: Option<At<String>>,
+    /// The language of its installers. Default: the language of `greenlight.yaml`.
+    pub language: Option<At<String>>,
     /// What the devices of this site have in common.
     #[schemars(flatten)]
     pub layer: Layer,
@@ -218,6 +220,7 @@ fn site(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSite> {
     let site = WrittenSite {
         title: fields.text("title", complaints),
         channel: fields.text("channel", complaints),
+        language: fields.text("language", complaints),
         layer: layer(&mut fields, complaints),
     };
     fields.close(complaints);

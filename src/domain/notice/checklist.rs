@@ -39,6 +39,12 @@ pub(super) fn checklist(run: &Run, words: &Words) -> Vec<ChecklistLine> {
             };
             ChecklistLine {
                 state,
+                mark: match state {
+                    LineState::Done => words.marks.done.clone(),
+                    LineState::Working => words.marks.working.clone(),
+                    LineState::Waiting => words.marks.waiting.clone(),
+                    LineState::Attention => words.marks.attention.clone(),
+                },
                 text: text(words, run, *step, state),
                 at: run.milestones.get(step).copied(),
             }

@@ -28,7 +28,7 @@ pub struct Telling<'a> {
 pub fn compose(telling: Telling<'_>, words: &Words) -> Notice {
     let Telling { run, kind, problem, seq, now } = telling;
     let checklist = checklist(run, words);
-    let mut fill = known(run, &checklist, now);
+    let mut fill = known(telling, &checklist, words);
     if kind == Kind::Upgrading {
         fill_upgrade(run, &mut fill, now);
     }
@@ -53,9 +53,21 @@ pub fn compose(telling: Telling<'_>, words: &Words) -> Notice {
         headline,
         body,
         fault: problem.map(|problem| problem.fault),
+        act: problem.map(act).unwrap_or_default(),
         checklist,
     }
 }
+
+/// The fault and where it is, without counts and measures, which may differ at each look.
+fn act(problem: &Problem) -> String {
+    let code = clean(problem.fault.code(), TEXT_CHARS_MAX);
+    let places = PLACES.iter().filter_map(|name| Some((name, problem.fill.get(*name)?)));
+    places.fold(code, |act, (name, place)| format!("{act} {name}={}", clean(place, TEXT_CHARS_MAX)))
+}
+
+/// The placeholders that say which plug or box is meant.
+const PLACES: [&str; 6] =
+    ["port", "port_b", "found_device", "found_port", "far_device", "far_port"];
 
 fn entry<'a>(telling: Telling<'_>, words: &'a Words) -> &'a Entry {
     match (telling.kind, telling.problem) {
@@ -75,7 +87,8 @@ fn entry<'a>(telling: Telling<'_>, words: &'a Words) -> &'a Entry {
 }
 
 /// What is known of every run.
-fn known(run: &Run, checklist: &[ChecklistLine], now: Timestamp) -> Fill {
+fn known(telling: Telling<'_>, checklist: &[ChecklistLine], words: &Words) -> Fill {
+    let Telling { run, now, .. } = telling;
     let mut fill = Fill::default();
     let done = checklist.iter().filter(|line| line.state == LineState::Done).count();
     let step = checklist.iter().find(|line| line.state != LineState::Done);
@@ -83,7 +96,7 @@ fn known(run: &Run, checklist: &[ChecklistLine], now: Timestamp) -> Fill {
         .set("location", &run.location)
         .set("done", &done.to_string())
         .set("steps", &checklist.len().to_string())
-        .set("step", step.map_or("ready", |line| line.text.as_str()))
+        .set("step", step.map_or(&*words.ready, |line| line.text.as_str()))
         .set("took", &in_words(now.since(run.opened)))
         .set("minutes", &minutes(run.timing.still_waiting));
     if now.since(run.opened) >= Duration::from_secs(60) {

@@ -1,9 +1,12 @@
 //! What people are told: one notice per step, the same for chat, web page, terminal and hooks.
-//! The sentences themselves stand in `configs/words/en.yaml`; this room only fills and orders them.
+//! The sentences themselves stand in `configs/words`, a file a language; this room only fills and
+//! orders them.
 
 mod checklist;
 mod clean;
 mod compose;
+mod languages;
+mod lint;
 mod sighting;
 mod words;
 mod written;
@@ -15,6 +18,7 @@ use crate::domain::fault::Fault;
 
 pub use clean::clean;
 pub use compose::{Telling, compose};
+pub use languages::{Languages, USUAL, remarks};
 pub use sighting::SightingTold;
 pub use words::{Words, WordsError};
 
@@ -44,6 +48,9 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChecklistLine {
     pub state: LineState,
+    /// The state as a word, for a line's sign is never alone: `done`.
+    #[serde(default)]
+    pub mark: String,
     /// `downloaded its config`.
     pub text: String,
     pub at: Option<Timestamp>,
@@ -76,6 +83,10 @@ pub struct Notice {
     /// Place, fallback, end of the effort. May be empty.
     pub body: String,
     pub fault: Option<Fault>,
+    /// What the hands are asked to do: equal for two notices that ask for the same. Empty without a
+    /// fault.
+    #[serde(default)]
+    pub act: String,
     pub checklist: Vec<ChecklistLine>,
 }
 

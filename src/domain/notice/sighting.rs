@@ -22,7 +22,7 @@ impl Words {
     /// The one message about a sighting. Its `run` is no run: it only keeps the message to one.
     pub fn of_sighting(&self, told: &SightingTold<'_>) -> Notice {
         let mut fill = Fill::default();
-        fill.set("device", "This switch")
+        fill.set("device", &self.this_switch)
             .set("found", told.serial.unwrap_or_default())
             .set("port", told.port.unwrap_or_default());
         let (headline, body) = fill.message(self.of(told.fault));
@@ -37,6 +37,7 @@ impl Words {
             headline,
             body,
             fault: Some(told.fault),
+            act: told.fault.code().to_owned(),
             checklist: Vec::new(),
         }
     }

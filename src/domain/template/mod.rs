@@ -388,7 +388,7 @@ mod tests {
         assert_eq!(errors, []);
         let mut inventory = Inventory::default();
         let title = "Zürich".to_owned();
-        let site = Site { name: "zurich".to_owned(), title, channel: None };
+        let site = Site { name: "zurich".to_owned(), title, channel: None, language: None };
         inventory.sites.insert("zurich".to_owned(), Arc::new(site));
         match renderer.render(&device(name), &inventory) {
             Ok(text) => text,

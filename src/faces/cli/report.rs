@@ -102,6 +102,7 @@ devices:
 ";
         let known = Known {
             platforms: &[].into(),
+            languages: &[].into(),
             templates: &[].into(),
             canonical_port: &|_, port| port.to_owned(),
             directory: std::path::Path::new(""),

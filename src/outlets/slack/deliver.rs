@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::outlets::slack::methods::Fate;
 use crate::outlets::slack::{KNOWN_MAX, Sender, Trouble, render};
@@ -56,7 +55,8 @@ pub(super) enum End {
 #[derive(Debug, Serialize, Deserialize)]
 struct Action {
     anchor: String,
-    fault: Option<Fault>,
+    #[serde(default)]
+    act: String,
     at: Timestamp,
 }
 
@@ -210,12 +210,13 @@ impl Sender {
             return done_with(&[]);
         }
         let notice = &job.payload.notice;
-        let action = Action { anchor: anchor.to_string(), fault: notice.fault, at: notice.at };
+        let action = Action { anchor: anchor.to_string(), act: notice.act.clone(), at: notice.at };
         let text = serde_json::to_string(&action).expect("an action has string keys only");
         done_with(&[(action_subject(&job.row.subject), text)])
     }
 
-    /// A fault that comes, goes and comes again within a minute pushes once.
+    /// A fault that comes, goes and comes again within a minute pushes once. Another plug to move is
+    /// another push, of whatever fault.
     async fn same_action(&mut self, job: Job<'_>) -> Result<Option<End>, End> {
         if job.kind != DeliveryKind::Action || job.row.state == DeliveryState::Unclear {
             return Ok(None);
@@ -224,7 +225,7 @@ impl Sender {
         let Some((said, anchor)) = self.newest_action(&job.row.subject).await? else {
             return Ok(None);
         };
-        if said.fault != notice.fault || notice.at.since(said.at) > SAME_ACTION {
+        if said.act != notice.act || notice.at.since(said.at) > SAME_ACTION {
             return Ok(None);
         }
         match self.edit(&job.row.key, &anchor, render::reply(notice, "", ""), false).await {

@@ -62,6 +62,21 @@ async fn a_fault_is_a_reply_that_becomes_fixed() {
     assert_eq!(slack.parents()[0].text, "ActionNeeded 4");
 }
 
+#[tokio::test]
+async fn the_next_plug_to_move_is_another_push_however_soon() {
+    let slack = Slack::default();
+    let story = Story::new("#bma");
+    let _worker = story.start(settings(slack.start().await));
+    story.tell(Kind::Started, 1).await;
+    story.tell(Kind::ActionNeeded, 2).await;
+    story.settled().await;
+    let next = Notice { act: "G12 port=47".into(), ..notice(Kind::ActionNeeded, 3) };
+    story.say(&next).await;
+    story.settled().await;
+    let texts: Vec<String> = slack.replies().into_iter().map(|reply| reply.text).collect();
+    assert_eq!(texts, ["ActionNeeded 2", "ActionNeeded 3"]);
+}
+
 /// A schedule of faults from a seed.
 fn schedule(entropy: &Entropy) -> Vec<Fault> {
     (0..12)

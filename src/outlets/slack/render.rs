@@ -43,7 +43,7 @@ fn line(line: &ChecklistLine) -> Line<'_> {
         LineState::Waiting => Mark::Waiting,
         LineState::Attention => Mark::Attention,
     };
-    Line { mark, text: &line.text, at: line.at.map(shown) }
+    Line { mark, word: &line.mark, text: &line.text, at: line.at.map(shown) }
 }
 
 fn shown(at: Timestamp) -> (i64, String) {

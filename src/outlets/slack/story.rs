@@ -70,7 +70,9 @@ pub fn notice(kind: Kind, seq: u64) -> Notice {
         headline: format!("{kind:?} {seq}"),
         body: "body".into(),
         fault,
+        act: fault.map_or("", Wrong::code).into(),
         checklist: vec![ChecklistLine {
+            mark: "done".into(),
             state: LineState::Working,
             text: "checking cables".into(),
             at: Some(Timestamp::from_seconds(1_795_261_396)),

@@ -104,7 +104,7 @@ impl Text {
     }
 }
 
-/// The state of a checklist line. A word stands beside each symbol.
+/// The state of a checklist line. A word stands beside each sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     Done,
@@ -116,10 +116,10 @@ pub enum Mark {
 impl Mark {
     fn shown(self) -> &'static str {
         match self {
-            Mark::Done => "✅ [done]",
-            Mark::Working => "⏳ [WORK]",
-            Mark::Waiting => "▫️ [ .. ]",
-            Mark::Attention => "🔧 [LOOK]",
+            Mark::Done => "✅",
+            Mark::Working => "⏳",
+            Mark::Waiting => "▫️",
+            Mark::Attention => "🔧",
         }
     }
 }
@@ -128,6 +128,8 @@ impl Mark {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line<'a> {
     pub mark: Mark,
+    /// The mark in the reader's language.
+    pub word: &'a str,
     pub text: &'a str,
     /// Seconds since 1970, and the same as `11:41 UTC` for readers without a zone.
     pub at: Option<(i64, String)>,
@@ -173,8 +175,8 @@ impl Parent<'_> {
         ));
         for line in self.lines.iter().take(PARENT_LINES_MAX - 2) {
             shown.push('\n');
-            shown.push_str(line.mark.shown());
-            shown.push(' ');
+            let word = escape_within(line.word, 20);
+            shown.push_str(&format!("{} [{word}] ", line.mark.shown()));
             shown.push_str(&escape_within(line.text, 200));
             if let Some((seconds, fallback)) = &line.at {
                 let fallback = escape_within(fallback, 20);
@@ -258,7 +260,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn line(mark: Mark, text: &str, at: Option<i64>) -> Line<'_> {
-        Line { mark, text, at: at.map(|seconds| (seconds, "11:41 UTC".to_owned())) }
+        let word = match mark {
+            Mark::Done => "done",
+            Mark::Working => "WORK",
+            Mark::Waiting => " .. ",
+            Mark::Attention => "LOOK",
+        };
+        Line { mark, word, text, at: at.map(|seconds| (seconds, "11:41 UTC".to_owned())) }
     }
 
     #[test]

@@ -250,6 +250,7 @@ mod tests {
             headline: "x".into(),
             body: String::new(),
             fault: None,
+            act: String::new(),
             checklist: vec![],
         }
     }

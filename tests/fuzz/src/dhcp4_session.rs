@@ -53,6 +53,7 @@ fn meant() -> &'static (Dhcp, Arc<Inventory>) {
         let (config, complaints) = configure("greenlight.yaml", SETTINGS, Path::new("/"));
         assert!(complaints.is_empty(), "{complaints:?}");
         let known = Known {
+            languages: &BTreeSet::new(),
             platforms: &BTreeSet::new(),
             templates: &BTreeSet::from(["x.j2".to_owned()]),
             canonical_port: &|_, port| port.to_owned(),

@@ -1,0 +1,192 @@
+//! Every way to plug four uplinks in wrongly: what the installer reads each time, and that the light
+//! turns green once the plugs are where the plan says. FRR, lldpd and OpenSSH are real, and so is
+//! what they hear of each other.
+
+use crate::device::Client;
+use crate::site::{End, FOUR, Site};
+use crate::stories::{is_green, is_told};
+use crate::until;
+
+/// The plan with some cables laid elsewhere: by the port of ours, where the far end is. No far end:
+/// the cable is not there.
+fn laid(other: &[(End, Option<End>)]) -> Vec<(End, End)> {
+    FOUR.iter()
+        .filter_map(|(ours, planned)| match other.iter().find(|(port, _)| port == ours) {
+            Some((_, far)) => far.map(|far| (*ours, far)),
+            None => Some((*ours, *planned)),
+        })
+        .collect()
+}
+
+/// A mistake and what is read then.
+struct Mistake {
+    cables: Vec<(End, End)>,
+    code: &'static str,
+    sentence: &'static str,
+}
+
+/// One mistake after the other at the same switch; each is told once, and the last one mended.
+#[track_caller]
+fn are_told_one_by_one(mistakes: &[Mistake]) {
+    let mut site = Site::planned(Client::Udhcpc, &FOUR, &mistakes[0].cables);
+    for (number, mistake) in mistakes.iter().enumerate() {
+        if number > 0 {
+            site.lay(&mistake.cables);
+        }
+        is_told(&mut site, mistake.code, mistake.sentence);
+    }
+    site.lay(&FOUR);
+    is_green(&mut site);
+    site.wait_for_reply("acc-1: fixed, thank you.");
+    let replies = site.replies();
+    for mistake in mistakes {
+        let open = replies.iter().filter(|reply| reply.contains(mistake.sentence)).count();
+        assert_eq!(open, 0, "still open: {replies:#?}");
+    }
+    assert_eq!(replies.len(), mistakes.len() + 1, "one each, and the end: {replies:#?}");
+}
+
+const P47: End = ("acc-1", "swp47");
+const P48: End = ("acc-1", "swp48");
+const P49: End = ("acc-1", "swp49");
+const P50: End = ("acc-1", "swp50");
+const SPARE: End = ("acc-1", "swp51");
+const D1P47: End = ("dist-1", "swp47");
+const D1P48: End = ("dist-1", "swp48");
+const D1P49: End = ("dist-1", "swp49");
+const D2P47: End = ("dist-2", "swp47");
+const D2P48: End = ("dist-2", "swp48");
+const D2P49: End = ("dist-2", "swp49");
+
+#[test]
+#[ignore = "needs root and network namespaces; ./test runs it"]
+fn three_missing_cables_are_asked_for_one_by_one() {
+    are_told_one_by_one(&[
+        Mistake {
+            cables: laid(&[(P47, None)]),
+            code: "G9",
+            sentence: "acc-1: port swp47 has no light. Plug a cable from it to dist-1 port swp47.",
+        },
+        Mistake {
+            cables: laid(&[(P50, None)]),
+            code: "G9",
+            sentence: "acc-1: port swp50 has no light. Plug a cable from it to dist-2 port swp48.",
+        },
+        Mistake {
+            cables: laid(&[(P48, None), (P49, None)]),
+            code: "G9",
+            sentence: "acc-1: port swp48 has no light. Plug a cable from it to dist-1 port swp48.",
+        },
+    ]);
+}
+
+#[test]
+#[ignore = "needs root and network namespaces; ./test runs it"]
+fn three_cables_in_the_wrong_port_are_one_plug_each() {
+    are_told_one_by_one(&[
+        Mistake {
+            cables: laid(&[(P48, Some(D1P49))]),
+            code: "G10",
+            sentence: "Move one plug: at dist-1, from port swp49 to port swp48.",
+        },
+        Mistake {
+            cables: laid(&[(P50, Some(D2P49))]),
+            code: "G10",
+            sentence: "Move one plug: at dist-2, from port swp49 to port swp48.",
+        },
+        Mistake {
+            cables: [laid(&[(P49, None)]), vec![(SPARE, D2P47)]].concat(),
+            code: "G10",
+            sentence: "Move one plug: at acc-1, from port swp51 to port swp49.",
+        },
+    ]);
+}
+
+#[test]
+#[ignore = "needs root and network namespaces; ./test runs it"]
+fn three_cables_to_the_wrong_switch_are_named_with_where_they_belong() {
+    are_told_one_by_one(&[
+        Mistake {
+            cables: laid(&[(P47, Some(D2P49))]),
+            code: "G11",
+            sentence: "acc-1: cable swp47 goes to the wrong switch. Move its far end to dist-1 port \
+                       swp47.",
+        },
+        Mistake {
+            cables: laid(&[(P50, Some(D1P49))]),
+            code: "G11",
+            sentence: "acc-1: cable swp50 goes to the wrong switch. Move its far end to dist-2 port \
+                       swp48.",
+        },
+        Mistake {
+            cables: laid(&[(P49, Some(("core-9", "swp1")))]),
+            code: "G11",
+            sentence: "acc-1: cable swp49 goes to the wrong switch. Move its far end to dist-2 port \
+                       swp47.",
+        },
+    ]);
+}
+
+#[test]
+#[ignore = "needs root and network namespaces; ./test runs it"]
+fn three_swaps_are_one_exchange_each() {
+    are_told_one_by_one(&[
+        Mistake {
+            cables: laid(&[(P47, Some(D1P48)), (P48, Some(D1P47))]),
+            code: "G12",
+            sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in ports swp47 and swp48.",
+        },
+        Mistake {
+            cables: laid(&[(P47, Some(D2P47)), (P49, Some(D1P47))]),
+            code: "G12",
+            sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in ports swp47 and swp49.",
+        },
+        Mistake {
+            cables: laid(&[(P48, Some(D2P48)), (P50, Some(D1P48))]),
+            code: "G12",
+            sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in ports swp48 and swp50.",
+        },
+    ]);
+}
+
+/// Light, but nobody speaks: at one port of the far end, at the whole far end, at our own port.
+/// Nobody is sent to a plug.
+#[test]
+#[ignore = "needs root and network namespaces; ./test runs it"]
+fn three_far_ends_without_a_word_send_nobody_to_a_plug() {
+    let mut site = Site::planned(Client::Udhcpc, &FOUR, &laid(&[(P47, None)]));
+    let dark = "acc-1: port swp47 has no light. Plug a cable from it to dist-1 port swp47.";
+    is_told(&mut site, "G9", dark);
+    let mute = |port: &str| {
+        format!(
+            "acc-1: port {port} has light, but we can't see its far end. Nothing for you to do."
+        )
+    };
+    let speak = |site: &Site, device: usize, port: &str, status: &str| {
+        let words = ["lldpcli", "configure", "ports", port, "lldp", "status", status];
+        site.distribution[device].inside(&words);
+    };
+    speak(&site, 1, "swp48", "disabled");
+    until("dist-2 is forgotten on swp50", 20, || {
+        let heard = site.access.neighbours("swp50");
+        if heard.is_empty() { Ok(()) } else { Err(heard.join(", ")) }
+    });
+    site.lay(&FOUR);
+    is_told(&mut site, "G9m", &mute("swp50"));
+    for port in ["swp47", "swp48"] {
+        speak(&site, 0, port, "disabled");
+    }
+    speak(&site, 1, "swp48", "rx-and-tx");
+    is_told(&mut site, "G9m", &mute("swp47"));
+    for port in ["swp47", "swp48"] {
+        speak(&site, 0, port, "rx-and-tx");
+    }
+    let deaf = ["lldpcli", "configure", "ports", "swp49", "lldp", "status", "tx-only"];
+    site.access.inside(&deaf);
+    is_told(&mut site, "G9m", &mute("swp49"));
+    let both = ["lldpcli", "configure", "ports", "swp49", "lldp", "status", "rx-and-tx"];
+    site.access.inside(&both);
+    is_green(&mut site);
+    let replies = site.replies();
+    assert_eq!(replies.len(), 5, "one each, and the end: {replies:#?}");
+}
