@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::domain::inventory::meant::{Device, Image};
 use crate::domain::run::Visit;
@@ -20,6 +21,9 @@ use crate::service::probe::{Outcome, Purpose};
 const UPGRADES_MAX: usize = 32;
 
 static PLACES: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(UPGRADES_MAX));
+
+/// How long a step waits for a place.
+const TURN_PATIENCE: Duration = Duration::from_secs(15);
 
 /// For two logins and a look, beyond the time of the step itself.
 const AROUND: Duration = Duration::from_secs(90);
@@ -94,13 +98,13 @@ impl Performer {
 
     /// Takes one step.
     pub(super) async fn step(&self, visit: &VisitOrder, index: usize) -> Visit {
-        let _place = PLACES.acquire().await;
-        let plan = self.plan.get();
-        let refused = |why: &str| Visit::Stepped {
-            host_key: None,
-            index,
-            end: StepEnd::Refused { why: why.to_owned() },
+        let ended = |end| Visit::Stepped { host_key: None, index, end };
+        // Who waits longer asks anew, so that no step is taken that nobody waits for any more.
+        let Ok(Ok(_place)) = timeout(TURN_PATIENCE, PLACES.acquire()).await else {
+            return ended(StepEnd::NotYet);
         };
+        let plan = self.plan.get();
+        let refused = |why: &str| ended(StepEnd::Refused { why: why.to_owned() });
         let Some(device) = plan.inventory.device(&visit.device) else {
             return refused("the device left the inventory");
         };

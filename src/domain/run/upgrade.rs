@@ -80,6 +80,8 @@ pub enum StepEnd {
     Done { said: String },
     /// The device runs the planned version already.
     AlreadyRuns,
+    /// It was not begun: others have their turn. The time of the upgrade begins anew.
+    NotYet,
     /// The device did not do it.
     Refused { why: String },
     /// The session ended while the device was at it: nobody knows.
@@ -197,8 +199,7 @@ impl Draft {
         self.run.suspected = None;
         let why = self.run.upgrade.take().map(|upgrade| upgrade.why).unwrap_or_default();
         self.run.upgrade = Some(Upgrade { offer: offer.clone(), tries: tries + 1, why });
-        let whole: Duration = offer.steps.iter().map(|step| step.timeout + STEP_GRACE).sum();
-        self.upgrade_phase(Stage::Step { index: 0 }, whole);
+        self.upgrade_phase(Stage::Step { index: 0 }, whole(offer));
         // What an installer needs to know does not change with the second try.
         self.tell(if tries == 0 { Kind::Upgrading } else { Kind::Progress });
         self.take_step(0);
@@ -289,6 +290,14 @@ impl Draft {
             StepEnd::AlreadyRuns => {
                 self.note("upgrade", format!("runs {} already", shown(&offer.planned)));
                 self.reloading(&offer);
+            }
+            StepEnd::NotYet => {
+                let done_by = self.now.plus(whole(&offer));
+                if let Phase::Upgrading { done_by: until, .. } = &mut self.run.phase {
+                    *until = done_by;
+                }
+                self.wake(Timer::Deadline, done_by);
+                self.visit_later();
             }
             StepEnd::Refused { why } => self.try_failed(&format!("{name}: {}", shown(why))),
             StepEnd::Gone { why } => {
@@ -429,6 +438,10 @@ impl Draft {
             upgrade.tries = 0;
         }
     }
+}
+
+fn whole(offer: &Offer) -> Duration {
+    offer.steps.iter().map(|step| step.timeout + STEP_GRACE).sum()
 }
 
 fn back_within(offer: &Offer) -> Duration {

@@ -194,6 +194,20 @@ fn a_step_without_an_answer_is_taken_again_and_late_answers_fall_off() {
 }
 
 #[test]
+fn waiting_for_its_turn_costs_a_device_neither_time_nor_a_try() {
+    let mut story = Story::verifying();
+    story.visit(1, old());
+    for _ in 0..500 {
+        story.after(15, look()).end(0, StepEnd::NotYet);
+        assert!(story.deadline.is_some_and(|at| at > story.now.plus(Duration::from_secs(1800))));
+    }
+    story.after(15, look());
+    story.steps().reboots(new());
+    assert_eq!(story.run.phase.name(), "handing_off");
+    assert_eq!(story.run.upgrade.as_ref().map(|upgrade| upgrade.tries), Some(1));
+}
+
+#[test]
 fn a_session_that_is_cut_during_a_copy_is_tried_again_within_its_time() {
     let mut story = Story::verifying();
     story.visit(1, old()).end(0, StepEnd::Gone { why: "closed".into() });
@@ -250,7 +264,7 @@ proptest! {
     /// about the update, and green only after a visit that read the planned version.
     #[test]
     fn no_order_of_events_ends_green_with_the_wrong_version(
-        moves in prop::collection::vec((0usize..9, 1u64..900), 1..60),
+        moves in prop::collection::vec((0usize..10, 1u64..900), 1..60),
     ) {
         let mut story = Story::verifying();
         story.run.timing = {
@@ -278,6 +292,7 @@ proptest! {
                 5 => answered(stepped(StepEnd::Gone { why: "cut".into() })),
                 6 => answered(stepped(StepEnd::AlreadyRuns)),
                 7 => Event::Due { timer: Timer::Deadline },
+                8 => answered(stepped(StepEnd::NotYet)),
                 _ => look(),
             };
             let read_the_version = kind == 1;
