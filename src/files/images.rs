@@ -225,8 +225,8 @@ mod tests {
         let inventory = format!(
             "sites: {{ s: {{}} }}\ndefaults:\n  template: a.j2\n  platform: cisco_ios\n  \
              credentials: [{{ username: u, password: {{ file: p }} }}]\n  software: {software}\n\
-             devices:\n  - {{ name: a, site: s, serial: A1 }}\n  - {{ name: b, site: s, serial: B1, \
-             platform: frr }}\n"
+             devices:\n  - {{ name: a, site: s, serial: A1 }}\n  \
+             - {{ name: b, site: s, serial: B1, platform: frr }}\n"
         );
         write("inventory.yaml", &inventory);
         folder

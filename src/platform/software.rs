@@ -121,6 +121,13 @@ pub struct Filled {
     pub silence: Duration,
 }
 
+impl Filled {
+    /// Whether these answers show that the step was done.
+    pub fn succeeded(&self, said: &str) -> bool {
+        self.success.is_empty() || self.success.iter().any(|pattern| pattern.is_match(said))
+    }
+}
+
 impl Step {
     /// The step for this image. The reason says which text cannot be used.
     pub fn fill(&self, facts: &Facts) -> Result<Filled, String> {

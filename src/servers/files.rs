@@ -274,8 +274,8 @@ async fn find(images: &Images, name: String) -> Result<Arc<Reading>, Missing> {
     found.unwrap_or(Err(Missing::NotThere))
 }
 
-/// The digest of an image, as a file of its own beside it: `NAME.sha256` and `NAME.md5`, in the form
-/// of `sha256sum`.
+/// The digest of an image, as a file of its own beside it: `NAME.sha256` and `NAME.md5`, in the
+/// form of `sha256sum`.
 async fn beside(images: &Images, device: &str, name: &str) -> Option<Served> {
     let (image, ending) = name.rsplit_once('.')?;
     let pick = match ending {

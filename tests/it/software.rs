@@ -81,11 +81,12 @@ fn write(folder: &Path, (x, y): (u8, u8), [dhcp, tftp, http]: [SocketAddr; 3], c
     );
     put("greenlight.yaml", config.as_bytes());
     let mut inventory = format!(
-        "sites: {{ lab: {{}} }}\ndefaults:\n  ssh_port: 2222\n  template: a.j2\n  credentials:\n    \
-         - username: netops\n      password: {{ file: password }}\n  secrets:\n    \
+        "sites: {{ lab: {{}} }}\ndefaults:\n  ssh_port: 2222\n  template: a.j2\n  \
+         credentials:\n    - username: netops\n      password: {{ file: password }}\n  secrets:\n    \
          password: {{ file: password }}\ngroups:\n  ios:\n    platform: cisco_ios\n    \
-         software: {{ version: {NEW_IOS}, image: ios.bin, sha256: {}, install: auto }}\n  eos:\n    \
-         platform: arista_eos\n    software: {{ version: {NEW_EOS}, image: eos/EOS-4.33.1F.swi, \
+         software: {{ version: {NEW_IOS}, image: ios.bin, sha256: {}, install: auto }}\n  \
+         eos:\n    platform: arista_eos\n    software: {{ version: {NEW_EOS}, \
+         image: eos/EOS-4.33.1F.swi, \
          sha256: {}, install: auto }}\ndevices:\n",
         digest(&ios),
         digest(&eos)

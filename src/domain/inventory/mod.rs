@@ -8,4 +8,5 @@ pub mod meant;
 pub mod parts;
 pub mod resolve;
 pub mod software;
+pub mod software_written;
 pub mod written;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::complaint::{Complaints, Place};
 use crate::domain::inventory::meant::SecretSource;
-use crate::domain::inventory::software::{self, WrittenSoftware};
+use crate::domain::inventory::software_written::{self, WrittenSoftware};
 use crate::written::fields::{self, Fields};
 use crate::written::{At, Node, Streamed, parse_with, scalar};
 
@@ -274,7 +274,7 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
     let mut layer = Layer {
         platform: fields.text("platform", complaints),
         template: fields.text("template", complaints),
-        software: fields.get("software").and_then(|node| software::read(node, complaints)),
+        software: fields.get("software").and_then(|node| software_written::read(node, complaints)),
         ssh_port: fields.parsed("ssh_port", "a port from 1 to 65535", complaints),
         managed: fields.boolean("managed", complaints),
         credentials: fields.get("credentials").map(|node| credentials(node, complaints)),

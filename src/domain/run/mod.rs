@@ -138,7 +138,7 @@ pub enum Phase {
     Connecting { back_by: Timestamp, refused_since: Option<Timestamp> },
     /// It let us in at least once; its answers are compared with the plan.
     Verifying { since: Timestamp },
-    /// Its software is being changed. It may be away for long, and that is no fault until `done_by`.
+    /// Its software is being changed. It may be away for long, which is no fault until `done_by`.
     Upgrading { since: Timestamp, stage: upgrade::Stage, done_by: Timestamp },
     /// Everything is proven; the hooks named here have not accepted yet.
     HandingOff { since: Timestamp, waiting_for: Vec<String> },

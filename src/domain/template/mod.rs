@@ -202,8 +202,8 @@ impl fmt::Debug for Renderer {
     }
 }
 
-/// What a template knows: the variables, then `device`, `site`, `secrets` and `software`. It borrows all of
-/// it: a hundred thousand devices are rendered while the operator waits for `check`.
+/// What a template knows: the variables, then `device`, `site`, `secrets` and `software`. It
+/// borrows all of it: a hundred thousand devices are rendered while the operator waits for `check`.
 struct Context<'a> {
     device: &'a Device,
     site_title: &'a str,

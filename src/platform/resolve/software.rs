@@ -131,7 +131,7 @@ mod tests {
                 "a step without a command",
             ),
             (
-                "{ takes: 5m, steps: [{ do: reload, commands: [r], success: ['('], timeout: 1m }] }",
+                "{ takes: 5m, steps: [{ do: reload, commands: [r], success: ['('], timeout: 1m }]}",
                 "regex parse error",
             ),
             (

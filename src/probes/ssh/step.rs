@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use regex::Regex;
 use tokio::time::timeout;
 
 use super::session::{self, Step as Reached, Trace};
@@ -135,8 +134,7 @@ fn judged(step: &Filled, outputs: &[Output]) -> StepEnd {
             Output::Refused { why } => return StepEnd::Refused { why: shown(why) },
         }
     }
-    let fits = |pattern: &Regex| pattern.is_match(&said);
-    if step.success.is_empty() || step.success.iter().any(fits) {
+    if step.succeeded(&said) {
         return StepEnd::Done { said: shown(&said) };
     }
     match step.kind {
@@ -185,13 +183,13 @@ mod tests {
     async fn a_step_is_done_only_when_its_success_is_seen() {
         let toy = Toy::default().start().await;
         let mut save = step(StepKind::Save, "write memory");
-        save.success = vec![Regex::new(r"\[OK\]").unwrap()];
+        save.success = vec![r"\[OK\]".parse().unwrap()];
         let Outcome::Stepped { end } = taken(&toy, &save).await else { panic!("no step") };
         assert_eq!(end, StepEnd::Done { said: "[OK]".into() });
-        save.success = vec![Regex::new("copied").unwrap()];
+        save.success = vec!["copied".parse().unwrap()];
         let Outcome::Stepped { end } = taken(&toy, &save).await else { panic!("no step") };
         assert!(matches!(end, StepEnd::Refused { .. }), "{end:?}");
-        save.failure = vec![Regex::new("OK").unwrap()];
+        save.failure = vec!["OK".parse().unwrap()];
         save.success.clear();
         let Outcome::Stepped { end } = taken(&toy, &save).await else { panic!("no step") };
         assert_eq!(end, StepEnd::Refused { why: "[OK]".into() });
@@ -201,7 +199,7 @@ mod tests {
     async fn what_a_look_shows_as_done_is_not_done_again() {
         let toy = Toy::default().start().await;
         let mut save = step(StepKind::Save, "write memory");
-        save.look = Some(("show running-config".into(), Regex::new("hostname acc").unwrap()));
+        save.look = Some(("show running-config".into(), "hostname acc".parse().unwrap()));
         let Outcome::Stepped { end } = taken(&toy, &save).await else { panic!("no step") };
         assert_eq!(end, StepEnd::Done { said: "was done already".into() });
         assert!(!toy.typed().contains(&"write memory".to_owned()));
