@@ -19,6 +19,13 @@ fn main() -> ExitCode {
             offline::schema(schema);
             Ok(())
         }
+        Command::Platform(what) => {
+            let config = arguments.config_if_any(Path::is_file);
+            return offline::platform::run(config.as_deref(), what).unwrap_or_else(|e| told(&e));
+        }
+        Command::Explain(explain) => {
+            offline::explain::run(arguments.config_if_any(Path::is_file).as_deref(), explain)
+        }
         Command::Serve => running(daemon::serve(&config), "info"),
         Command::Demo(demo) => running(greenlight::demo::run(demo), "error"),
         Command::Status(output) => running(commands::status(&config, output), "error"),
@@ -29,11 +36,13 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("greenlight: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => told(&error),
     }
+}
+
+fn told(error: &Error) -> ExitCode {
+    eprintln!("greenlight: {error}");
+    ExitCode::FAILURE
 }
 
 /// Runs what needs the network: one crypto provider, a log on standard error, one runtime.

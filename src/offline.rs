@@ -1,12 +1,17 @@
-//! The commands that need no running server: `check`, `render`, `init`, `schema`.
+//! The commands that need no running server: `check`, `render`, `init`, `schema`, `platform`,
+//! `explain`.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::complaint::Complaint;
 use crate::error::{Code, Error};
 use crate::faces::cli::{Check, Format, Init, Render, Schema, example, report, schema};
 use crate::files;
+
+pub mod explain;
+pub mod platform;
 
 /// `greenlight check`.
 pub fn check(config: &Path, check: &Check) -> ExitCode {
@@ -15,6 +20,7 @@ pub fn check(config: &Path, check: &Check) -> ExitCode {
             let mut remarks = std::mem::take(&mut loaded.remarks);
             let found = files::images::look(&loaded, &mut reading);
             remarks.extend(found.remarks);
+            remarks.extend(files::platforms::limits(&loaded));
             // The process ends here: freeing a plan of 100,000 devices first takes a tenth of the
             // time.
             std::mem::forget(loaded);
@@ -47,10 +53,7 @@ fn reading(name: &str, done: u64, all: u64) {
 
 /// `greenlight render DEVICE`.
 pub fn render(config: &Path, render: &Render) -> Result<(), Error> {
-    let loaded = files::load(config).map_err(|complaints| {
-        eprint!("{}", report::text(&complaints));
-        Error::new(Code::Configuration, "the files have complaints").hint("see `greenlight check`")
-    })?;
+    let loaded = files::load(config).map_err(|complaints| complained(&complaints))?;
     let Some(device) = loaded.inventory.device(&render.device) else {
         let message = format!("no device is called `{}`", render.device);
         let names = loaded.inventory.devices.iter().map(|device| device.name.as_str());
@@ -65,6 +68,12 @@ pub fn render(config: &Path, render: &Render) -> Result<(), Error> {
     };
     print(&text.map_err(|error| Error::new(Code::Inventory, error.to_string()))?);
     Ok(())
+}
+
+/// Shows complaints to a person who wanted something else.
+fn complained(complaints: &[Complaint]) -> Error {
+    eprint!("{}", report::text(complaints));
+    Error::new(Code::Configuration, "the files have complaints").hint("see `greenlight check`")
 }
 
 /// `greenlight init DIR`. Looks first, so that either all files are written or none.

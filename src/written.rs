@@ -133,7 +133,8 @@ pub fn parse_with<'a>(
     builder.root
 }
 
-const SYNTAX_HINT: &str = "this is not YAML: look at the indentation, quotes and colons here";
+/// The hint of every complaint about a text that could not be read at all.
+pub const SYNTAX_HINT: &str = "this is not YAML: look at the indentation, quotes and colons here";
 
 fn place(marker: &granit_parser::Marker) -> Place {
     let line = u32::try_from(marker.line()).unwrap_or(u32::MAX);

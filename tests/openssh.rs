@@ -1,5 +1,6 @@
 //! The SSH probe against a server we did not write: OpenSSH's sshd on loopback, as it comes and
-//! restricted to what a switch of 2008 speaks. Needs root, for a user with a password must exist.
+//! restricted to what a switch of 2008 speaks, entered by password, by keyboard-interactive, by
+//! keys of every kind, and through a jump host. Needs root, for a user with a password must exist.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -7,20 +8,29 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use greenlight::config::meant::Ssh;
 use greenlight::entropy::Entropy;
-use greenlight::platform::{Channel, Cli, Output, Platform, Platforms, Question};
+use greenlight::platform::{Channel, Cli, Legacy, Output, Platform, Platforms, Question};
 use greenlight::probes::ssh;
 use greenlight::secret::Secret;
-use greenlight::service::probe::{Credential, Order, Outcome, Purpose};
+use greenlight::service::probe::{Credential, Jump, Order, Outcome, PrivateKey, Purpose};
 use regex::Regex;
 
 const LEGACY: &str = "\
 HostKeyAlgorithms ssh-rsa
 KexAlgorithms diffie-hellman-group14-sha1
 Ciphers aes128-cbc,3des-cbc
+MACs hmac-sha1
+";
+
+/// The oldest that OpenSSH still has: a DSA host key, group 1, 3DES.
+const OLDEST: &str = "\
+HostKeyAlgorithms ssh-dss
+KexAlgorithms diffie-hellman-group1-sha1
+Ciphers 3des-cbc
 MACs hmac-sha1
 ";
 
@@ -32,7 +42,9 @@ struct User {
 
 impl User {
     fn create() -> Self {
-        let name = format!("gl-test-{}", std::process::id());
+        static USERS: AtomicUsize = AtomicUsize::new(0);
+        let number = USERS.fetch_add(1, Ordering::SeqCst);
+        let name = format!("gl-test-{}-{number}", std::process::id());
         let password = format!("{:016x}", Entropy::System.next_u64());
         run(Command::new("useradd").args(["--no-create-home", "--shell", "/bin/sh", &name]));
         let user = Self { name, password };
@@ -47,7 +59,15 @@ impl User {
 
 impl Drop for User {
     fn drop(&mut self) {
-        let _ = Command::new("userdel").arg(&self.name).status();
+        // Sessions outlive their server for a moment, and a user with a session stays.
+        for _ in 0..100 {
+            let deleted = Command::new("userdel").arg(&self.name).stderr(Stdio::null()).status();
+            if deleted.is_ok_and(|status| status.success()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        eprintln!("the user {} is still there", self.name);
     }
 }
 
@@ -68,8 +88,8 @@ impl Server {
         let config = directory.join(format!("{name}_config"));
         let port = address.port();
         let text = format!(
-            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {key}\nPidFile none\nUsePAM no\n\
-             PasswordAuthentication yes\nKbdInteractiveAuthentication no\nPrintMotd no\n{extra}"
+            "{extra}ListenAddress 127.0.0.1\nPort {port}\nHostKey {key}\nPidFile none\nUsePAM no\n\
+             PasswordAuthentication yes\nKbdInteractiveAuthentication no\nPrintMotd no\n"
         );
         std::fs::write(&config, text).expect("the directory is ours");
         // sshd confines itself to this directory and wants it to be there.
@@ -115,8 +135,10 @@ fn platform(channel: Channel) -> Platform {
         preparation: vec!["export LC_ALL=C".to_owned()],
         pagers: Vec::new(),
         errors: vec![Regex::new("not found").expect("it is a pattern")],
+        chatter: Vec::new(),
         command_timeout: Duration::from_secs(5),
         logout: "exit".to_owned(),
+        legacy: Legacy::Last,
     };
     let commands = BTreeMap::from([
         (Question::Facts, "printf 'one\\ntwo\\n'"),
@@ -139,10 +161,13 @@ fn order(server: &Server, user: &User, channel: Channel) -> Order {
         platform: Arc::new(platform(channel)),
         credentials: vec![Credential {
             username: user.name.clone(),
-            password: Secret::new(user.password.clone()),
+            password: Some(Secret::new(user.password.clone())),
+            key: None,
             enable: None,
         }],
+        jumps: Vec::new(),
         pinned_host_key: None,
+        further: Vec::new(),
         purpose: Purpose::Observe,
         deadline: Duration::from_secs(30),
     }
@@ -192,7 +217,7 @@ async fn the_key_is_pinned(server: &Server, other: &Server, user: &User) {
 
 async fn a_wrong_password_is_refused(server: &Server, user: &User) {
     let mut order = order(server, user, Channel::Exec);
-    order.credentials[0].password = Secret::new("wrong-password");
+    order.credentials[0].password = Some(Secret::new("wrong-password"));
     let report = ssh::prober(settings())(order).await;
     let Outcome::LoginRefused { why } = &report.outcome else { panic!("{report:?}") };
     assert!(!why.contains("wrong-password"), "{why}");
@@ -218,4 +243,131 @@ async fn openssh_is_visited_as_it_comes_and_restricted_to_legacy_algorithms() {
         a_wrong_password_is_refused(server, &user).await;
     }
     the_key_is_pinned(&modern, &legacy, &user).await;
+}
+
+/// A key pair of the user in one of the formats of ssh-keygen.
+fn key(directory: &Path, name: &str, options: &[&str], passphrase: Option<&str>) -> PrivateKey {
+    let path = directory.join(name);
+    let path = path.to_str().expect("a plain path");
+    let mut keygen = Command::new("ssh-keygen");
+    keygen.args(["-q", "-N", passphrase.unwrap_or(""), "-f", path]).args(options);
+    run(&mut keygen);
+    let read = |path: &str| std::fs::read_to_string(path).expect("ssh-keygen wrote it");
+    let authorized = directory.join("authorized");
+    let mut all = std::fs::read_to_string(&authorized).unwrap_or_default();
+    all += &read(&format!("{path}.pub"));
+    std::fs::write(authorized, all).expect("the directory is ours");
+    let passphrase = passphrase.map(Secret::new);
+    PrivateKey { text: Secret::new(read(path).trim_end()), passphrase }
+}
+
+/// Visits with this login alone, and returns what became of it.
+async fn entered(order: &Order) -> Outcome {
+    let outcome = ssh::prober(settings())(order.clone()).await.outcome;
+    if let Outcome::LoginRefused { why } | Outcome::OurSide { why } = &outcome {
+        eprintln!("{}: {why}", order.target);
+    }
+    outcome
+}
+
+async fn keys_of_every_kind_are_taken(directory: &Path, keys_only: &str, user: &User) {
+    let keys = [
+        ("ed25519 in OpenSSH's format", key(directory, "a", &["-t", "ed25519"], None)),
+        ("ed25519 behind a passphrase", key(directory, "b", &["-t", "ed25519"], Some("a b c d"))),
+        ("ecdsa in PKCS#8", key(directory, "c", &["-t", "ecdsa", "-m", "PKCS8"], None)),
+        ("ecdsa in SEC 1", key(directory, "d", &["-t", "ecdsa", "-m", "PEM"], None)),
+        ("rsa in PKCS#1", key(directory, "e", &["-t", "rsa", "-m", "PEM"], None)),
+        (
+            "rsa in PKCS#8 behind a passphrase",
+            key(directory, "f", &["-t", "rsa", "-m", "PKCS8"], Some("a pass phrase")),
+        ),
+    ];
+    let modern = Server::start(directory, "keys", "ed25519", keys_only);
+    let sha1 = format!("{LEGACY}PubkeyAcceptedAlgorithms ssh-rsa\n{keys_only}");
+    let sha1 = Server::start(directory, "sha1", "rsa", &sha1);
+    for (name, key) in keys {
+        let mut order = order(&modern, user, Channel::Exec);
+        order.credentials[0].password = None;
+        order.credentials[0].key = Some(key);
+        let outcome = entered(&order).await;
+        assert!(matches!(outcome, Outcome::Observed(_)), "{name}: {outcome:?}");
+        order.target = sha1.address;
+        let outcome = entered(&order).await;
+        match name.starts_with("rsa") {
+            true => assert!(matches!(outcome, Outcome::Observed(_)), "{name}: {outcome:?}"),
+            false => assert!(matches!(outcome, Outcome::LoginRefused { .. }), "{name}"),
+        }
+    }
+}
+
+async fn other_users_get_their_turn(directory: &Path, user: &User) {
+    let strict = Server::start(directory, "strict", "ed25519", "MaxAuthTries 2\n");
+    let mut order = order(&strict, user, Channel::Exec);
+    let stale = |name: &str| Credential {
+        username: name.to_owned(),
+        password: Some(Secret::new("stale")),
+        key: None,
+        enable: None,
+    };
+    order.credentials.insert(0, stale("nobody-here"));
+    order.credentials.insert(1, stale("nor-here"));
+    let outcome = entered(&order).await;
+    assert!(matches!(outcome, Outcome::Observed(_)), "{outcome:?}");
+}
+
+async fn a_jump_host_is_passed_or_blamed(directory: &Path, keys_only: &str, user: &User) {
+    let device = Server::start(directory, "behind", "ed25519", "");
+    let open = Server::start(directory, "jump", "ed25519", keys_only);
+    let shut = Server::start(directory, "shut", "rsa", "AllowTcpForwarding no\n");
+    let jump = |server: &Server, credentials: Vec<Credential>| Jump {
+        host: "localhost".to_owned(),
+        port: server.address.port(),
+        credentials,
+        host_key: None,
+    };
+    let mut order = order(&device, user, Channel::Shell);
+    let password = order.credentials.clone();
+    let mut by_key = password.clone();
+    by_key[0].password = None;
+    by_key[0].key = Some(key(directory, "g", &["-t", "ed25519"], None));
+    order.jumps = vec![jump(&open, by_key.clone())];
+    everything_is_answered(&order).await;
+    order.target.set_port(1);
+    assert!(matches!(entered(&order).await, Outcome::Unreachable { .. }));
+    order.target = device.address;
+    order.jumps = vec![jump(&open, password.clone())];
+    assert!(matches!(entered(&order).await, Outcome::OurSide { .. }), "it takes keys alone");
+    order.jumps = vec![jump(&open, by_key), jump(&shut, password)];
+    let Outcome::OurSide { why } = entered(&order).await else { panic!("it forwards nothing") };
+    assert!(why.contains("opens no way"), "{why}");
+}
+
+#[tokio::test]
+#[ignore = "makes a user for its login, which needs root; ./test runs it with the lab"]
+async fn openssh_is_entered_by_every_method_and_through_a_jump_host() {
+    assert!(nix::unistd::Uid::effective().is_root(), "this test needs root: it starts sshd");
+    let directory = tempfile::tempdir().expect("a directory for keys");
+    let directory = directory.path();
+    // sshd reads the authorized keys as the user.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(directory, open).expect("the directory is ours");
+    let user = User::create();
+    let authorized = directory.join("authorized");
+    let keys_only = format!(
+        "PasswordAuthentication no\nStrictModes no\nAuthorizedKeysFile {}\n",
+        authorized.display()
+    );
+    keys_of_every_kind_are_taken(directory, &keys_only, &user).await;
+
+    let oldest = Server::start(directory, "oldest", "dsa", OLDEST);
+    let outcome = entered(&order(&oldest, &user, Channel::Exec)).await;
+    assert!(matches!(outcome, Outcome::Observed(_)), "{outcome:?}");
+
+    let asking = "UsePAM yes\nPasswordAuthentication no\nKbdInteractiveAuthentication yes\n";
+    let asking = Server::start(directory, "asking", "ed25519", asking);
+    let outcome = entered(&order(&asking, &user, Channel::Exec)).await;
+    assert!(matches!(outcome, Outcome::Observed(_)), "{outcome:?}");
+
+    other_users_get_their_turn(directory, &user).await;
+    a_jump_host_is_passed_or_blamed(directory, &keys_only, &user).await;
 }

@@ -10,10 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use greenlight::domain::compare;
-use greenlight::platform::observation::{Facts, Interface, Neighbour, Reading};
+use greenlight::platform::samples::{self, Expected, Verdict};
 use greenlight::platform::{Output, Platform, Platforms, Question};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 fn stories(platform: &str, question: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/platforms");
@@ -29,64 +27,18 @@ fn stories(platform: &str, question: &str) -> Vec<PathBuf> {
 }
 
 fn outputs(platform: &Platform, question: Question, raw: &str) -> Vec<Output> {
-    let commands = &platform.questions[&question].commands;
-    let mut answers: Vec<String> = Vec::new();
-    if commands.len() == 1 {
-        answers.push(raw.to_owned());
-    }
-    for line in raw.split_inclusive('\n') {
-        let asked = line.trim_end().strip_prefix("$ ");
-        if asked.is_some_and(|asked| commands.get(answers.len()).is_some_and(|c| c == asked)) {
-            answers.push(String::new());
-        } else if commands.len() > 1 {
-            answers.last_mut().expect("an answer stands below its command").push_str(line);
-        }
-    }
-    assert_eq!(answers.len(), commands.len(), "one answer for each command");
-    let output = |answer: String| match answer.trim_end().strip_prefix("% refused: ") {
-        Some(why) => Output::Refused { why: why.to_owned() },
-        None => Output::Text(answer),
-    };
-    answers.into_iter().map(output).collect()
-}
-
-/// The reading as it was and as it should be, both as YAML.
-fn compare<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
-    read: &Reading<T>,
-    story: &Path,
-    wrong: &mut Vec<String>,
-) {
-    let written = story.with_extension("yaml");
-    let text = std::fs::read_to_string(&written).unwrap_or_default();
-    let expected: Result<Reading<T>, _> = serde_saphyr::from_str(&text);
-    if !expected.as_ref().is_ok_and(|expected| expected == read) {
-        let found = serde_saphyr::to_string(read).unwrap();
-        let complaint = expected.err().map(|error| error.to_string()).unwrap_or_default();
-        wrong.push(format!("{}\n{complaint}\nread was:\n{found}", written.display()));
-    }
-}
-
-fn whole(reading: Reading<String>, raw: &str) -> Reading<String> {
-    match reading {
-        Reading::Seen(text) if !raw.is_empty() && text == raw => {
-            Reading::Seen("(the answer)".into())
-        }
-        other => other,
-    }
+    samples::outputs(platform, question, raw).unwrap_or_else(|why| panic!("{}: {why}", platform.id))
 }
 
 fn check(platform: &Platform, question: Question, story: &Path, wrong: &mut Vec<String>) {
     let raw = std::fs::read_to_string(story).unwrap();
-    let outputs = outputs(platform, question, &raw);
-    let seen = platform.read(&BTreeMap::from([(question, outputs.clone())]));
-    match question {
-        Question::Facts => compare::<Facts>(&seen.facts, story, wrong),
-        Question::Lldp => compare::<Vec<Neighbour>>(&seen.lldp, story, wrong),
-        Question::Cdp => compare::<Vec<Neighbour>>(&seen.cdp, story, wrong),
-        Question::Interfaces => compare::<Vec<Interface>>(&seen.interfaces, story, wrong),
-        Question::Running => compare::<String>(&whole(seen.running, &raw), story, wrong),
-        Question::Saved => compare::<String>(&whole(seen.saved, &raw), story, wrong),
-        Question::Save => compare::<()>(&platform.read_save(&outputs), story, wrong),
+    let written = story.with_extension("yaml");
+    let file = written.display().to_string();
+    let text = std::fs::read_to_string(&written).ok();
+    let expected = text.as_deref().map(|text| Expected { file: &file, text });
+    match samples::judge(platform, question, &raw, expected) {
+        Verdict::AsExpected => {}
+        other => wrong.push(format!("{file}: {other:#?}")),
     }
 }
 
@@ -196,6 +148,7 @@ fn a_cut_list_is_never_a_shorter_list() {
         ("juniper_junos", Question::Lldp, "lldp/two_neighbours"),
         ("mikrotik_routeros", Question::Lldp, "lldp/two_neighbours"),
         ("nokia_srlinux", Question::Lldp, "lldp/two_neighbours"),
+        ("nokia_sros", Question::Lldp, "lldp/many_neighbours"),
         ("sonic", Question::Lldp, "lldp/many_neighbours"),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/platforms").join(id);

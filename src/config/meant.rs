@@ -15,6 +15,8 @@ pub struct Config {
     pub templates: PathBuf,
     /// A directory of platform files that override or extend the built-in ones.
     pub platforms: Option<PathBuf>,
+    /// A directory of ntc-templates.
+    pub ntc_templates: Option<PathBuf>,
     /// The language of what installers read; that it is known is for whoever has the words to say.
     pub language: At<String>,
     /// A directory of words files that override or extend the built-in ones.
@@ -53,10 +55,11 @@ pub struct Dhcp {
     pub limits: DhcpLimits,
 }
 
-/// How much may be asked. Who is known by its hardware address counts for `client_rate` only.
+/// How much may be asked of DHCP, of each version. Who is known by its hardware address counts for
+/// `client_rate` only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DhcpLimits {
-    /// Messages a second of one hardware address.
+    /// Messages a second of one hardware address, or of one DUID.
     pub client_rate: u32,
     /// Messages a second of strangers through one relay.
     pub relay_rate: u32,
@@ -112,6 +115,11 @@ pub struct Dhcp6 {
     pub unknown: Unknown,
     /// Whether a Solicit that asks for it is answered by a Reply at once (RFC 8415 section 21.14).
     pub rapid_commit: bool,
+    /// Addresses that one device, or one DUID that nobody knows, may have at a time: it asks for
+    /// one on each of a few ports, and one that makes up a new association at each try must not
+    /// empty a pool.
+    pub addresses_max: usize,
+    pub limits: DhcpLimits,
 }
 
 /// IPv6 addresses handed out in one subnet.

@@ -50,6 +50,7 @@ fn resolve(written: WrittenConfig, directory: &Path, complaints: &mut Complaints
         inventory,
         templates,
         platforms: written.platforms.map(|text| directory.join(text.value)),
+        ntc_templates: written.ntc_templates.map(|text| directory.join(text.value)),
         language: written
             .language
             .unwrap_or_else(|| At { value: notice::USUAL.to_owned(), place: Place::default() }),
@@ -64,7 +65,7 @@ fn resolve(written: WrittenConfig, directory: &Path, complaints: &mut Complaints
         dhcp6: written.dhcp6.map(|dhcp6| meant_dhcp6(dhcp6, complaints)),
         tftp: written.tftp.map(|tftp| meant_tftp(tftp, (ours, directory), complaints)),
         http: written.http.map(|http| Http {
-            listen: listen_or(http.listen, SocketAddr::new(ours, 80)),
+            listen: listen_or(http.listen, SocketAddr::new(ours, 80), complaints),
             connections_max: count(http.connections_max, 1024, "connections_max", complaints),
         }),
         runs: meant_runs(written.runs.unwrap_or_default(), complaints),
@@ -113,7 +114,7 @@ fn meant_dhcp(written: WrittenDhcp, complaints: &mut Complaints) -> Dhcp {
             let message = "a lease this short ends before a device has asked for its file";
             complaints.at(lease.place, message, "write at least 60s; NX-OS wants 1h");
         }
-        lease.value
+        not_endless(lease, complaints)
     });
     if written.server_address.value.is_unspecified() {
         let message = "devices cannot reach us at 0.0.0.0";
@@ -134,7 +135,7 @@ fn meant_dhcp(written: WrittenDhcp, complaints: &mut Complaints) -> Dhcp {
     }
     Dhcp {
         limits: limits::meant(written.limits, complaints),
-        listen: listen_or(written.listen, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 67))),
+        listen: listen_or(written.listen, (Ipv4Addr::UNSPECIFIED, 67).into(), complaints),
         server_address: written.server_address.value,
         reply_to_port: count(written.reply_to_port, 68, "reply_to_port", complaints),
         pools,
@@ -157,6 +158,18 @@ pub(super) fn unknown(written: Option<At<String>>, complaints: &mut Complaints) 
             Unknown::Refuse
         }
     }
+}
+
+/// An address that is given away for longer than devices live does not come back.
+const LEASE_MAX: Duration = Duration::from_secs(3650 * 24 * 3600);
+
+/// The time of a lease, cut at the longest.
+pub(super) fn not_endless(lease: At<Duration>, complaints: &mut Complaints) -> Duration {
+    if lease.value > LEASE_MAX {
+        let message = "a lease this long never gives its address back";
+        complaints.at(lease.place, message, "write at most 3650d");
+    }
+    lease.value.min(LEASE_MAX)
 }
 
 /// Below this a device of any vendor would spend its boot renewing.
@@ -202,15 +215,38 @@ fn range(text: &str) -> Option<(Ipv4Addr, Ipv4Addr)> {
     Some((first.trim().parse().ok()?, last.trim().parse().ok()?))
 }
 
-pub(super) fn listen_or(written: Vec<WrittenListen>, default: SocketAddr) -> Vec<Listen> {
+pub(super) fn listen_or(
+    written: Vec<WrittenListen>,
+    default: SocketAddr,
+    complaints: &mut Complaints,
+) -> Vec<Listen> {
     if written.is_empty() {
         return vec![Listen { address: default, interface: None }];
+    }
+    for (index, listen) in written.iter().enumerate() {
+        if let Some(other) = written[..index].iter().find(|other| is_heard_twice(listen, other)) {
+            let message = format!("{} is heard already", listen.address.value);
+            let hint = format!("`{}` hears it: keep one of the two", other.address.value);
+            complaints.at(listen.address.place, message, hint);
+        }
     }
     let meant = |listen: WrittenListen| Listen {
         address: listen.address.value,
         interface: listen.interface.map(|text| text.value),
     };
     written.into_iter().map(meant).collect()
+}
+
+/// The same port, and addresses and interfaces of which one includes the other.
+fn is_heard_twice(one: &WrittenListen, other: &WrittenListen) -> bool {
+    let (a, b) = (one.address.value, other.address.value);
+    let both = a.ip() == b.ip()
+        || a.is_ipv4() == b.is_ipv4() && (a.ip().is_unspecified() || b.ip().is_unspecified());
+    let interfaces = match (&one.interface, &other.interface) {
+        (Some(one), Some(other)) => one.value == other.value,
+        (_, _) => true,
+    };
+    a.port() == b.port() && a.port() != 0 && both && interfaces
 }
 
 fn meant_tftp(
@@ -226,11 +262,11 @@ fn meant_tftp(
         complaints.at(bytes.place, message, "write 8 to 65464 (RFC 2348)");
     }
     Tftp {
-        listen: listen_or(written.listen, SocketAddr::new(ours, 69)),
-        transfers_max: count(written.transfers_max, 4096, "transfers_max", complaints),
+        listen: listen_or(written.listen, SocketAddr::new(ours, 69), complaints),
+        transfers_max: transfers_max(written.transfers_max, complaints),
         block_bytes_max: block.map_or(1428, |bytes| bytes.value),
         window_blocks_max: count(written.window_blocks_max, 16, "window_blocks_max", complaints),
-        timeout: time(written.timeout, Duration::from_secs(2), "timeout", complaints),
+        timeout: tftp_timeout(written.timeout, complaints),
         retries_max: written.retries_max.map_or(6, |retries| retries.value),
         single_port: written.single_port.unwrap_or(false),
         uploads: written.uploads.map(|uploads| Uploads {
@@ -240,6 +276,32 @@ fn meant_tftp(
             names_max: count(uploads.names_max, 64, "names_max", complaints),
         }),
     }
+}
+
+/// Each holds a window of blocks and a place in several tables: some GiB for so many.
+const TRANSFERS_MAX: usize = 100_000;
+
+fn transfers_max(written: Option<At<usize>>, complaints: &mut Complaints) -> usize {
+    if let Some(most) = &written
+        && most.value > TRANSFERS_MAX
+    {
+        let message = format!("{} transfers at a time are more than memory holds", most.value);
+        complaints.at(most.place, message, format!("write 1 to {TRANSFERS_MAX}"));
+    }
+    count(written, 4096, "transfers_max", complaints)
+}
+
+/// RFC 2349 section 2: a device may ask for 1 to 255 seconds.
+const TFTP_TIMEOUT_MAX: Duration = Duration::from_secs(255);
+
+fn tftp_timeout(written: Option<At<Duration>>, complaints: &mut Complaints) -> Duration {
+    if let Some(timeout) = &written
+        && timeout.value > TFTP_TIMEOUT_MAX
+    {
+        let message = "a device has given up long before a block is sent again";
+        complaints.at(timeout.place, message, "write at most 255s (RFC 2349); 2s is usual");
+    }
+    time(written, Duration::from_secs(2), "timeout", complaints)
 }
 
 fn meant_runs(written: WrittenRuns, complaints: &mut Complaints) -> Runs {
@@ -526,6 +588,38 @@ mod tests {
             "1:52: a lease this short \
           ends before a device has asked for its file (write at least 60s; NX-OS wants 1h)",
         ),
+        (
+            "dhcp: { server_address: 9.9.9.9, pools: [], lease: 9999999d }\n",
+            "1:52: a lease this long never gives its address back (write at most 3650d)",
+        ),
+        (
+            "tftp: { listen: [] }\n",
+            "1:17: `listen` names no address, so that nothing is heard (write an address and \
+             port, or remove the line to hear every address)",
+        ),
+        (
+            "tftp: { listen: ['0.0.0.0:69', '10.0.0.1:69', '[::1]:69', '10.0.0.1:6969'] }\n",
+            "1:32: 10.0.0.1:69 is heard already (`0.0.0.0:69` hears it: keep one of the two)",
+        ),
+        (
+            "http: { listen: [{ address: 0.0.0.0:80, interface: a }, { address: 0.0.0.0:80, \
+             interface: b }, { address: 0.0.0.0:80 }] }\n",
+            "1:107: 0.0.0.0:80 is heard already (`0.0.0.0:80` hears it: keep one of the two)",
+        ),
+        (
+            "tftp: { timeout: 300s }\n",
+            "1:18: a device has given up long before a block is sent again (write at most 255s \
+             (RFC 2349); 2s is usual)",
+        ),
+        (
+            "tftp: { transfers_max: 5000000 }\n",
+            "1:24: 5000000 transfers at a time are more than memory holds (write 1 to 100000)",
+        ),
+        (
+            "tftp: { block_bytes_max: 65536 }\n",
+            "1:26: `block_bytes_max` cannot be 65536 (write 0 to 65535)",
+        ),
+        ("tftp: { retries_max: -1 }\n", "1:22: `retries_max` cannot be -1 (write 0 to 4294967295)"),
         (
             "dhcp: { server_address: 9.9.9.9, pools: [], unknown: refuze }\n",
             "1:54: `unknown` \

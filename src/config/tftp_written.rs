@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 
-use super::written::{COUNT, ListenSpelling, WrittenListen, listen};
+use super::written::{ListenSpelling, WrittenListen, listen};
 use crate::complaint::Complaints;
 use crate::written::fields::{self, Fields};
 use crate::written::{At, Node};
@@ -62,11 +62,11 @@ pub(super) fn tftp(node: &Node<'_>, complaints: &mut Complaints) -> Option<Writt
     let mut fields = Fields::of(node, "tftp section", complaints)?;
     let tftp = WrittenTftp {
         listen: listen(fields.get("listen"), complaints),
-        transfers_max: fields.parsed("transfers_max", COUNT, complaints),
-        block_bytes_max: fields.parsed("block_bytes_max", COUNT, complaints),
-        window_blocks_max: fields.parsed("window_blocks_max", COUNT, complaints),
+        transfers_max: fields.whole("transfers_max", complaints),
+        block_bytes_max: fields.whole("block_bytes_max", complaints),
+        window_blocks_max: fields.whole("window_blocks_max", complaints),
         timeout: fields.duration("timeout", complaints),
-        retries_max: fields.parsed("retries_max", COUNT, complaints),
+        retries_max: fields.whole("retries_max", complaints),
         single_port: fields.boolean("single_port", complaints),
         uploads: fields.get("uploads").and_then(|node| uploads(node, complaints)),
     };
@@ -79,9 +79,9 @@ fn uploads(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenUpload
     let directory = fields
         .require("directory", complaints)
         .and_then(|node| fields::text(node, "directory", complaints));
-    let bytes_max = fields.parsed("bytes_max", COUNT, complaints);
-    let versions = fields.parsed("versions", COUNT, complaints);
-    let names_max = fields.parsed("names_max", COUNT, complaints);
+    let bytes_max = fields.whole("bytes_max", complaints);
+    let versions = fields.whole("versions", complaints);
+    let names_max = fields.whole("names_max", complaints);
     fields.close(complaints);
     Some(WrittenUploads { directory: directory?, bytes_max, versions, names_max })
 }

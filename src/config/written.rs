@@ -26,6 +26,8 @@ pub struct WrittenConfig {
     pub templates: Option<At<String>>,
     /// A directory of platform files that override or extend the built-in ones. Default: none.
     pub platforms: Option<At<String>>,
+    /// A directory of ntc-templates: platform files may name its TextFSM templates. Default: none.
+    pub ntc_templates: Option<At<String>>,
     /// The language of what installers read, the name of a words file: `en`, `de`, or one of
     /// `words`. Default `en`. A site can have its own.
     pub language: Option<At<String>>,
@@ -77,7 +79,7 @@ pub struct WrittenDhcp {
     #[schemars(with = "Option<String>")]
     pub lease: Option<At<Duration>>,
     /// What a network device gets that nobody planned: `refuse` gives no lease, `quarantine` a
-    /// short one and no file; both report it. Default `refuse`.
+    /// short one and no file; both report it, up to 300 of them a minute. Default `refuse`.
     #[schemars(with = "Option<UnknownSpelling>")]
     pub unknown: Option<At<String>>,
     /// How much strangers may ask.
@@ -268,6 +270,7 @@ pub fn read(text: &str, complaints: &mut Complaints) -> WrittenConfig {
     config.inventory = top.text("inventory", complaints);
     config.templates = top.text("templates", complaints);
     config.platforms = top.text("platforms", complaints);
+    config.ntc_templates = top.text("ntc_templates", complaints);
     config.language = top.text("language", complaints);
     config.words = top.text("words", complaints);
     config.images = top.text("images", complaints);
@@ -315,6 +318,10 @@ const PORT: &str = "a port from 1 to 65535";
 pub(super) fn listen(node: Option<&Node<'_>>, complaints: &mut Complaints) -> Vec<WrittenListen> {
     const EXPECTED: &str = "an address and port such as 0.0.0.0:67";
     let Some(node) = node else { return Vec::new() };
+    if matches!(&node.value, Value::List(list) if list.is_empty()) {
+        let hint = "write an address and port, or remove the line to hear every address";
+        complaints.at(node.place, "`listen` names no address, so that nothing is heard", hint);
+    }
     let mut listens = Vec::new();
     for node in fields::list(node, "listen", complaints) {
         let (address, interface) = match &node.value {
@@ -355,13 +362,11 @@ fn pool(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenPool> {
     Some(WrittenPool { subnet: subnet?, range, router, dns, domain })
 }
 
-pub(super) const COUNT: &str = "a whole number";
-
 fn http(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenHttp> {
     let mut fields = Fields::of(node, "http section", complaints)?;
     let http = WrittenHttp {
         listen: listen(fields.get("listen"), complaints),
-        connections_max: fields.parsed("connections_max", COUNT, complaints),
+        connections_max: fields.whole("connections_max", complaints),
     };
     fields.close(complaints);
     Some(http)
@@ -378,7 +383,7 @@ fn runs(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenRuns> {
         neighbour_patience: fields.duration("neighbour_patience", complaints),
         login_patience: fields.duration("login_patience", complaints),
         still_waiting: fields.duration("still_waiting", complaints),
-        visits_max: fields.parsed("visits_max", COUNT, complaints),
+        visits_max: fields.whole("visits_max", complaints),
     };
     fields.close(complaints);
     Some(runs)
@@ -389,7 +394,7 @@ fn ssh(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSsh> {
     let ssh = WrittenSsh {
         connect_timeout: fields.duration("connect_timeout", complaints),
         visit_timeout: fields.duration("visit_timeout", complaints),
-        output_bytes_max: fields.parsed("output_bytes_max", COUNT, complaints),
+        output_bytes_max: fields.whole("output_bytes_max", complaints),
     };
     fields.close(complaints);
     Some(ssh)

@@ -325,6 +325,7 @@ async fn remembered(memory: &Memory) -> Result<Remembered, Refused> {
 fn plan(loaded: &Loaded, generation: u64) -> Plan {
     let config = &loaded.config;
     let renderer = Arc::clone(&loaded.renderer);
+    let keeper = Arc::clone(&loaded.renderer);
     let platforms = Arc::clone(&loaded.platforms);
     let named = |required: bool| {
         let hooks = config.hooks.iter().filter(|hook| hook.required == required);
@@ -341,6 +342,7 @@ fn plan(loaded: &Loaded, generation: u64) -> Plan {
                 None => rendered,
             })
         }),
+        secrets: Arc::new(move |device| keeper.secrets_of(device)),
         rules: Rules {
             window: runs.window,
             file_patience: runs.file_patience,

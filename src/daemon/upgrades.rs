@@ -28,9 +28,12 @@ async fn known(images: Images, reach: &Reach, name: String) -> Result<Known, Str
     })
 }
 
+/// Who reads an image to compute its digests, where places are counted by device.
+const OURSELVES: &str = "";
+
 async fn digests(images: Images, name: &str) -> Result<crate::platform::software::Digests, String> {
     let wanted = name.to_owned();
-    let found = tokio::task::spawn_blocking(move || images.find(&wanted)).await;
+    let found = tokio::task::spawn_blocking(move || images.find(&wanted, OURSELVES)).await;
     match found.unwrap_or(Err(Missing::NotThere)) {
         Ok(reading) => {
             let digests = reading.image().digests().await;

@@ -96,6 +96,11 @@ pub fn act(device: &str, problem: &Problem) -> Act {
         | Fault::LoginRefused
         | Fault::HostKeyChanged
         | Fault::NeighbourMute
+        | Fault::MemberMissing
+        | Fault::PoorCable
+        | Fault::FlappingPort
+        | Fault::CheckUnmet
+        | Fault::CannotReach
         | Fault::OtherSoftware
         | Fault::Duplicate
         | Fault::OurSide

@@ -96,9 +96,13 @@ impl Scene {
             if *question == Question::Save {
                 continue;
             }
-            for command in &asked.commands {
+            for (command, reader) in asked.commands.iter().zip(&asked.readers) {
                 let output = match answer(&view, true, command) {
                     Answer::Text(text) => Output::Text(text),
+                    // How its links run is more than a simulated device knows.
+                    Answer::Unknown { .. } if reader.details => {
+                        Output::Refused { why: "unknown command".to_owned() }
+                    }
                     other => panic!("{}: `{command}` is answered by {other:?}", story.device),
                 };
                 outputs.entry(*question).or_default().push(output);

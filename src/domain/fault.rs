@@ -27,6 +27,8 @@ pub enum Fault {
     HostKeyChanged,
     /// G7: serial or host name are another box's.
     OtherBox,
+    /// G7b: a chassis of the stack is missing.
+    MemberMissing,
     /// G8: lines of the configuration are missing, or it is not saved.
     ConfigurationDiffers,
     /// G9: an expected neighbour's port has no link.
@@ -39,12 +41,20 @@ pub enum Fault {
     WrongDevice,
     /// G12: two cables exchanged.
     SwappedPair,
+    /// G13: a link runs worse than it should: half duplex, too slow, or with damaged frames.
+    PoorCable,
+    /// G16: a link comes and goes.
+    FlappingPort,
     /// G14: the software is not the planned one.
     OtherSoftware,
     /// G15: two devices claim one identity.
     Duplicate,
     /// G20: something of ours is down.
     OurSide,
+    /// G22: a check of the operator's own is not met.
+    CheckUnmet,
+    /// G23: an address that the device must reach does not answer it.
+    CannotReach,
     /// The device answers, and something it says cannot be read: not green, and for the network
     /// team.
     Unreadable,
@@ -59,7 +69,7 @@ pub enum Actor {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 20] = [
+    pub const ALL: [Fault; 25] = [
         Fault::Silent,
         Fault::DhcpSide,
         Fault::NoFileAsked,
@@ -70,15 +80,20 @@ impl Fault {
         Fault::LoginRefused,
         Fault::HostKeyChanged,
         Fault::OtherBox,
+        Fault::MemberMissing,
         Fault::ConfigurationDiffers,
         Fault::NeighbourDown,
         Fault::NeighbourMute,
         Fault::WrongPort,
         Fault::WrongDevice,
         Fault::SwappedPair,
+        Fault::PoorCable,
+        Fault::FlappingPort,
         Fault::OtherSoftware,
         Fault::Duplicate,
         Fault::OurSide,
+        Fault::CheckUnmet,
+        Fault::CannotReach,
         Fault::Unreadable,
     ];
 
@@ -95,16 +110,21 @@ impl Fault {
             Fault::LoginRefused => "G6",
             Fault::HostKeyChanged => "G6b",
             Fault::OtherBox => "G7",
+            Fault::MemberMissing => "G7b",
             Fault::ConfigurationDiffers => "G8",
             Fault::NeighbourDown => "G9",
             Fault::NeighbourMute => "G9m",
             Fault::WrongPort => "G10",
             Fault::WrongDevice => "G11",
             Fault::SwappedPair => "G12",
+            Fault::PoorCable => "G13",
+            Fault::FlappingPort => "G16",
             Fault::OtherSoftware => "G14",
             Fault::Duplicate => "G15",
             Fault::OurSide => "G20",
             Fault::Unreadable => "G21",
+            Fault::CheckUnmet => "G22",
+            Fault::CannotReach => "G23",
         }
     }
 
@@ -118,14 +138,18 @@ impl Fault {
             Fault::TransferBroken => 4,
             Fault::NotBack => 5,
             Fault::LoginRefused | Fault::HostKeyChanged => 6,
-            Fault::OtherBox => 7,
+            Fault::OtherBox | Fault::MemberMissing => 7,
             Fault::ConfigurationDiffers => 8,
-            Fault::SwappedPair => 9,
+            // A loose plug is dark half of the time: it must not be told as dark each time.
+            Fault::SwappedPair | Fault::FlappingPort => 9,
             Fault::NeighbourDown => 10,
             Fault::WrongPort | Fault::WrongDevice => 11,
             Fault::NeighbourMute => 12,
-            Fault::OtherSoftware => 13,
-            Fault::Unreadable => 14,
+            Fault::PoorCable => 13,
+            Fault::CannotReach => 14,
+            Fault::CheckUnmet => 15,
+            Fault::OtherSoftware => 16,
+            Fault::Unreadable => 17,
         }
     }
 
@@ -138,6 +162,9 @@ impl Fault {
             | Fault::TransferBroken
             | Fault::NotBack
             | Fault::OtherBox
+            | Fault::MemberMissing
+            | Fault::PoorCable
+            | Fault::FlappingPort
             | Fault::NeighbourDown
             | Fault::WrongPort
             | Fault::WrongDevice
@@ -150,6 +177,8 @@ impl Fault {
             | Fault::OtherSoftware
             | Fault::Duplicate
             | Fault::OurSide
+            | Fault::CheckUnmet
+            | Fault::CannotReach
             | Fault::Unreadable => Actor::NetworkTeam,
         }
     }

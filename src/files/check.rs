@@ -117,6 +117,29 @@ pub fn complaint(
     complaints.finish(source).remove(0)
 }
 
+/// Devices that are planned at an address of ours: they would not be given it, or take ours.
+pub fn our_own_addresses(config: &Config, inventory: &Inventory) -> Vec<Complaint> {
+    let ours = [
+        config.dhcp.as_ref().map(|dhcp| ("dhcp", IpAddr::V4(dhcp.server_address))),
+        config.dhcp6.as_ref().map(|dhcp6| ("dhcp6", IpAddr::V6(dhcp6.server_address))),
+    ];
+    let mut complaints = Vec::new();
+    for (section, address) in ours.into_iter().flatten() {
+        let device = match address {
+            IpAddr::V4(address) => inventory.with_address(address),
+            IpAddr::V6(address) => inventory.with_address6(address),
+        };
+        let Some(device) = device else { continue };
+        let message = format!("`{}` has our own address {address}", device.name);
+        let hint = format!("mend it here, or `{section}.server_address` of the configuration");
+        let mut complaint = disk::complaint(&config.inventory, message, &hint);
+        complaint.line = device.place.line;
+        complaint.column = device.place.column;
+        complaints.push(complaint);
+    }
+    complaints
+}
+
 /// Planned addresses that no pool of ours could lease.
 pub fn outside_pools(config: &Config, inventory: &Inventory) -> Vec<Complaint> {
     let mut complaints = Vec::new();

@@ -14,7 +14,7 @@ pub const CONFIGURATION_BYTES_MAX: u64 = 1 << 20;
 pub const INVENTORY_BYTES_MAX: u64 = 1 << 30;
 
 /// For a template or a platform file: as much as the longest text that is served.
-const TEXT_BYTES_MAX: u64 = 4 << 20;
+pub const TEXT_BYTES_MAX: u64 = 4 << 20;
 
 /// Directories inside directories that are looked into.
 const DEPTH_MAX: usize = 4;

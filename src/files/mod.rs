@@ -15,12 +15,13 @@ use crate::domain::inventory::written::WrittenInventory;
 use crate::domain::notice::{self, Languages};
 use crate::domain::template::Renderer;
 use crate::platform::Platforms;
-use crate::written::{At, shown};
+use crate::written::{At, SYNTAX_HINT, shown};
 
 mod check;
 mod disk;
 mod endless;
 pub mod images;
+pub mod platforms;
 mod secrets;
 
 pub use secrets::secret;
@@ -52,7 +53,11 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     let text = disk::text(config_path, disk::CONFIGURATION_BYTES_MAX).map_err(|why| vec![why])?;
     let directory = config_path.parent().unwrap_or(Path::new(""));
     let (config, mut complaints) = configure(&disk::name(config_path), &text, directory);
-    let platforms = platforms(config.platforms.as_deref(), &mut complaints);
+    if complaints.iter().any(|complaint| complaint.hint == SYNTAX_HINT) {
+        // What else would be said follows from settings that could not be read.
+        return Err(complaints);
+    }
+    let platforms = platforms(&config, &mut complaints);
     let words = Spoken::read(&config, &disk::name(config_path), &mut complaints);
     let sources = disk::texts(&config.templates, TEMPLATES, &mut complaints);
     let (renderer, errors) = Renderer::new(&sources);
@@ -100,6 +105,7 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     let renders = check::Renders { renderer: &renderer, inventory: &inventory, incomplete, broken };
     complaints.extend(renders.complaints(&config.templates, &sources));
     complaints.extend(check::outside_pools(&config, &inventory));
+    complaints.extend(check::our_own_addresses(&config, &inventory));
     if !complaints.is_empty() {
         return Err(complaints);
     }
@@ -141,19 +147,20 @@ fn overlay(directory: Option<&Path>, complaints: &mut Vec<Complaint>) -> Vec<(St
 }
 
 /// The built-in platforms, and the operator's directory over them.
-fn platforms(directory: Option<&Path>, complaints: &mut Vec<Complaint>) -> Platforms {
-    let files = overlay(directory, complaints);
-    Platforms::with_overlay(&files).unwrap_or_else(|found| {
-        complaints.extend(found.into_iter().map(|complaint| Complaint {
-            file: complaint.file,
-            line: u32::try_from(complaint.line).unwrap_or(u32::MAX),
-            column: u32::try_from(complaint.column).unwrap_or(u32::MAX),
-            message: complaint.message,
-            hint: complaint.hint,
-            excerpt: String::new(),
-        }));
+fn platforms(config: &Config, complaints: &mut Vec<Complaint>) -> Platforms {
+    let directory = config.platforms.as_deref();
+    let texts = directory.map(|path| platforms::texts(path, complaints)).unwrap_or_default();
+    platforms::over_built_in(&texts, config.ntc_templates.as_deref()).unwrap_or_else(|found| {
+        complaints.extend(found);
         Platforms::built_in()
     })
+}
+
+/// The platforms of this configuration.
+pub fn platforms_of(config: &Config) -> Result<Platforms, Vec<Complaint>> {
+    let mut complaints = Vec::new();
+    let platforms = platforms(config, &mut complaints);
+    if complaints.is_empty() { Ok(platforms) } else { Err(complaints) }
 }
 
 /// The languages, and what there is to say about the operator's words.
@@ -266,6 +273,31 @@ devices:
         for (line, start) in told.lines().zip(starts) {
             assert!(line.starts_with(start), "{line}\n{start}");
         }
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_told_without_what_follows_from_it() {
+        let directory = written(&[("greenlight.yaml", "inventory: plan.yaml\ndhcp: {\n")]);
+        let told = told(&directory);
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(told.contains("this is not YAML"), "{told}");
+    }
+
+    #[test]
+    fn no_device_is_planned_at_the_server_s_own_address() {
+        let directory = written(&[
+            (
+                "greenlight.yaml",
+                "dhcp: { server_address: 192.0.2.2, pools: [{ subnet: 192.0.2.0/24 }] }\n",
+            ),
+            ("inventory.yaml", &INVENTORY.replace("serial: A2", "serial: A2, address: 192.0.2.2")),
+            ("templates/a.j2", "x"),
+        ]);
+        assert_eq!(
+            told(&directory),
+            "inventory.yaml:8:5: `a-2` has our own address 192.0.2.2 (mend it here, or \
+             `dhcp.server_address` of the configuration)\n"
+        );
     }
 
     #[test]

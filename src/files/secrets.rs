@@ -1,6 +1,6 @@
 //! Fetches secrets from where the operator keeps them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -88,11 +88,17 @@ impl Fetched {
                 continue;
             }
             before = &device.credentials;
-            for login in &device.credentials {
-                self.fetch(&login.password);
-                if let Some(enable) = &login.enable {
-                    self.fetch(enable);
-                }
+            for source in device.credentials.iter().flat_map(CredentialReference::sources) {
+                self.fetch(source);
+            }
+        }
+        // Most devices share one chain.
+        let mut seen = HashSet::new();
+        let chains =
+            inventory.jumps.values().filter(|chain| seen.insert(Arc::as_ptr(chain).addr()));
+        for jump in chains.flat_map(|chain| chain.iter()) {
+            for source in jump.credentials.iter().flat_map(CredentialReference::sources) {
+                self.fetch(source);
             }
         }
         if let Some(slack) = &config.slack {

@@ -97,6 +97,19 @@ impl Template {
     }
 }
 
+impl std::fmt::Display for Template {
+    /// As platform files write it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|piece| match piece {
+            Piece::Literal(literal) => f.write_str(literal),
+            Piece::Server => f.write_str("{server}"),
+            Piece::Device => f.write_str("{device}"),
+            Piece::HttpPort => f.write_str("{http_port}"),
+            Piece::Image => f.write_str("{image}"),
+        })
+    }
+}
+
 /// Code and value of each option, in the order written.
 pub fn options(answers: &[Answer], facts: &AnswerFacts) -> Vec<(u8, Vec<u8>)> {
     options_with(answers, facts, None)

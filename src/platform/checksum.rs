@@ -27,6 +27,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// As platform files write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Md5 => "md5",
+            Kind::Sha256 => "sha256",
+        }
+    }
+
     /// In lower-case hexadecimal digits.
     pub fn digest(self, text: &str) -> String {
         let bytes = match self {
@@ -38,6 +46,30 @@ impl Kind {
 }
 
 impl Checksum {
+    /// In words: `md5 on line 2`.
+    pub fn title(&self) -> String {
+        let beside = self.beside.as_ref();
+        let beside = beside.map(|end| format!(", and in a second file `*{end}`"));
+        format!("{} on line {}{}", self.kind.name(), self.line, beside.unwrap_or_default())
+    }
+
+    /// The name of the file whose digest `asked` holds, if it is the name of such a second file.
+    pub fn digest_of<'n>(&self, asked: &'n str) -> Option<&'n str> {
+        let end = self.beside.as_deref()?;
+        let at = asked.len().checked_sub(end.len()).filter(|at| asked.is_char_boundary(*at))?;
+        let (name, ending) = asked.split_at(at);
+        let is_one = ending.eq_ignore_ascii_case(end) && !name.is_empty() && !name.ends_with('/');
+        is_one.then_some(name)
+    }
+
+    /// The second file of `served`, which is called `name`: the digest and the name, as `md5sum`
+    /// and its like print them. The script that Cisco publishes for POAP looks for the line that has
+    /// the name.
+    pub fn beside(&self, name: &str, served: &str) -> String {
+        let last = name.rsplit(['/', '\\']).next().unwrap_or(name);
+        format!("{}  {last}\n", self.kind.digest(served))
+    }
+
     /// The text with its checksum line. An older one in that place is replaced, so that finishing
     /// twice changes nothing.
     pub fn finish(&self, rendered: &str) -> String {
@@ -98,6 +130,20 @@ mod tests {
         assert_eq!(md5_on_line_two().finish(""), "#md5sum=\"d41d8cd98f00b204e9800998ecf8427e\"\n");
         let finished = md5_on_line_two().finish("#!x");
         assert!(finished.starts_with("#!x\n#md5sum=\""), "{finished}");
+    }
+
+    #[test]
+    fn the_second_file_names_the_first_and_its_digest() {
+        let checksum = md5_on_line_two();
+        assert_eq!(checksum.digest_of("a/sw1.py.md5"), Some("a/sw1.py"));
+        assert_eq!(checksum.digest_of("SW1.CFG.MD5"), Some("SW1.CFG"));
+        for name in [".md5", "a/.md5", "sw1.py", "md5", "", "\u{e9}md5"] {
+            assert_eq!(checksum.digest_of(name), None, "{name}");
+        }
+        let line = "900150983cd24fb0d6963f7d28e17f72  sw1.py\n";
+        assert_eq!(checksum.beside("a/sw1.py", "abc"), line);
+        let alone = Checksum { beside: None, ..md5_on_line_two() };
+        assert_eq!(alone.digest_of("sw1.py.md5"), None);
     }
 
     #[test]

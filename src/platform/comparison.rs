@@ -11,6 +11,8 @@ use crate::platform::ports::Ports;
 /// joined to one.
 #[derive(Debug, Default)]
 pub struct Comparison {
+    /// How a configuration says what belongs to what.
+    pub style: Style,
     /// Lines that mean nothing: comments, counters, time stamps, versions.
     pub ignored: Patterns,
     /// Headers of blocks that mean nothing, with everything indented below them: certificates.
@@ -37,6 +39,20 @@ pub struct Comparison {
     pub delimited: Vec<Delimited>,
     /// The platform's spelling of ports.
     pub ports: Ports,
+}
+
+/// How a configuration says what belongs to what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Style {
+    /// By indentation; without any, every line stands for itself, as `set` lines do.
+    #[default]
+    Indentation,
+    /// By braces, the leaves ending in `;`. The plan may be written as `set` lines instead.
+    Braces,
+    /// `config`, `edit`, `next` and `end`.
+    Edits,
+    Json,
+    Xml,
 }
 
 /// Patterns of one meaning. A line is tried against all of them in one pass: a device may send a

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
+use serde::Serialize;
 
 use crate::address::Mac;
 
 pub mod answers;
 mod built_in;
+pub mod card;
 pub mod checksum;
 pub mod comparison;
 pub mod dhcp6;
@@ -21,9 +23,11 @@ pub mod explain;
 mod names;
 pub mod observation;
 pub mod parse;
+pub mod ping;
 pub mod ports;
 pub mod recognition;
 mod resolve;
+pub mod samples;
 pub mod software;
 pub mod table;
 mod written;
@@ -42,6 +46,8 @@ pub struct Platforms {
 pub struct Platform {
     /// The file's name without its ending: `cisco_ios`.
     pub id: String,
+    /// The file it was read from; a bare name is part of the program.
+    pub file: String,
     /// `Cisco IOS`.
     pub title: String,
     /// From the end of the transfer to the first visit.
@@ -64,6 +70,8 @@ pub struct Platform {
     pub file_names: Vec<String>,
     pub cli: Cli,
     pub questions: BTreeMap<Question, Asked>,
+    /// How it is told to reach an address.
+    pub ping: Option<ping::Ping>,
     /// The ways its DHCP requests look.
     pub recognition: Vec<recognition::Rule>,
     /// What OFFER and ACK hold for it.
@@ -100,6 +108,9 @@ impl Transport {
     }
 }
 
+/// Gives the text of a template of ntc-templates by its file's name, or why there is none.
+pub type Templates<'a> = &'a dyn Fn(&str) -> Result<String, String>;
+
 /// Something wrong with a platform file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
@@ -134,9 +145,25 @@ pub struct Cli {
     pub pagers: Vec<(Regex, String)>,
     /// An answer with such a line is an error, not data.
     pub errors: Vec<Regex>,
+    /// Messages that the device shows unasked on any terminal: such a line is no part of an answer,
+    /// unless the command asks for the log.
+    pub chatter: Vec<Regex>,
     /// Silence of this length within one answer ends the visit.
     pub command_timeout: Duration,
     pub logout: String,
+    pub legacy: Legacy,
+}
+
+/// When SSH offers the algorithms of old switches: SHA-1 key exchange, CBC ciphers, ssh-rsa with
+/// SHA-1, ssh-dss.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Legacy {
+    /// They are preferred, for devices whose modern ones are known to be broken.
+    First,
+    /// Offered behind all others.
+    #[default]
+    Last,
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +185,8 @@ pub struct Enable {
 }
 
 /// What can be asked of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Question {
     Facts,
     Lldp,
@@ -245,6 +273,15 @@ impl Platforms {
     /// The built-in platforms with the operator's files over them: a file named `x.yaml` replaces
     /// the platform `x` or adds it. Each file is a name and its text; all complaints come together.
     pub fn with_overlay(files: &[(String, String)]) -> Result<Self, Vec<Complaint>> {
+        let none = |_: &str| Err("no directory of ntc-templates is named".to_owned());
+        Self::with_templates(files, &none)
+    }
+
+    /// The same with a collection of TextFSM templates that files may name.
+    pub fn with_templates(
+        files: &[(String, String)],
+        templates: Templates<'_>,
+    ) -> Result<Self, Vec<Complaint>> {
         let mut texts: BTreeMap<String, (&str, &str)> = BTreeMap::new();
         let built_in = built_in::FILES.iter().map(|(name, text)| (*name, *text));
         let overlay = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
@@ -256,7 +293,7 @@ impl Platforms {
         let mut platforms = Self::default();
         let mut complaints = Vec::new();
         for (id, (name, text)) in texts {
-            match resolve::platform(&id, name, text) {
+            match resolve::platform(&id, (name, text), templates) {
                 Ok(platform) => {
                     platforms.by_id.insert(id, Arc::new(platform));
                 }
@@ -264,6 +301,19 @@ impl Platforms {
             }
         }
         if complaints.is_empty() { Ok(platforms) } else { Err(complaints) }
+    }
+
+    /// The headers of all platforms, of which a device sends its own: who it is of is not known
+    /// before they are read.
+    pub fn identity_headers(&self) -> recognition::IdentityHeaders {
+        let mut all = recognition::IdentityHeaders::default();
+        for platform in self.by_id.values() {
+            let recognition::IdentityHeaders { serial, model, mac } = &platform.identity_headers;
+            all.serial.extend(serial.iter().cloned());
+            all.model.extend(model.iter().cloned());
+            all.mac.extend(mac.iter().cloned());
+        }
+        all
     }
 
     /// Tells the platform from the joined options of a DHCPv4 request (RFC 3396), keyed by code.
@@ -299,6 +349,37 @@ impl Platform {
         names::known(&self.file_names, name)
     }
 
+    /// Whether the device of this name may ask for its configuration by this file name: by the one
+    /// that it was told, or by one that its platform is known to ask for; and, where the platform
+    /// wants it, for the file with the digest beside either.
+    pub fn may_ask(&self, device: &str, name: &str) -> bool {
+        let digest = self.digest_of(name);
+        self.knows_file(name)
+            || self.was_told(device, name)
+            || digest.is_some_and(|of| self.knows_file(of) || self.was_told(device, of))
+    }
+
+    /// The name of the file whose digest is asked for by this name, if it is one of those.
+    pub fn digest_of<'n>(&self, name: &'n str) -> Option<&'n str> {
+        self.checksum.as_ref()?.digest_of(name)
+    }
+
+    /// Whether OFFER and ACK named this file to the device.
+    fn was_told(&self, device: &str, name: &str) -> bool {
+        let facts = AnswerFacts {
+            server: Ipv4Addr::UNSPECIFIED,
+            device: device.to_owned(),
+            http_port: Some(80),
+        };
+        let asked = name.trim_start_matches('/');
+        self.dhcp_options(&facts).iter().filter(|(code, _)| *code == 67).any(|(_, value)| {
+            let told = String::from_utf8_lossy(value);
+            let path = told.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+            let told = path.map_or(told.as_ref(), |(_, path)| path);
+            told.trim_start_matches('/') == asked
+        })
+    }
+
     /// The rendered file as this platform accepts it: with its checksum line, where it wants one.
     pub fn finish(&self, rendered: String) -> String {
         match &self.checksum {
@@ -316,7 +397,9 @@ impl Platform {
     /// Turns the outputs of one visit into what the device said; a line that finds no place makes
     /// that reading unreadable, with the line.
     pub fn read(&self, outputs: &BTreeMap<Question, Vec<Output>>) -> observation::Observation {
-        parse::read(&self.questions, outputs)
+        let mut seen = parse::read(&self.questions, outputs);
+        parse::details::add(self, outputs, &mut seen.interfaces);
+        seen
     }
 
     /// Whether the device confirmed that it saved its configuration. `NotAsked` if it has no such

@@ -1,10 +1,12 @@
 //! What a device said about itself, after its output was read. No judgement here: `domain/check`
 //! judges.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// One question's answer. What could not be read stays visible and is never green.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reading<T> {
     /// The device answered and every line found its place.
@@ -16,6 +18,7 @@ pub enum Reading<T> {
         why: String,
     },
     /// The platform has no such question.
+    #[default]
     NotAsked,
 }
 
@@ -29,6 +32,10 @@ impl<T> Reading<T> {
 
     pub fn unreadable(why: impl Into<String>) -> Self {
         Reading::Unreadable { why: why.into() }
+    }
+
+    pub fn is_not_asked(&self) -> bool {
+        matches!(self, Reading::NotAsked)
     }
 }
 
@@ -46,6 +53,10 @@ pub struct Observation {
     pub running: Reading<String>,
     /// The configuration that the next boot would take, as text. Holds secrets.
     pub saved: Reading<String>,
+    /// The answers to further commands of the same visit, each by its command, as text. May hold
+    /// secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub further: BTreeMap<String, Reading<String>>,
 }
 
 impl Observation {
@@ -58,6 +69,7 @@ impl Observation {
             interfaces: Reading::NotAsked,
             running: Reading::NotAsked,
             saved: Reading::NotAsked,
+            further: BTreeMap::new(),
         }
     }
 }
@@ -98,4 +110,48 @@ pub struct Interface {
     pub name: String,
     /// Whether the link is up.
     pub link_up: bool,
+    /// How the link runs, where the platform is asked for it.
+    #[serde(default, skip_serializing_if = "Reading::is_not_asked")]
+    pub details: Reading<LinkDetails>,
+}
+
+impl Interface {
+    /// An interface of which only the link is known.
+    pub fn new(name: impl Into<String>, link_up: bool) -> Self {
+        Self { name: name.into(), link_up, details: Reading::NotAsked }
+    }
+}
+
+/// How a link runs. `None` where the device does not tell, as for a port without link.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LinkDetails {
+    /// In megabits per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed_mbps: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplex: Option<Duplex>,
+    /// Damaged frames received since the counters were cleared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_errors: Option<u64>,
+    /// How often the link has come or gone since the counters were cleared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_changes: Option<u64>,
+}
+
+/// Whether both ends may send at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Duplex {
+    Full,
+    Half,
+}
+
+impl Duplex {
+    pub fn name(self) -> &'static str {
+        match self {
+            Duplex::Full => "full",
+            Duplex::Half => "half",
+        }
+    }
 }

@@ -53,19 +53,23 @@ impl IdentityHeaders {
     /// Serial, model and hardware address as a device wrote them. The case of header names means
     /// nothing.
     pub fn read(&self, headers: &[(String, String)]) -> HeaderClues {
-        let first = |names: &[String]| {
+        // IOS-XR says how it encodes its values, without a language.
+        let bare = |value: &str| {
+            let value = value.trim();
+            let prefixed = value.get(..7).is_some_and(|at| at.eq_ignore_ascii_case("UTF-8''"));
+            printable(if prefixed { &value[7..] } else { value }.as_bytes())
+        };
+        let all = |names: &[String]| -> Vec<String> {
             let values = names.iter().flat_map(|name| {
                 headers.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name))
             });
-            // IOS-XR says how it encodes its values, without a language.
-            let bare =
-                |value: &str| printable(value.strip_prefix("UTF-8''").unwrap_or(value).as_bytes());
-            values.into_iter().find_map(|(_, value)| bare(value))
+            values.filter_map(|(_, value)| bare(value)).collect()
         };
         HeaderClues {
-            serial: first(&self.serial),
-            model: first(&self.model),
-            mac: first(&self.mac).and_then(|text| text.parse().ok()),
+            // No serial has a space in it; a model's name may.
+            serial: all(&self.serial).into_iter().find(|serial| !serial.contains(' ')),
+            model: all(&self.model).into_iter().next(),
+            mac: all(&self.mac).iter().find_map(|text| text.parse().ok()),
         }
     }
 }

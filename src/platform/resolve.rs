@@ -7,11 +7,12 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::platform::checksum::{self, Checksum};
-use crate::platform::comparison::{Comparison, Delimited, Patterns};
+use crate::platform::comparison::{Comparison, Delimited, Patterns, Style};
+use crate::platform::ping::{self, Ping};
 use crate::platform::ports::{PortType, Ports};
 use crate::platform::recognition::{Condition, Field as Sighting, IdentityHeaders, Rule};
 use crate::platform::written::{self, Spanned, Text};
-use crate::platform::{Channel, Cli, Complaint, Enable, Platform, Transport};
+use crate::platform::{Channel, Cli, Complaint, Enable, Legacy, Platform, Templates, Transport};
 
 mod answers;
 mod questions;
@@ -26,9 +27,13 @@ const BACK_DEADLINE: Duration = Duration::from_secs(120);
 const CLUE_GROUPS: [&str; 2] = ["serial", "model"];
 
 /// The platform of one file, or everything that is wrong with it.
-pub fn platform(id: &str, file: &str, text: &str) -> Result<Platform, Vec<Complaint>> {
+pub fn platform(
+    id: &str,
+    (file, text): (&str, &str),
+    templates: Templates<'_>,
+) -> Result<Platform, Vec<Complaint>> {
     let written = written::read(file, text).map_err(|complaint| vec![complaint])?;
-    let mut desk = Desk { file, complaints: Vec::new() };
+    let mut desk = Desk { file, templates, complaints: Vec::new() };
     let platform = desk.platform(id, written);
     if desk.complaints.is_empty() { Ok(platform) } else { Err(desk.complaints) }
 }
@@ -36,6 +41,7 @@ pub fn platform(id: &str, file: &str, text: &str) -> Result<Platform, Vec<Compla
 /// Where complaints about one file are gathered.
 struct Desk<'a> {
     file: &'a str,
+    templates: Templates<'a>,
     complaints: Vec<Complaint>,
 }
 
@@ -63,6 +69,7 @@ impl Desk<'_> {
         };
         Platform {
             id: id.to_owned(),
+            file: self.file.to_owned(),
             title: written.title,
             settle: self.duration(&written.settle).unwrap_or_default(),
             back_deadline: written
@@ -82,6 +89,7 @@ impl Desk<'_> {
             file_names: written.files.into_iter().map(|name| name.value.to_lowercase()).collect(),
             cli: self.cli(written.cli),
             questions: self.questions(written.questions),
+            ping: written.ping.and_then(|ping| self.ping(ping)),
             recognition: written.recognise.into_iter().map(|rule| self.rule(rule)).collect(),
             answers: written.dhcp.into_iter().filter_map(|answer| self.answer(&answer)).collect(),
             comparison: self.comparison(written.comparison, ports.clone()),
@@ -133,9 +141,27 @@ impl Desk<'_> {
                 .filter_map(|pager| Some((self.regex(&pager.line)?, pager.keys)))
                 .collect(),
             errors: self.regexes(&written.errors),
+            chatter: self.regexes(&written.chatter),
             command_timeout: self.duration(&written.command_timeout).unwrap_or_default(),
             logout: written.logout,
+            legacy: match written.ssh.legacy {
+                written::Legacy::First => Legacy::First,
+                written::Legacy::Last => Legacy::Last,
+                written::Legacy::Never => Legacy::Never,
+            },
         }
+    }
+
+    fn ping(&mut self, written: written::Ping) -> Option<Ping> {
+        if !written.command.value.contains(ping::TARGET) {
+            let hint = "write `{target}` where the address stands";
+            self.complain(&written.command, "the command has no place for the address", hint);
+        }
+        if !written.received.value.contains("(?P<received>") {
+            let hint = "write it as `(?P<received>\\d+) received`";
+            self.complain(&written.received, "the group `received` is missing", hint);
+        }
+        Some(Ping::new(written.command.value.clone(), self.regex(&written.received)?))
     }
 
     fn rule(&mut self, written: Spanned<written::Rule>) -> Rule {
@@ -193,6 +219,13 @@ impl Desk<'_> {
             }
         }
         Comparison {
+            style: match written.style {
+                written::Style::Indentation => Style::Indentation,
+                written::Style::Braces => Style::Braces,
+                written::Style::Edits => Style::Edits,
+                written::Style::Json => Style::Json,
+                written::Style::Xml => Style::Xml,
+            },
             ignored: self.patterns(&written.ignored),
             ignored_blocks: self.patterns(&written.ignored_blocks),
             closers: self.patterns(&written.closers),

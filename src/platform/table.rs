@@ -1,9 +1,12 @@
 //! What can each platform do? Rows for a table; drawing it is the caller's business.
 
+use serde::Serialize;
+
+use crate::platform::checksum::Checksum;
 use crate::platform::{Platform, Platforms, Question};
 
 /// One platform by its capabilities.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableRow {
     pub id: String,
     pub title: String,
@@ -14,6 +17,8 @@ pub struct TableRow {
     pub transports: Vec<&'static str>,
     /// What can be asked of it.
     pub questions: Vec<Question>,
+    /// The line of the file that holds its digest, and the file beside it that does.
+    pub checksum: Option<String>,
     /// It must be told to save.
     pub must_save: bool,
     /// What cannot be done, one sentence each.
@@ -45,6 +50,7 @@ impl Platform {
             recognised_by,
             transports: self.transports.iter().map(|transport| transport.name()).collect(),
             questions: self.questions.keys().copied().collect(),
+            checksum: self.checksum.as_ref().map(Checksum::title),
             must_save: self.must_save,
             limits: self.limits.clone(),
         }
@@ -65,6 +71,8 @@ mod tests {
         assert_eq!(frr.questions.first(), Some(&Question::Facts));
         assert!(!frr.questions.contains(&Question::Cdp));
         assert!(frr.must_save);
+        let nxos = table.iter().find(|row| row.id == "cisco_nxos").expect("it is built in");
+        assert_eq!(nxos.checksum.as_deref(), Some("md5 on line 2, and in a second file `*.md5`"));
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub struct Platform {
     pub files: Vec<Text>,
     pub cli: Cli,
     pub questions: Questions,
+    pub ping: Option<Ping>,
     #[serde(default)]
     pub ports: Ports,
     #[serde(default)]
@@ -131,9 +132,29 @@ pub struct Cli {
     pub pagers: Vec<Pager>,
     #[serde(default)]
     pub errors: Vec<Text>,
+    #[serde(default)]
+    pub chatter: Vec<Text>,
     pub command_timeout: Text,
     #[serde(default)]
     pub logout: String,
+    #[serde(default)]
+    pub ssh: Ssh,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ssh {
+    #[serde(default)]
+    pub legacy: Legacy,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Legacy {
+    First,
+    #[default]
+    Last,
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -170,6 +191,16 @@ pub struct Questions {
     pub save: Option<Vec<Command>>,
 }
 
+/// How the device is told to reach an address.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ping {
+    /// Holds `{target}`.
+    pub command: Text,
+    /// The group `received` is the number of answers.
+    pub received: Text,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Command {
@@ -182,6 +213,9 @@ pub struct Command {
     pub hold_seconds: Option<u64>,
     pub link_up: Option<Text>,
     pub link_down: Option<Text>,
+    /// It only adds to what the other commands of the question list.
+    #[serde(default)]
+    pub details: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -195,6 +229,7 @@ pub struct NoAnswer {
 #[serde(rename_all = "snake_case")]
 pub enum Read {
     Textfsm(Table),
+    Ntc(Ntc),
     JsonRows(JsonRows),
     JsonFields(BTreeMap<String, Paths>),
     Patterns(Vec<Text>),
@@ -210,6 +245,27 @@ pub struct Table {
     #[serde(default)]
     pub count_required: bool,
     pub none: Option<Text>,
+}
+
+/// A template of ntc-templates.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ntc {
+    /// Its file's name.
+    pub template: Text,
+    /// The names of its values, of which the first that is not empty counts.
+    pub fields: BTreeMap<String, Vec<Text>>,
+    pub only: Option<NtcOnly>,
+    pub none: Option<Text>,
+    #[serde(default)]
+    pub passing: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NtcOnly {
+    pub value: Text,
+    pub is: Text,
 }
 
 /// One path, or several of which the first that leads somewhere counts.
@@ -254,6 +310,7 @@ pub struct Ports {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Comparison {
+    pub style: Style,
     pub ignored: Vec<Text>,
     pub ignored_blocks: Vec<Text>,
     pub closers: Vec<Text>,
@@ -264,6 +321,18 @@ pub struct Comparison {
     pub dropped: Vec<Text>,
     pub port_headers: Vec<Text>,
     pub delimited: Vec<Delimited>,
+}
+
+/// How a configuration says what belongs to what.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    #[default]
+    Indentation,
+    Braces,
+    Edits,
+    Json,
+    Xml,
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::platform::recognition::HeaderClues;
 use crate::platform::software::{Digests, Hasher};
 use crate::servers::images::{Image, Images, Missing, Reading};
 use crate::service::serving::{Artifact, Ask, Refusal, Serving, Transferred, Uploaded};
@@ -17,6 +18,8 @@ type Answers = Answer<Vec<Result<Artifact, Refusal>>>;
 type Sender = dyn Fn(&Ask) -> Result<String, Refusal> + Send + Sync;
 
 type Fetcher = dyn Fn(&Ask) -> Option<String> + Send + Sync;
+
+type Identity = dyn Fn(&[(String, String)]) -> HeaderClues + Send + Sync;
 
 /// What is to be sent.
 #[derive(Debug, Clone)]
@@ -73,6 +76,7 @@ pub struct Files {
     transferred: Arc<dyn Fn(Vec<Transferred>) -> Answer<()> + Send + Sync>,
     sender: Arc<Sender>,
     uploaded: Arc<dyn Fn(Uploaded) -> Answer<()> + Send + Sync>,
+    identity: Arc<Identity>,
     /// The images, and who may fetch one by the name it asks for.
     images: Option<(Images, Arc<Fetcher>)>,
     /// Hears of each image that a device begins to fetch: device and name.
@@ -124,6 +128,7 @@ impl Files {
                 Err(Refusal::Forbidden { why: "uploads are not taken here".to_owned() })
             }),
             uploaded: Arc::new(|_| Box::pin(std::future::ready(()))),
+            identity: Arc::new(|_| HeaderClues::default()),
             images: None,
             begun: Arc::new(|_, _| {}),
         }
@@ -140,6 +145,19 @@ impl Files {
     {
         let uploaded = Arc::new(move |end| -> Answer<()> { Box::pin(uploaded(end)) });
         Self { sender: Arc::new(sender), uploaded, ..self }
+    }
+
+    /// In which headers of HTTP a device says who it is.
+    pub fn with_identity(
+        self,
+        identity: impl Fn(&[(String, String)]) -> HeaderClues + Send + Sync + 'static,
+    ) -> Self {
+        Self { identity: Arc::new(identity), ..self }
+    }
+
+    /// Who a request says it is.
+    pub fn header_clues(&self, headers: &[(String, String)]) -> HeaderClues {
+        (self.identity)(headers)
     }
 
     /// Which images there are, and the device that may fetch one by the name it asks for.
@@ -172,8 +190,7 @@ impl Files {
     /// What each of these askers gets, in their order.
     pub async fn artifacts(&self, asks: Vec<Ask>) -> Vec<Result<Served, Refusal>> {
         if self.images.is_none() {
-            let answers = (self.artifacts)(asks).await;
-            return answers.into_iter().map(|answer| answer.map(Served::from)).collect();
+            return self.configurations(asks).await;
         }
         let mut rest = Vec::with_capacity(asks.len());
         let mut images = Vec::with_capacity(asks.len());
@@ -196,6 +213,12 @@ impl Files {
         images.into_iter().map(answer).collect()
     }
 
+    /// The same for askers who concern no images.
+    pub async fn configurations(&self, asks: Vec<Ask>) -> Vec<Result<Served, Refusal>> {
+        let answers = (self.artifacts)(asks).await;
+        answers.into_iter().map(|answer| answer.map(Served::from)).collect()
+    }
+
     /// Whether the disk with the images has to be asked, which may take long.
     pub fn concerns_images(&self, ask: &Ask) -> bool {
         self.images.as_ref().is_some_and(|(_, fetcher)| fetcher(ask).is_some())
@@ -204,15 +227,14 @@ impl Files {
     async fn image(&self, ask: &Ask) -> Result<Option<Served>, Refusal> {
         let Some((images, fetcher)) = &self.images else { return Ok(None) };
         let Some(device) = fetcher(ask) else { return Ok(None) };
-        let (images, name) = (images.clone(), ask.name.clone());
-        let found = find(&images, name).await;
+        let found = find(images, &ask.name, &device).await;
         match found {
             Ok(reading) => {
                 (self.begun)(&device, &ask.name);
                 let content = Content::Image(reading);
                 Ok(Some(Served { device, content, sha256: String::new(), image: true }))
             }
-            Err(Missing::NotThere) => Ok(beside(&images, &device, &ask.name).await),
+            Err(Missing::NotThere) => Ok(beside(images, &device, &ask.name).await),
             Err(Missing::Busy) => Err(Refusal::Unavailable { why: "busy, ask again".to_owned() }),
         }
     }
@@ -248,6 +270,7 @@ impl From<Serving> for Files {
     fn from(serving: Serving) -> Self {
         let reports = serving.clone();
         let (senders, uploads) = (serving.clone(), serving.clone());
+        let identity = serving.clone();
         let files = Self::of_many(
             move |asks| {
                 let serving = serving.clone();
@@ -258,6 +281,7 @@ impl From<Serving> for Files {
                 Box::pin(async move { reports.transferred(ends).await })
             },
         );
+        let files = files.with_identity(move |headers| identity.header_clues(headers));
         files.with_uploads(
             move |ask| senders.sender(ask),
             move |end| {
@@ -268,9 +292,9 @@ impl From<Serving> for Files {
     }
 }
 
-async fn find(images: &Images, name: String) -> Result<Arc<Reading>, Missing> {
-    let images = images.clone();
-    let found = tokio::task::spawn_blocking(move || images.find(&name)).await;
+async fn find(images: &Images, name: &str, device: &str) -> Result<Arc<Reading>, Missing> {
+    let (images, name, reader) = (images.clone(), name.to_owned(), device.to_owned());
+    let found = tokio::task::spawn_blocking(move || images.find(&name, &reader)).await;
     found.unwrap_or(Err(Missing::NotThere))
 }
 
@@ -283,7 +307,7 @@ async fn beside(images: &Images, device: &str, name: &str) -> Option<Served> {
         "md5" => |digests: Digests| digests.md5,
         _ => return None,
     };
-    let reading = find(images, image.to_owned()).await.ok()?;
+    let reading = find(images, image, device).await.ok()?;
     let digest = pick(reading.image().digests().await?);
     let file = image.rsplit('/').next().unwrap_or(image);
     let text = format!("{digest}  {file}\n");

@@ -11,14 +11,19 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::platform::software::{Digests, Hasher};
 use crate::proto::tftp::content::PIECE_BYTES;
+use crate::servers::places::{Place, Places};
 
 /// Images that are read at the same time. With two pieces each this bounds their memory to 256 MiB,
 /// whatever the size of the files; more readers are told to ask again.
 pub const READERS_MAX: usize = 1024;
+
+/// Of one device: it reads one image, or fetches the parts of one by HTTP, side by side; what it
+/// left off and began anew counts until it is given up.
+pub const READERS_OF_ONE_MAX: usize = 16;
 
 /// Digests that are remembered: more than a site has images.
 const DIGESTS_MAX: usize = 1024;
@@ -67,7 +72,7 @@ pub struct Image {
 #[derive(Debug)]
 pub struct Reading {
     image: Arc<Image>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// Why there is no image.
@@ -75,7 +80,7 @@ pub struct Reading {
 pub enum Missing {
     /// No file that may be read has this name.
     NotThere,
-    /// Too many readers.
+    /// Too many readers, or too many of this device.
     Busy,
 }
 
@@ -85,8 +90,8 @@ const HASHING_MAX: usize = 2;
 static HASHING: Semaphore = Semaphore::const_new(HASHING_MAX);
 
 /// Counts the readers of this process: memory is one.
-static PLACES: std::sync::LazyLock<Arc<Semaphore>> =
-    std::sync::LazyLock::new(|| Arc::new(Semaphore::new(READERS_MAX)));
+static PLACES: std::sync::LazyLock<Places> =
+    std::sync::LazyLock::new(|| Places::new(READERS_MAX, READERS_OF_ONE_MAX));
 
 impl Images {
     /// Of the files below `root`, which need not be there yet.
@@ -94,10 +99,10 @@ impl Images {
         Self { root, shared: Arc::default() }
     }
 
-    /// Opens the file of this name. Waits for the disk.
-    pub fn find(&self, name: &str) -> Result<Arc<Reading>, Missing> {
+    /// Opens the file of this name for a device. Waits for the disk.
+    pub fn find(&self, name: &str, device: &str) -> Result<Arc<Reading>, Missing> {
         let image = self.image(name).ok_or(Missing::NotThere)?;
-        let place = Arc::clone(&PLACES).try_acquire_owned().map_err(|_| Missing::Busy)?;
+        let place = PLACES.take(device).ok_or(Missing::Busy)?;
         Ok(Arc::new(Reading { image, _place: place }))
     }
 
@@ -290,7 +295,7 @@ mod tests {
         std::os::unix::fs::symlink("/etc", root.join("etc")).unwrap();
         fs::write(root.join(".hidden"), b"x").unwrap();
         for name in ["eos/EOS.swi", "/eos/EOS.swi", "eos/latest"] {
-            assert_eq!(images.find(name).unwrap().image().bytes(), 300_000, "{name}");
+            assert_eq!(images.find(name, "sw1").unwrap().image().bytes(), 300_000, "{name}");
         }
         for name in [
             "../secret",
@@ -309,16 +314,28 @@ mod tests {
             "a\0b",
             "..\\secret",
         ] {
-            assert_eq!(images.find(name).err(), Some(Missing::NotThere), "{name:?}");
+            assert_eq!(images.find(name, "sw1").err(), Some(Missing::NotThere), "{name:?}");
         }
+    }
+
+    #[test]
+    fn one_device_that_begins_without_end_leaves_places_for_the_others() {
+        let (_folder, images) = folder();
+        let find = |device: &str| images.find("eos/EOS.swi", device);
+        let mut held: Vec<_> = (0..READERS_OF_ONE_MAX).map(|_| find("greedy").unwrap()).collect();
+        assert_eq!(find("greedy").err(), Some(Missing::Busy));
+        assert!(find("modest").is_ok());
+        held.pop();
+        assert!(find("greedy").is_ok());
     }
 
     #[test]
     fn readers_of_one_file_share_what_one_of_them_has() {
         let (_folder, images) = folder();
-        let (one, two) = (images.find("eos/EOS.swi").unwrap(), images.find("eos/latest"));
+        let (one, two) =
+            (images.find("eos/EOS.swi", "sw1").unwrap(), images.find("eos/latest", "sw1"));
         assert!(two.is_err());
-        let two = images.find("/eos/EOS.swi").unwrap();
+        let two = images.find("/eos/EOS.swi", "sw1").unwrap();
         assert!(Arc::ptr_eq(&one.image(), &two.image()));
         let piece = one.image().read(0).unwrap();
         assert!(Arc::ptr_eq(&piece, &two.image().read(0).unwrap()));
@@ -332,12 +349,12 @@ mod tests {
     async fn a_file_that_changes_is_broken_off_and_a_new_version_is_another_image() {
         let (folder, images) = folder();
         let path = folder.path().join("images/eos/EOS.swi");
-        let old = images.find("eos/EOS.swi").unwrap().image();
+        let old = images.find("eos/EOS.swi", "sw1").unwrap().image();
         let before = old.clone().sha256().await;
         assert_eq!(before.len(), 64);
         fs::write(&path, vec![8; 300_001]).unwrap();
         assert!(old.read(0).is_err());
-        let new = images.find("eos/EOS.swi").unwrap().image();
+        let new = images.find("eos/EOS.swi", "sw1").unwrap().image();
         assert_ne!((new.tag(), new.bytes()), (old.tag(), old.bytes()));
         assert_ne!(new.sha256().await, before);
     }

@@ -6,5 +6,6 @@ pub mod dhcp6;
 pub mod files;
 pub mod http;
 pub mod images;
+pub mod places;
 pub mod socket;
 pub mod tftp;

@@ -2,7 +2,7 @@
 //! heard becomes an event of the device's run.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -10,13 +10,17 @@ use moka::sync::Cache;
 
 use crate::address::Mac;
 use crate::clock::{Clock, Timestamp};
-use crate::domain::inventory::meant::{Device, Position};
+use crate::domain::inventory::meant::{Device, Inventory, Position};
 use crate::domain::run::Event;
 use crate::receipt::Committed;
 use crate::service::leases::Ended;
 use crate::service::memory::{Change, Lease, Lease6, Refused};
 use crate::service::plan::{InForce, Plan};
 use crate::service::runner::{Input, Opening, Runs};
+
+mod asking;
+
+use asking::Asking;
 
 /// Strangers written down within a minute of each other are one sighting. The number bounds memory
 /// against a flood of invented addresses.
@@ -101,7 +105,8 @@ pub type Report = Arc<dyn Fn(&Sighting, Timestamp) -> Vec<Change> + Send + Sync>
 #[derive(Debug)]
 pub enum Moved {
     Bound(Lease),
-    Ended(Ended),
+    /// By its device, if it was one's.
+    Ended(Ended, Option<Arc<Device>>),
 }
 
 /// The intake. Clones share everything.
@@ -118,6 +123,7 @@ pub struct Intake {
     neighbours: Arc<DashMap<Neighbour, (Holding, Ipv6Addr)>>,
     strangers: Cache<String, ()>,
     minute: Arc<Mutex<Minute>>,
+    asking: Arc<Mutex<Asking>>,
 }
 
 /// The strangers of one minute.
@@ -140,45 +146,20 @@ impl Intake {
         let strangers =
             Cache::builder().max_capacity(STRANGERS_MAX).time_to_live(STRANGER_AGAIN).build();
         let (addresses, neighbours) = (Arc::new(addresses), Arc::new(DashMap::new()));
-        let minute = Arc::default();
-        Self { plan, runs, clock, report, addresses, neighbours, strangers, minute }
+        let (minute, asking) = (Arc::default(), Arc::default());
+        Self { plan, runs, clock, report, addresses, neighbours, strangers, minute, asking }
     }
 
     /// Joins clues to the plan: serial, then MAC, then position, then the lease that holds the
     /// address.
     pub fn identify(&self, clues: &Clues) -> Identity {
-        let plan = self.plan.get();
-        let inventory = &plan.inventory;
-        let by_serial = clues.serial.as_deref().and_then(|serial| inventory.with_serial(serial));
-        let by_mac = clues.mac.and_then(|mac| inventory.with_mac(mac));
-        let by_position = clues.position.as_ref().and_then(|position| {
-            let anywhere = Position { remote_id: None, ..position.clone() };
-            inventory.at_position(position).or_else(|| inventory.at_position(&anywhere))
-        });
-        let named = [("serial", by_serial), ("MAC", by_mac), ("position", by_position)];
-        let mut found: Option<(&str, &Arc<Device>)> = None;
-        for (clue, device) in named {
-            let Some(device) = device else { continue };
-            match found {
-                None => found = Some((clue, device)),
-                Some((first, other)) if other.name != device.name => {
-                    let detail =
-                        format!("{first} says {}, {clue} says {}", other.name, device.name);
-                    return Identity::Conflict { detail };
-                }
-                Some(_) => {}
-            }
-        }
-        if let Some((_, device)) = found {
-            return Identity::Device(Arc::clone(device));
+        if let Some(found) = joined(&self.plan.get().inventory, clues) {
+            return found;
         }
         if let Some(device) = clues.address.and_then(|address| self.holder(address)) {
             return Identity::Device(device);
         }
-        match &clues.platform {
-            Some(platform) => Identity::Stranger { description: describe(platform, clues) },
-            None => Identity::Nobody,
-        }
+        unplanned(clues)
     }
 
     /// The device that holds this address: by lease, or by reservation while nobody leases it.
@@ -222,12 +203,41 @@ impl Intake {
         }
     }
 
-    /// A device began to ask by DHCP (DISCOVER). Opens its run, or joins it, and returns at once;
-    /// the run is durable later, with the lease.
+    /// A device began to ask by DHCP (DISCOVER). Returns at once: its run opens, or is joined, with
+    /// its lease, or by [`Self::asked_alone`] if there is none within a second.
     pub fn asked(&self, device: &Arc<Device>) {
         if device.managed {
-            self.runs.try_send(Input::event(&device.name, Event::Asked, Opening::Unproven));
+            self.asking().begins(&device.name, self.clock.instant());
         }
+    }
+
+    /// True while somebody asked whose lease is still to come.
+    pub fn somebody_asks(&self) -> bool {
+        !self.asking().is_empty()
+    }
+
+    /// Tells the runs of devices that asked more than a second ago and have no lease. To be called
+    /// once in a while as long as somebody asks, and with `all` at the end.
+    pub fn asked_alone(&self, all: bool) {
+        let now = self.clock.instant();
+        let moment = if all { Some(now) } else { now.checked_sub(asking::WAITS) };
+        let alone = moment.map(|moment| self.asking().before(moment)).unwrap_or_default();
+        for device in alone {
+            self.runs.try_send(Input::event(&device, Event::Asked, Opening::Unproven));
+        }
+    }
+
+    fn asking(&self) -> MutexGuard<'_, Asking> {
+        self.asking.lock().expect("nobody panics while looking who asks")
+    }
+
+    /// The step from asking to a lease, which may be one with the step before it.
+    fn leased(&self, device: &Device, address: IpAddr) -> Input {
+        let event = match self.asking().ends(&device.name) {
+            true => Event::Exchanged { address },
+            false => Event::LeaseBound { address },
+        };
+        Input::event(&device.name, event, Opening::Unproven)
     }
 
     /// True if the plan knows this hardware address: the cheapest thing to ask about a packet.
@@ -249,7 +259,7 @@ impl Intake {
                 Moved::Bound(lease) => {
                     self.remember_holding(lease.address.into(), Holding::of(lease));
                 }
-                Moved::Ended(ended) => self.remember_holding(ended.address.into(), None),
+                Moved::Ended(ended, _) => self.remember_holding(ended.address.into(), None),
             }
         }
         let input = |moved: Moved| match moved {
@@ -259,9 +269,10 @@ impl Intake {
                 input.changes.push(Change::Lease(lease));
                 input
             }
-            Moved::Ended(Ended { address, quarantined_until }) => {
+            Moved::Ended(Ended { address, quarantined_until }, device) => {
                 let address = address.into();
-                Input::changes(vec![Change::LeaseEnded { address, quarantined_until }])
+                let change = Change::LeaseEnded { address, quarantined_until };
+                ended(vec![change], device.as_deref())
             }
         };
         self.runs.bring(moves.into_iter().map(input).collect())
@@ -275,8 +286,7 @@ impl Intake {
     /// What the run of a managed device hears of its lease.
     fn step_of(&self, plan: &Plan, lease: &Lease) -> Option<Input> {
         let device = plan.inventory.device(lease.device.as_deref()?)?;
-        let event = Event::LeaseBound { address: lease.address.into() };
-        device.managed.then(|| Input::event(&device.name, event, Opening::Unproven))
+        device.managed.then(|| self.leased(device, lease.address.into()))
     }
 
     fn remember_holding(&self, address: IpAddr, holding: Option<Holding>) {
@@ -300,10 +310,7 @@ impl Intake {
             .and_then(|lease| plan.inventory.device(lease.device.as_deref()?))
             .filter(|device| device.managed);
         let mut input = match (managed, first) {
-            (Some(device), Some(lease)) => {
-                let event = Event::LeaseBound { address: IpAddr::V6(lease.address) };
-                Input::event(&device.name, event, Opening::Unproven)
-            }
+            (Some(device), Some(lease)) => self.leased(device, IpAddr::V6(lease.address)),
             (None, _) | (_, None) => Input::changes(Vec::new()),
         };
         input.changes.extend(leases.iter().cloned().map(Change::Lease6));
@@ -334,18 +341,19 @@ impl Intake {
         }
     }
 
-    /// What a Release or Decline of DHCPv6 ended, in one commit.
+    /// What a Release or Decline of DHCPv6 ended, in one commit, and whose it was.
     pub async fn leases6_ended(
         &self,
-        ended: Vec<(Ipv6Addr, Option<Timestamp>)>,
+        addresses: Vec<(Ipv6Addr, Option<Timestamp>)>,
+        device: Option<Arc<Device>>,
     ) -> Result<Committed, Refused> {
         let change = |(address, quarantined_until): &(Ipv6Addr, Option<Timestamp>)| {
             let (address, quarantined_until) = (IpAddr::V6(*address), *quarantined_until);
             Change::LeaseEnded { address, quarantined_until }
         };
-        let input = Input::changes(ended.iter().map(change).collect());
+        let input = ended(addresses.iter().map(change).collect(), device.as_deref());
         let committed = self.runs.stored(input).await?;
-        for (address, _) in &ended {
+        for (address, _) in &addresses {
             self.addresses.remove(&IpAddr::V6(*address));
             self.neighbours.retain(|_, (_, leased)| leased != address);
         }
@@ -392,7 +400,11 @@ impl Intake {
         let mut minute = self.minute.lock().expect("nobody panics while counting");
         if now.since(minute.since) >= Duration::from_secs(60) {
             if minute.left_out > 0 {
-                tracing::warn!(count = minute.left_out, "more strangers than are written down");
+                let count = minute.left_out;
+                tracing::warn!(
+                    count,
+                    "strangers beyond {STRANGERS_A_MINUTE} a minute were neither written down nor told"
+                );
             }
             *minute = Minute { since: now, ..Minute::default() };
         }
@@ -400,6 +412,53 @@ impl Intake {
         minute.noted += u32::from(may);
         minute.left_out += u32::from(!may);
         may
+    }
+}
+
+/// The ends of one message, with what the run of a managed device hears of its RELEASE.
+fn ended(changes: Vec<Change>, device: Option<&Device>) -> Input {
+    let released = changes.iter().find_map(|change| match change {
+        Change::LeaseEnded { address, quarantined_until: None } => Some(*address),
+        _ => None,
+    });
+    match (device.filter(|device| device.managed), released) {
+        (Some(device), Some(address)) => {
+            let event = Event::Released { address };
+            Input { changes, ..Input::event(&device.name, event, Opening::Never) }
+        }
+        (_, _) => Input::changes(changes),
+    }
+}
+
+/// Joins clues to a plan: serial, then MAC, then position. `None` if they name nobody.
+pub fn joined(inventory: &Inventory, clues: &Clues) -> Option<Identity> {
+    let by_serial = clues.serial.as_deref().and_then(|serial| inventory.with_serial(serial));
+    let by_mac = clues.mac.and_then(|mac| inventory.with_mac(mac));
+    let by_position = clues.position.as_ref().and_then(|position| {
+        let anywhere = Position { remote_id: None, ..position.clone() };
+        inventory.at_position(position).or_else(|| inventory.at_position(&anywhere))
+    });
+    let named = [("serial", by_serial), ("MAC", by_mac), ("position", by_position)];
+    let mut found: Option<(&str, &Arc<Device>)> = None;
+    for (clue, device) in named {
+        let Some(device) = device else { continue };
+        match found {
+            None => found = Some((clue, device)),
+            Some((first, other)) if other.name != device.name => {
+                let detail = format!("{first} says {}, {clue} says {}", other.name, device.name);
+                return Some(Identity::Conflict { detail });
+            }
+            Some(_) => {}
+        }
+    }
+    found.map(|(_, device)| Identity::Device(Arc::clone(device)))
+}
+
+/// Somebody whom no plan knows: a network device if it asks like one.
+pub fn unplanned(clues: &Clues) -> Identity {
+    match &clues.platform {
+        Some(platform) => Identity::Stranger { description: describe(platform, clues) },
+        None => Identity::Nobody,
     }
 }
 

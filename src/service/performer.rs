@@ -7,12 +7,15 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, Timestamp};
-use crate::domain::check::{self, Plan as Planned};
-use crate::domain::inventory::meant::{Device, SecretSource};
+use crate::domain::check::counted::Counted;
+use crate::domain::check::{self, Circumstances, Plan as Planned};
+use crate::domain::inventory::meant::{CredentialReference, Device, JumpReference, SecretSource};
 use crate::domain::run::{Event, Visit};
 use crate::secret::Secret;
 use crate::service::plan::{InForce, Plan};
-use crate::service::probe::{Credential, Order, Outcome, Prober, Purpose, Report};
+use crate::service::probe::{
+    Credential, Jump, Order, Outcome, PrivateKey, Prober, Purpose, Report,
+};
 use crate::service::runner::Input;
 use crate::service::upgrade::Images;
 
@@ -29,6 +32,8 @@ pub struct VisitOrder {
     pub errand: Errand,
     pub pinned_host_key: Option<String>,
     pub first_visit: Option<Timestamp>,
+    /// What earlier visits of the run have counted.
+    pub counted: Counted,
 }
 
 /// What a visit is for.
@@ -74,10 +79,11 @@ impl Performer {
         let purpose = if save { Purpose::SaveAndObserve } else { Purpose::Observe };
         let order = match self.order(&plan, device, visit, (purpose, plan.rules.visit_timeout)) {
             Ok(order) => order,
-            Err(why) => return Visit::Broken { why },
+            Err(why) => return Visit::OurSide { why },
         };
+        let secrets = known_secrets(&plan, device, &order);
         let report = (self.prober)(order).await;
-        let seen = self.judged(&plan, device, visit, report);
+        let seen = self.judged(&plan, device, (visit, &secrets), report);
         self.offered(&plan, device, seen).await
     }
 
@@ -92,32 +98,61 @@ impl Performer {
             .platforms
             .get(&device.platform)
             .ok_or_else(|| format!("no platform `{}`", device.platform))?;
-        let mut credentials = Vec::new();
-        for reference in &device.credentials {
-            let enable = reference.enable.as_ref().map(|source| (self.secrets)(source));
-            credentials.push(Credential {
-                username: reference.username.clone(),
-                password: (self.secrets)(&reference.password)?,
-                enable: enable.transpose()?,
-            });
-        }
+        let jumps = plan.inventory.jumps_to(&device.name);
         Ok(Order {
             target: SocketAddr::new(visit.address, device.ssh_port),
             platform: Arc::clone(platform),
-            credentials,
+            credentials: self.credentials(&device.credentials)?,
+            jumps: jumps.iter().map(|jump| self.jump(jump)).collect::<Result<_, _>>()?,
             pinned_host_key: visit.pinned_host_key.clone(),
             purpose,
+            further: check::further_commands(&planned(plan, device, "", false)),
             deadline,
         })
     }
 
-    fn judged(&self, plan: &Plan, device: &Device, visit: &VisitOrder, report: Report) -> Visit {
+    fn jump(&self, reference: &JumpReference) -> Result<Jump, String> {
+        Ok(Jump {
+            host: reference.host.clone(),
+            port: reference.port,
+            credentials: self.credentials(&reference.credentials)?,
+            host_key: reference.host_key.clone(),
+        })
+    }
+
+    fn credentials(&self, references: &[CredentialReference]) -> Result<Vec<Credential>, String> {
+        references.iter().map(|reference| self.credential(reference)).collect()
+    }
+
+    fn credential(&self, reference: &CredentialReference) -> Result<Credential, String> {
+        let fetched =
+            |source: &Option<SecretSource>| source.as_ref().map(|s| (self.secrets)(s)).transpose();
+        let key = reference.key.as_ref().map(|key| {
+            let passphrase = fetched(&key.passphrase)?;
+            Ok::<_, String>(PrivateKey { text: (self.secrets)(&key.text)?, passphrase })
+        });
+        Ok(Credential {
+            username: reference.username.clone(),
+            password: fetched(&reference.password)?,
+            key: key.transpose()?,
+            enable: fetched(&reference.enable)?,
+        })
+    }
+
+    fn judged(
+        &self,
+        plan: &Plan,
+        device: &Device,
+        (visit, secrets): (&VisitOrder, &[Secret]),
+        report: Report,
+    ) -> Visit {
         match report.outcome {
             Outcome::Unreachable { why } => Visit::Unreachable { why },
             Outcome::LoginRefused { why } => Visit::LoginRefused { why },
             Outcome::HostKeyChanged { found } => Visit::HostKeyChanged { found },
             Outcome::Broken { why } => Visit::Broken { why },
             Outcome::Stepped { .. } => Visit::Broken { why: "a step was not asked for".into() },
+            Outcome::OurSide { why } => Visit::OurSide { why },
             Outcome::Observed(seen) => {
                 let rendered = match (plan.render)(device, &plan.inventory) {
                     Ok(rendered) => rendered,
@@ -127,16 +162,36 @@ impl Performer {
                 let neighbours_due = visit
                     .first_visit
                     .is_some_and(|first| now.since(first) >= plan.rules.neighbour_patience);
-                let planned = Planned {
-                    device,
-                    inventory: &plan.inventory,
-                    platforms: &plan.platforms,
-                    rendered: &rendered,
-                    neighbours_due,
-                };
-                let findings = check::judge(&planned, &seen);
+                let planned = planned(plan, device, &rendered, neighbours_due);
+                let earlier = visit.counted.clone();
+                let circumstances = Circumstances { now: Some(now), earlier, secrets };
+                let findings = check::judge_visit(&planned, &seen, &circumstances);
                 Visit::Judged { host_key: report.host_key, findings }
             }
         }
     }
+}
+
+fn planned<'a>(
+    plan: &'a Plan,
+    device: &'a Device,
+    rendered: &'a str,
+    neighbours_due: bool,
+) -> Planned<'a> {
+    Planned {
+        device,
+        inventory: &plan.inventory,
+        platforms: &plan.platforms,
+        rendered,
+        neighbours_due,
+    }
+}
+
+/// The secrets that this device's answers may show: its logins, and what its template was given.
+fn known_secrets(plan: &Plan, device: &Device, order: &Order) -> Vec<Secret> {
+    let logins = order
+        .credentials
+        .iter()
+        .flat_map(|login| login.password.iter().chain(&login.enable).cloned());
+    logins.chain((plan.secrets)(device)).collect()
 }

@@ -6,15 +6,20 @@ use std::time::Duration;
 use crate::domain::inventory::meant::{Device, Inventory};
 use crate::domain::run::Timing;
 use crate::platform::Platforms;
+use crate::secret::Secret;
 
 /// Renders the configuration of a device, or says why it cannot.
 pub type Render = Arc<dyn Fn(&Device, &Inventory) -> Result<String, String> + Send + Sync>;
+
+/// The secrets that the template of a device is given.
+pub type TemplateSecrets = Arc<dyn Fn(&Device) -> Vec<Secret> + Send + Sync>;
 
 /// Everything that is planned, as of one load.
 pub struct Plan {
     pub inventory: Arc<Inventory>,
     pub platforms: Arc<Platforms>,
     pub render: Render,
+    pub secrets: TemplateSecrets,
     pub rules: Rules,
     /// Ascending; rendered files are kept per generation.
     pub generation: u64,

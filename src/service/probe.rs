@@ -17,9 +17,13 @@ pub struct Order {
     pub platform: Arc<Platform>,
     /// In the order to be tried.
     pub credentials: Vec<Credential>,
+    /// The hosts to be passed on the way, the first one first; mostly none.
+    pub jumps: Vec<Jump>,
     /// `SHA256:...` of the key first seen in this run; another one ends the visit.
     pub pinned_host_key: Option<String>,
     pub purpose: Purpose,
+    /// Commands to be asked after the platform's questions; their answers come back by command.
+    pub further: Vec<String>,
     /// For the whole visit.
     pub deadline: Duration,
 }
@@ -38,8 +42,30 @@ pub enum Purpose {
 #[derive(Debug, Clone)]
 pub struct Credential {
     pub username: String,
-    pub password: Secret,
+    pub password: Option<Secret>,
+    /// Tried before the password.
+    pub key: Option<PrivateKey>,
     pub enable: Option<Secret>,
+}
+
+/// A private key as text: OpenSSH's format or PEM.
+#[derive(Debug, Clone)]
+pub struct PrivateKey {
+    pub text: Secret,
+    pub passphrase: Option<Secret>,
+}
+
+/// A host that is logged in to on the way to a device.
+#[derive(Debug, Clone)]
+pub struct Jump {
+    /// A name or an address.
+    pub host: String,
+    pub port: u16,
+    /// In the order to be tried.
+    pub credentials: Vec<Credential>,
+    /// `SHA256:...`; without it the key that is seen first is pinned for as long as this server
+    /// runs.
+    pub host_key: Option<String>,
 }
 
 /// What became of a visit.
@@ -68,6 +94,11 @@ pub enum Outcome {
     /// The host key is not the pinned one; nothing was sent.
     HostKeyChanged {
         found: String,
+    },
+    /// The device was not reached, and not by its own fault: a jump host let nobody through, or a
+    /// secret cannot be read. It says nothing about the device.
+    OurSide {
+        why: String,
     },
     /// Logged in, and the dialogue did not get to its end: no prompt, too much output,
     /// disconnected.

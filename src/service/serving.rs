@@ -10,15 +10,20 @@ use crate::address::Mac;
 use crate::clock::Clock;
 use crate::domain::inventory::meant::Device;
 use crate::domain::run::{self, Event};
-use crate::platform::AnswerFacts;
+use crate::platform::recognition::HeaderClues;
 use crate::service::intake::{Clues, Identity, Intake};
 use crate::service::memory::{Change, ServedFile};
 use crate::service::plan::{InForce, Plan};
 use crate::service::runner::{Input, Opening, Runs};
 use crate::service::upgrade;
 
-/// Rendered files kept, in bytes: a site's worth; what falls out is rendered again.
-const KEPT_BYTES: u64 = 64 * 1024 * 1024;
+mod kept;
+
+use kept::Kept;
+
+/// Rendered files kept, in bytes: those of some thousand devices that are in their transfers share
+/// theirs with them. What falls out is rendered again.
+const KEPT_BYTES: usize = 32 << 20;
 
 /// Downloads whose parts are remembered: devices that fetch at the same time.
 const PARTS_MAX: u64 = 10_000;
@@ -104,7 +109,7 @@ pub struct Serving {
     intake: Intake,
     runs: Runs,
     clock: Clock,
-    kept: Cache<(String, u64), Artifact>,
+    kept: Arc<Kept>,
     /// How far from its beginning a device has each content, by its digest: the end alone is no
     /// download.
     reached: Cache<(String, String), u64>,
@@ -120,12 +125,7 @@ impl Serving {
         clock: Clock,
         headers_suffice: bool,
     ) -> Self {
-        let kept = Cache::builder()
-            .max_capacity(KEPT_BYTES)
-            .weigher(|_, artifact: &Artifact| {
-                u32::try_from(artifact.content.len()).unwrap_or(u32::MAX).saturating_add(256)
-            })
-            .build();
+        let kept = Arc::new(Kept::new(KEPT_BYTES));
         let reached = Cache::builder().max_capacity(PARTS_MAX).build();
         Self { plan, intake, runs, clock, kept, reached, headers_suffice }
     }
@@ -139,7 +139,7 @@ impl Serving {
             .into_iter()
             .map(|ask| {
                 let (artifact, input) = self.answered(&plan, ask)?;
-                inputs.push(input);
+                inputs.extend(input);
                 Ok(artifact)
             })
             .collect();
@@ -155,8 +155,9 @@ impl Serving {
         answers
     }
 
-    /// What one asker gets, and the event that must be stored before.
-    fn answered(&self, plan: &Plan, ask: Ask) -> Result<(Artifact, Input), Refusal> {
+    /// What one asker gets, and the event that must be stored before. The digest of a file is no
+    /// event: its configuration comes before or after.
+    fn answered(&self, plan: &Plan, ask: Ask) -> Result<(Artifact, Option<Input>), Refusal> {
         let (device, address) = self.asker(&ask)?;
         if !device.managed || device.template.is_none() {
             return Err(not_found("no file is planned for this device"));
@@ -175,16 +176,18 @@ impl Serving {
                 return Err(unavailable("the configuration is not ready"));
             }
         };
+        if let Some(digest) = digest(plan, &device, &ask.name, &artifact) {
+            return Ok((digest, None));
+        }
         let event =
             Event::FileAsked { transport: ask.transport.to_owned(), name: ask.name, address };
-        Ok((artifact, Input::event(&device.name, event, Opening::AfterWindow)))
+        Ok((artifact, Some(Input::event(&device.name, event, Opening::AfterWindow))))
     }
 
     /// The device that may fetch an image by this name: whoever is known, and does not ask for its
     /// configuration by it.
     pub fn may_fetch_image(&self, ask: &Ask) -> Option<String> {
-        let claim = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
-        let claimed = match self.intake.identify(&claim) {
+        let claimed = match self.claimed(ask) {
             Identity::Device(device) => Some(device),
             Identity::Conflict { .. } => return None,
             Identity::Stranger { .. } | Identity::Nobody => None,
@@ -206,6 +209,11 @@ impl Serving {
         let own = own.and_then(|device| upgrade::own_image(&plan, device, name));
         let event = Event::ImageAsked { name: shortened(name.to_owned()), own };
         self.runs.try_send(Input::event(device, event, Opening::Never));
+    }
+
+    /// Who a request says it is, in the headers of any platform.
+    pub fn header_clues(&self, headers: &[(String, String)]) -> HeaderClues {
+        self.plan.get().platforms.identity_headers().read(headers)
     }
 
     /// The device that may send us this file: the one that holds the address, whatever a request
@@ -232,13 +240,21 @@ impl Serving {
         }
     }
 
+    /// Whom the headers of a request name. TFTP has none.
+    fn claimed(&self, ask: &Ask) -> Identity {
+        if ask.serial.is_none() && ask.mac.is_none() {
+            return Identity::Nobody;
+        }
+        let clues = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
+        self.intake.identify(&clues)
+    }
+
     /// The device behind an asker, and the address by which it is reached. The address decides,
     /// because a header is only a claim; a header that contradicts the address is a conflict.
     fn asker(&self, ask: &Ask) -> Result<(Arc<Device>, IpAddr), Refusal> {
         let nobody = || not_found("no device is known at this address");
         let address = ask.peer.ip();
-        let claim = Clues { serial: ask.serial.clone(), mac: ask.mac, ..Clues::default() };
-        let claimed = match self.intake.identify(&claim) {
+        let claimed = match self.claimed(ask) {
             Identity::Device(device) => Some(device),
             Identity::Conflict { detail } => {
                 self.intake.stranger(&format!("http {address}"), &detail);
@@ -286,8 +302,7 @@ impl Serving {
     }
 
     fn rendered(&self, plan: &Plan, device: &Device) -> Result<Artifact, String> {
-        let key = (device.name.clone(), plan.generation);
-        if let Some(artifact) = self.kept.get(&key) {
+        if let Some(artifact) = self.kept.get(&device.name, plan.generation) {
             return Ok(artifact);
         }
         // A template engine that breaks on one device must not take the others' answers along.
@@ -298,24 +313,21 @@ impl Serving {
         let sha256 = hex(&digest);
         let content = Arc::from(text.into_bytes());
         let artifact = Artifact { device: device.name.clone(), content, sha256 };
-        self.kept.insert(key, artifact.clone());
+        self.kept.put(plan.generation, artifact.clone());
         Ok(artifact)
     }
 
     /// Reports the ends of transfers. Durable before this returns, unless the store is down: then
     /// they are kept and stored when the store is back.
     pub async fn transferred(&self, ends: Vec<Transferred>) {
-        let inputs: Vec<Input> = ends.into_iter().map(|end| self.ended(end)).collect();
-        if self.runs.all_stored(inputs.clone()).await.is_err() {
-            for input in inputs {
-                self.runs.send(input).await;
-            }
-        }
+        self.runs.all_kept(ends.into_iter().map(|end| self.ended(end)).collect()).await;
     }
 
     fn ended(&self, mut end: Transferred) -> Input {
         let at = self.clock.now();
         self.join_parts(&mut end);
+        // Images and digests come before or after the configuration and say nothing of it.
+        let beside = end.image || is_digest(&self.plan.get(), &end);
         let served = Change::Served(ServedFile {
             run: None,
             device: end.device.clone(),
@@ -326,8 +338,7 @@ impl Serving {
             complete: end.complete,
             at,
         });
-        if end.image {
-            // Images come before or after the configuration and say nothing of it.
+        if beside {
             return Input::changes(vec![served]);
         }
         let event = Event::TransferEnded {
@@ -360,22 +371,26 @@ fn hex(digest: &[u8]) -> String {
 /// Whether this device may ask for its configuration by this name: the one it was told, or one that
 /// its platform is known to ask for.
 fn fits(plan: &Plan, device: &Device, name: &str) -> bool {
-    let Some(platform) = plan.platforms.get(&device.platform) else { return false };
-    if platform.knows_file(name) {
-        return true;
-    }
-    let facts = AnswerFacts {
-        server: std::net::Ipv4Addr::UNSPECIFIED,
-        device: device.name.clone(),
-        http_port: Some(80),
-    };
-    let asked = name.trim_start_matches('/');
-    platform.dhcp_options(&facts).iter().filter(|(code, _)| *code == 67).any(|(_, value)| {
-        let told = String::from_utf8_lossy(value);
-        let path = told.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
-        let told = path.map_or(told.as_ref(), |(_, path)| path);
-        told.trim_start_matches('/') == asked
-    })
+    let platform = plan.platforms.get(&device.platform);
+    platform.is_some_and(|platform| platform.may_ask(&device.name, name))
+}
+
+/// The second file with the digest of the first, if it is asked for and the platform wants one.
+fn digest(plan: &Plan, device: &Device, name: &str, of: &Artifact) -> Option<Artifact> {
+    let platform = plan.platforms.get(&device.platform)?;
+    let first = platform.digest_of(name)?;
+    let served = std::str::from_utf8(&of.content).ok()?;
+    let text = platform.checksum.as_ref()?.beside(first, served);
+    let sha256 = hex(&Sha256::digest(text.as_bytes()));
+    let content = Arc::from(text.into_bytes());
+    Some(Artifact { device: device.name.clone(), content, sha256 })
+}
+
+/// Whether a digest was transferred, and not the file that it is of.
+fn is_digest(plan: &Plan, end: &Transferred) -> bool {
+    let platform = plan.inventory.device(&end.device);
+    let platform = platform.and_then(|device| plan.platforms.get(&device.platform));
+    platform.is_some_and(|platform| platform.digest_of(&end.name).is_some())
 }
 
 fn shown(name: &str) -> String {

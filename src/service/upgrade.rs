@@ -127,7 +127,7 @@ impl Performer {
         let purpose = Purpose::Step(Box::new(filled));
         let order = match self.order(&plan, device, visit, (purpose, deadline)) {
             Ok(order) => order,
-            Err(why) => return Visit::Broken { why },
+            Err(why) => return Visit::OurSide { why },
         };
         let report = (self.prober)(order).await;
         match report.outcome {
@@ -136,6 +136,7 @@ impl Performer {
             Outcome::LoginRefused { why } => Visit::LoginRefused { why },
             Outcome::HostKeyChanged { found } => Visit::HostKeyChanged { found },
             Outcome::Broken { why } => Visit::Broken { why },
+            Outcome::OurSide { why } => Visit::OurSide { why },
             Outcome::Observed(_) => Visit::Broken { why: "the step was not taken".into() },
         }
     }

@@ -17,8 +17,8 @@ use crate::store::forget::forget;
 use crate::store::keeper::{BACKLOG_BYTES, BACKLOG_BYTES_MAX, Keeper};
 use crate::store::write;
 
-/// Entries in one slice: some 5 ms.
-pub const SLICE: usize = 1000;
+/// Entries in one slice: some 10 ms. Pages that several of them change are written once a slice.
+pub const SLICE: usize = 2000;
 
 /// Pages of 4 KiB in the write-ahead log (8 MiB) from which on they are copied to their places:
 /// few enough that copying takes some milliseconds, many enough that a page which changes often is
@@ -93,6 +93,7 @@ impl Keeper {
 
     fn trouble(&mut self, error: &rusqlite::Error) {
         let why = error.to_string();
+        self.distrust(error);
         if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) {
             tracing::error!(
                 why,
@@ -121,6 +122,7 @@ impl Keeper {
         let passive = "PRAGMA wal_checkpoint(PASSIVE)";
         if let Err(error) = self.connection.query_row(passive, (), |_| Ok(())) {
             tracing::warn!(%error, "the write-ahead log was not copied to its places");
+            self.distrust(&error);
         }
     }
 
@@ -144,10 +146,12 @@ fn step(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let end = sweep.writes.len().min(sweep.written + entries);
     let mut count = applied;
+    let mut pen = write::Pen::new(&transaction);
     for entry in &sweep.writes[sweep.written..end] {
-        write::write(&transaction, entry)?;
+        pen.write(entry)?;
         count += u64::from(entry.is_appended());
     }
+    drop(pen);
     let more = end < sweep.writes.len()
         || match sweep.forget {
             Some(before) => forget(&transaction, before)?,

@@ -4,12 +4,19 @@
 //! becomes a [`Sweep`]: the list of what is to be written, in an order that the tables' constraints
 //! allow. A `Forget` seals, because it looks at all tables.
 
-use std::collections::{HashMap, VecDeque};
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use crate::clock::Timestamp;
+use crate::domain::run::Run;
 use crate::service::memory::{Lease, Lease6};
-use crate::store::entry::{Entry, RunRow, Tables};
+use crate::store::entry::{Entry, Tables};
+
+/// What an entry takes beside its bytes: its place in a map or list, and those of its texts.
+const PLACE_BYTES: usize = 320;
 
 #[derive(Default)]
 pub struct Backlog {
@@ -25,9 +32,9 @@ pub struct Backlog {
 struct Segment {
     through: i64,
     tables: Tables,
-    /// Of all entries, those that were superseded too: it bounds the log as well.
+    /// Bytes in the log and in memory, about; of what was superseded, too: it bounds both.
     weight: usize,
-    runs: HashMap<String, RunRow>,
+    runs: HashSet<ById>,
     timers: HashMap<(String, String), Option<Timestamp>>,
     leases: HashMap<Ipv4Addr, Option<Lease>>,
     leases6: HashMap<Ipv6Addr, Option<Lease6>>,
@@ -36,6 +43,32 @@ struct Segment {
     appended: Vec<Entry>,
     forget: Option<Timestamp>,
 }
+
+/// Entries that room is made for beforehand: those of a busy second, a megabyte.
+const ROOM_MAX: usize = 4096;
+
+/// A run, found by its id.
+struct ById(Arc<Run>);
+
+impl Borrow<str> for ById {
+    fn borrow(&self) -> &str {
+        &self.0.id
+    }
+}
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.as_str().hash(state);
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for ById {}
 
 /// A sealed segment on its way into the tables.
 pub struct Sweep {
@@ -56,9 +89,11 @@ impl Backlog {
         Self { skip, ..Self::default() }
     }
 
-    /// Takes the entries of one log row. A `Forget` among them is the last thing to be done.
-    pub fn take(&mut self, batch: i64, entries: Vec<Entry>) {
+    /// Takes the entries of one log row, which has so many bytes. A `Forget` among them is the last
+    /// thing to be done.
+    pub fn take(&mut self, batch: i64, entries: Vec<Entry>, bytes: usize) {
         self.filling.through = batch;
+        self.filling.weight += bytes + entries.len() * PLACE_BYTES;
         for entry in entries {
             if entry.is_appended() && self.skip > 0 {
                 self.skip -= 1;
@@ -74,7 +109,8 @@ impl Backlog {
     /// What was gathered so far becomes a sweep.
     pub fn seal(&mut self) {
         if self.filling.through > 0 {
-            self.sweeps.push_back(std::mem::take(&mut self.filling).sealed());
+            let next = Segment::with_room_of(&self.filling);
+            self.sweeps.push_back(std::mem::replace(&mut self.filling, next).sealed());
         }
     }
 
@@ -94,23 +130,34 @@ impl Backlog {
     }
 
     /// The newest state of a run that the tables may not have yet.
-    pub fn run<'a>(&'a self, id: &str) -> Option<&'a RunRow> {
+    pub fn run<'a>(&'a self, id: &str) -> Option<&'a Arc<Run>> {
         let within = |sweep: &'a Sweep| {
             sweep.writes.iter().find_map(|entry| {
                 if let Entry::Run(run) = entry { (run.id == id).then_some(run) } else { None }
             })
         };
-        self.filling.runs.get(id).or_else(|| self.sweeps.iter().rev().find_map(within))
+        let filling = self.filling.runs.get(id).map(|ById(run)| run);
+        filling.or_else(|| self.sweeps.iter().rev().find_map(within))
     }
 }
 
 impl Segment {
+    /// The next one is likely to hold as much, unless there was a burst.
+    fn with_room_of(last: &Self) -> Self {
+        let room = |held: usize| held.min(ROOM_MAX);
+        Self {
+            runs: HashSet::with_capacity(room(last.runs.len())),
+            timers: HashMap::with_capacity(room(last.timers.len())),
+            appended: Vec::with_capacity(room(last.appended.len())),
+            ..Self::default()
+        }
+    }
+
     fn take(&mut self, entry: Entry) {
         self.tables = self.tables.with(entry.tables());
-        self.weight += entry.weight();
         match entry {
             Entry::Run(run) => {
-                self.runs.insert(run.id.clone(), run);
+                self.runs.replace(ById(run));
             }
             Entry::Timer { run, name, at } => {
                 self.timers.insert((run, name), at);
@@ -146,8 +193,8 @@ impl Segment {
     /// In the order of their keys, so that neighbours in a table are written one after the other;
     /// runs that end before runs that begin, because a device has one open run.
     fn sealed(self) -> Sweep {
-        let mut runs: Vec<RunRow> = self.runs.into_values().collect();
-        runs.sort_unstable_by(|a, b| (a.open, &a.device).cmp(&(b.open, &b.device)));
+        let mut runs: Vec<Arc<Run>> = self.runs.into_iter().map(|ById(run)| run).collect();
+        runs.sort_unstable_by(|a, b| (a.is_open(), &a.device).cmp(&(b.is_open(), &b.device)));
         let mut writes: Vec<Entry> = runs.into_iter().map(Entry::Run).collect();
         writes.extend(
             self.quarantine.into_iter().map(|(address, until)| Entry::LeaseEnded {

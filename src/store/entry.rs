@@ -5,6 +5,7 @@
 //! `default`. What older versions could not read at all gets a new [`FORMAT`].
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,13 +16,14 @@ use crate::service::memory::{
 };
 
 /// The number beside each log row: which encoding its body has.
-pub const FORMAT: i64 = 1;
+pub const FORMAT: i64 = 2;
 
 /// One change, decided and ready for the tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
-    /// A run as it is from now on: it was opened, or moved.
-    Run(RunRow),
+    /// A run as it is from now on: it was opened, or moved. The service has the same one; it is
+    /// JSON when it comes into its table, of several states the newest alone.
+    Run(Arc<Run>),
     Journal(JournalLine),
     Lease(Lease),
     Lease6(Lease6),
@@ -62,19 +64,6 @@ pub enum Entry {
     },
 }
 
-/// A run with its JSON, made once for the log and the table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunRow {
-    pub id: String,
-    pub device: String,
-    pub open: bool,
-    pub rev: u64,
-    /// Never changes: with device and id the key of the row.
-    pub opened: Timestamp,
-    pub last_heard: Timestamp,
-    pub body: String,
-}
-
 /// A [`NewDelivery`] with its payload as JSON text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
@@ -86,21 +75,6 @@ pub struct Wanted {
     pub at: Timestamp,
 }
 
-impl RunRow {
-    fn of(run: &Run) -> Result<Self, String> {
-        let body = serde_json::to_string(run).map_err(|why| format!("run {}: {why}", run.id))?;
-        Ok(Self {
-            id: run.id.clone(),
-            device: run.device.clone(),
-            open: run.is_open(),
-            rev: run.rev,
-            opened: run.opened,
-            last_heard: run.last_heard,
-            body,
-        })
-    }
-}
-
 impl Wanted {
     fn of(delivery: NewDelivery) -> Self {
         let NewDelivery { outlet, subject, key, kind, payload, at } = delivery;
@@ -109,11 +83,9 @@ impl Wanted {
 }
 
 impl Entry {
-    pub fn of(change: Change) -> Result<Self, String> {
-        Ok(match change {
-            Change::RunOpened { run, .. } | Change::RunMoved { run, .. } => {
-                Entry::Run(RunRow::of(&run)?)
-            }
+    pub fn of(change: Change) -> Self {
+        match change {
+            Change::RunOpened { run, .. } | Change::RunMoved { run, .. } => Entry::Run(run),
             Change::Journal(line) => Entry::Journal(line),
             Change::Lease(lease) => Entry::Lease(lease),
             Change::Lease6(lease) => Entry::Lease6(lease),
@@ -134,7 +106,7 @@ impl Entry {
             Change::Served(file) => Entry::Served(file),
             Change::Forget { before } => Entry::Forget { before },
             Change::Stranger { key, description, at } => Entry::Stranger { key, description, at },
-        })
+        }
     }
 
     /// Writes the entry behind what stands in `body`.
@@ -180,51 +152,6 @@ impl Entry {
             Entry::Forget { .. } => Tables::ALL,
             Entry::Stranger { .. } => Tables::STRANGERS,
         }
-    }
-
-    /// About the bytes it holds in memory: its texts and a place in a map.
-    pub fn weight(&self) -> usize {
-        /// An `Entry`, and the key and slot of the map it waits in.
-        const PLACE: usize = 320;
-        PLACE
-            + match self {
-                Entry::Run(run) => 2 * run.id.len() + run.device.len() + run.body.len(),
-                Entry::Journal(line) => {
-                    line.run.len() + line.device.len() + line.topic.len() + line.text.len()
-                }
-                Entry::Lease(lease) => {
-                    let device = lease.device.as_ref().map_or(0, String::len);
-                    lease.client_id.len() + lease.relay_information.len() + device
-                }
-                Entry::Lease6(lease) => {
-                    lease.duid.len() + lease.device.as_ref().map_or(0, String::len)
-                }
-                Entry::LeaseEnded { .. } | Entry::Forget { .. } => 0,
-                Entry::Timer { run, name, .. } => run.len() + name.len(),
-                Entry::Outbox(row) => {
-                    row.outlet.len()
-                        + row.subject.len()
-                        + row.key.len()
-                        + row.kind.len()
-                        + row.payload.len()
-                }
-                Entry::OutboxSuperseded { outlet, subject, kinds } => {
-                    let kinds: usize = kinds.iter().map(|kind| kind.len() + 24).sum();
-                    outlet.len() + subject.len() + kinds
-                }
-                Entry::OutboxMoved { note, .. } => note.len(),
-                Entry::OutletReference { outlet, subject, reference } => {
-                    outlet.len() + subject.len() + reference.len()
-                }
-                Entry::Served(file) => {
-                    file.device.len()
-                        + file.run.as_ref().map_or(0, String::len)
-                        + file.name_asked.len()
-                        + file.transport.len()
-                        + file.sha256.len()
-                }
-                Entry::Stranger { key, description, .. } => key.len() + description.len(),
-            }
     }
 }
 
@@ -288,6 +215,10 @@ impl Tables {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::check::counted::Counted;
+    use crate::domain::check::{Check, Findings, Problem, Verdict};
+    use crate::domain::fault::Fault;
+    use crate::domain::run::{Milestone, Phase};
 
     fn some() -> Vec<Entry> {
         let at = Timestamp::from_seconds(1_700_000_000);
@@ -348,6 +279,61 @@ mod tests {
         assert_eq!(decode(FORMAT, &body).unwrap(), some());
     }
 
+    /// A run with something in each of its fields.
+    fn rich(phase: Phase) -> Entry {
+        let at = Timestamp::from_seconds(1_700_000_000);
+        let mut run = crate::store::tests::a_run("01A", "sw1", at);
+        let problem = Problem {
+            fault: Fault::WrongPort,
+            fill: [("port".to_owned(), "Gi1/0/1".to_owned())].into(),
+        };
+        let unknown = Verdict::Unknown { why: "a line".into() };
+        run.findings = Some(Findings {
+            verdicts: vec![
+                (Check::Running, Verdict::Pass),
+                (Check::Saved, unknown),
+                (Check::Software, Verdict::Fail(problem.clone())),
+            ],
+            remarks: vec!["a remark".into()],
+            open: vec!["a check of theirs".into()],
+            counted: Counted::default(),
+        });
+        run.address = Some("fd00::9".parse().unwrap());
+        run.milestones = [(Milestone::Asked, at), (Milestone::HandedOver, at)].into();
+        run.handed = [("cmdb".to_owned(), "200".to_owned())].into();
+        run.suspected = Some((problem.clone(), at));
+        run.told = vec![(problem, at)];
+        run.served_sha256 = Some("ab".repeat(32));
+        run.phase = phase;
+        Entry::Run(Arc::new(run))
+    }
+
+    #[test]
+    fn a_run_of_every_phase_is_read_again_as_it_was() {
+        let at = Timestamp::from_seconds(1_700_000_000);
+        let problem = Problem { fault: Fault::Silent, fill: [("a".into(), "b".into())].into() };
+        let runs: Vec<Entry> = [
+            Phase::Expected { ask_by: at },
+            Phase::Addressed { fetch_by: at },
+            Phase::Fetching { since: at, end_by: at },
+            Phase::Settling { visit_at: at, back_by: at },
+            Phase::Connecting { back_by: at, refused_since: Some(at) },
+            Phase::Verifying { since: at },
+            Phase::HandingOff { since: at, waiting_for: vec!["cmdb".into()] },
+            Phase::Ready { at },
+            Phase::ActionNeeded { problem, since: at, still_waiting_said: true },
+            Phase::Failed { at, why: "why".into() },
+            Phase::Cancelled { at, by: "by".into() },
+        ]
+        .map(rich)
+        .into();
+        let mut body = Vec::new();
+        for run in &runs {
+            run.encode(&mut body).unwrap();
+        }
+        assert_eq!(decode(FORMAT, &body).unwrap(), runs);
+    }
+
     #[test]
     fn a_field_of_a_later_version_does_not_hinder() {
         #[derive(Serialize)]
@@ -371,7 +357,7 @@ mod tests {
     #[test]
     fn an_unknown_format_and_a_cut_row_are_said_and_not_guessed() {
         let why = decode(7, &[]).unwrap_err();
-        assert!(why.contains("format 7") && why.contains("format 1"), "{why}");
+        assert!(why.contains("format 7") && why.contains("format 2"), "{why}");
         let mut body = Vec::new();
         some()[0].encode(&mut body).unwrap();
         for cut in 1..body.len() {

@@ -20,7 +20,7 @@ pub struct Head {
 }
 
 impl Head {
-    fn of(run: &Run) -> Self {
+    pub fn of(run: &Run) -> Self {
         Self {
             id: run.id.as_str().into(),
             rev: run.rev,

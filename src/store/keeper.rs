@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, ffi};
 
 use crate::domain::run::Run;
 use crate::error::Error;
@@ -23,13 +23,14 @@ use crate::store::{rows, schema, unavailable};
 /// Bytes of one log row, about: some milliseconds of writing, in which the next group gathers.
 const GROUP_BYTES: usize = 2 << 20;
 
-/// Bytes that may wait in memory and in the log (24 MiB: some 5,000 transfers). Beyond, the tables
-/// are brought up to date while commits go on.
-pub const BACKLOG_BYTES: usize = 24 << 20;
+/// Bytes that may wait in memory and in the log (12 MiB: some 2,000 transfers, and most of a second
+/// under full load, in which a transfer begins and ends). Beyond, the tables are brought up to date
+/// while commits go on.
+pub const BACKLOG_BYTES: usize = 12 << 20;
 
 /// Beyond, commits wait until some of it is in the tables; if the tables cannot be written, they
 /// are refused.
-pub const BACKLOG_BYTES_MAX: usize = 2 * BACKLOG_BYTES;
+pub const BACKLOG_BYTES_MAX: usize = 4 * BACKLOG_BYTES;
 
 pub struct Keeper {
     pub connection: Connection,
@@ -52,7 +53,8 @@ pub struct Keeper {
     pub flushing: bool,
     /// Why the tables could not be written; it is tried again.
     pub stuck: Option<String>,
-    /// The tables contradict what was decided: our own mistake. Nothing more is taken.
+    /// Nothing more is taken until a new start: the tables contradict what was decided, which is
+    /// our own mistake, or the disk lost what it had taken.
     pub broken: Option<String>,
     /// Held as long as the connection.
     _lock: Lock,
@@ -139,8 +141,8 @@ impl Keeper {
             let body = row.get_ref(2).map_err(in_sql)?;
             let body = body.as_blob().map_err(|why| why.to_string())?;
             let entries = entry::decode(format, body);
-            backlog
-                .take(self.batch, entries.map_err(|why| format!("batch {}: {why}", self.batch))?);
+            let entries = entries.map_err(|why| format!("batch {}: {why}", self.batch))?;
+            backlog.take(self.batch, entries, body.len());
         }
         self.backlog = backlog;
         Ok(())
@@ -177,6 +179,7 @@ impl Keeper {
         let failed = if entries.is_empty() { None } else { self.flush().err() };
         if let Some(error) = &failed {
             tracing::error!(%error, "the store did not take a group of {}", group.len());
+            self.distrust(error);
             self.heads.back_to(Heads::START);
         } else {
             self.keep(entries);
@@ -190,6 +193,24 @@ impl Keeper {
             };
             // Whoever no longer waits will ask again.
             let _ = receipt.send(answer);
+        }
+    }
+
+    /// After a failed flush the kernel takes its pages for written, and a second flush of the same
+    /// pages succeeds without them being on the disk
+    /// (<https://wiki.postgresql.org/wiki/Fsync_Errors>): from then on nothing is confirmed any
+    /// more. A new start reads what the disk has.
+    pub fn distrust(&mut self, error: &rusqlite::Error) {
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        let flush = matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC));
+        if flush && self.broken.is_none() {
+            tracing::error!(
+                %error,
+                "the disk could not flush the store: nothing more is taken until Greenlight is \
+                 started anew; look at the disk first"
+            );
+            self.broken = Some(format!("the disk could not flush it ({error}); start anew"));
+            self.questions.refuse("the disk could not flush it");
         }
     }
 
@@ -209,23 +230,21 @@ impl Keeper {
             Denied::Unread(error) => unavailable(&error),
             Denied::Standing { device, id } => {
                 match standing(connection, backlog, entries, (&device, &id)) {
-                    Ok(run) => Refused::AlreadyOpen { run: Arc::new(run) },
+                    Ok(run) => Refused::AlreadyOpen { run },
                     Err(error) => within(&changes, &id).unwrap_or_else(|| unavailable(&error)),
                 }
             }
         })?;
         let (first, start) = (entries.len(), body.len());
         for change in changes {
-            let entry = Entry::of(change).and_then(|entry| entry.encode(body).map(|()| entry));
-            match entry {
-                Ok(entry) => entries.push(entry),
-                Err(why) => {
-                    heads.back_to(mark);
-                    entries.truncate(first);
-                    body.truncate(start);
-                    return Err(Refused::Unavailable { why });
-                }
+            let entry = Entry::of(change);
+            if let Err(why) = entry.encode(body) {
+                heads.back_to(mark);
+                entries.truncate(first);
+                body.truncate(start);
+                return Err(Refused::Unavailable { why });
             }
+            entries.push(entry);
         }
         Ok(())
     }
@@ -237,9 +256,13 @@ impl Keeper {
             .connection
             .prepare_cached("INSERT INTO log (batch, format, body) VALUES (?1, ?2, ?3)")?
             .execute((self.batch + 1, entry::FORMAT, &self.body));
-        if flushed.is_err() && !self.connection.is_autocommit() {
-            self.connection.execute_batch("ROLLBACK")?;
+        if flushed.is_err()
+            && !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::warn!(%error, "a group that failed could not be taken back");
         }
+        // The first trouble is the one that tells.
         flushed.map(drop)
     }
 
@@ -255,7 +278,7 @@ impl Keeper {
                 self.heads.forget(*before);
             }
         }
-        self.backlog.take(self.batch, entries);
+        self.backlog.take(self.batch, entries, self.body.len());
         self.body.shrink_to(GROUP_BYTES);
     }
 }
@@ -268,13 +291,7 @@ fn find(
     (device, id): (&str, &str),
 ) -> rusqlite::Result<Option<Head>> {
     if let Some(run) = in_group(group, id).or_else(|| backlog.run(id)) {
-        return Ok(Some(Head {
-            id: run.id.as_str().into(),
-            rev: run.rev,
-            open: run.open,
-            opened: run.opened,
-            last_heard: run.last_heard,
-        }));
+        return Ok(Some(Head::of(run)));
     }
     connection
         .prepare_cached(
@@ -299,17 +316,17 @@ fn standing(
     backlog: &Backlog,
     group: &[Entry],
     (device, id): (&str, &str),
-) -> rusqlite::Result<Run> {
+) -> rusqlite::Result<Arc<Run>> {
     if let Some(run) = in_group(group, id).or_else(|| backlog.run(id)) {
-        return serde_json::from_str(&run.body)
-            .map_err(|why| rusqlite::Error::ToSqlConversionFailure(why.into()));
+        return Ok(Arc::clone(run));
     }
     connection
         .prepare_cached("SELECT body FROM runs WHERE device = ?1 AND id = ?2")?
         .query_row([device, id], rows::run)
+        .map(Arc::new)
 }
 
-fn in_group<'a>(group: &'a [Entry], id: &str) -> Option<&'a entry::RunRow> {
+fn in_group<'a>(group: &'a [Entry], id: &str) -> Option<&'a Arc<Run>> {
     group.iter().rev().find_map(|entry| {
         if let Entry::Run(run) = entry { (run.id == id).then_some(run) } else { None }
     })

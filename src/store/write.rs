@@ -3,30 +3,144 @@
 
 use std::net::IpAddr;
 
-use rusqlite::{Connection, Error, params};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, Error, params};
 
+use crate::domain::run::Run;
 use crate::service::memory::{Lease, Lease6};
-use crate::store::entry::{Entry, RunRow, Wanted};
+use crate::store::entry::{Entry, Wanted};
 use crate::store::rows;
 
-pub fn write(connection: &Connection, entry: &Entry) -> Result<(), Error> {
-    match entry {
-        Entry::Run(run) => self::run(connection, run),
-        Entry::Journal(line) => connection
-            .prepare_cached(
-                "INSERT INTO journal (run, seq, device, at, topic, text)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (device, run, seq) DO NOTHING",
-            )?
+const RUN: &str = "INSERT INTO runs (id, device, open, rev, opened, last_heard, body)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (device, opened, id) DO UPDATE SET
+    open = excluded.open, rev = excluded.rev, last_heard = excluded.last_heard,
+    body = excluded.body";
+
+const LINE: &str = "INSERT INTO journal (run, seq, device, at, topic, text)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+
+const TIMER: &str = "INSERT INTO timers (run, name, at) VALUES (?1, ?2, ?3)
+    ON CONFLICT (run, name) DO UPDATE SET at = excluded.at";
+
+const SERVED: &str = "INSERT INTO served
+    (run, device, name_asked, transport, bytes, sha256, complete, at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+const LEASE: &str = "INSERT INTO leases
+    (address, mac, client_id, device, relay_information, granted, expires)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (address) DO UPDATE SET
+    mac = excluded.mac, client_id = excluded.client_id, device = excluded.device,
+    relay_information = excluded.relay_information, granted = excluded.granted,
+    expires = excluded.expires";
+
+/// What one slice writes with: the statements of the common entries are looked up once.
+pub struct Pen<'c> {
+    connection: &'c Connection,
+    run: Option<CachedStatement<'c>>,
+    line: Option<CachedStatement<'c>>,
+    timer: Option<CachedStatement<'c>>,
+    served: Option<CachedStatement<'c>>,
+    lease: Option<CachedStatement<'c>>,
+    /// The JSON of a run, kept for its room.
+    json: Vec<u8>,
+}
+
+/// The statement in its place, which is looked up by the first who wants it.
+fn held<'p, 'c>(
+    place: &'p mut Option<CachedStatement<'c>>,
+    connection: &'c Connection,
+    sql: &str,
+) -> Result<&'p mut CachedStatement<'c>, Error> {
+    if place.is_none() {
+        *place = Some(connection.prepare_cached(sql)?);
+    }
+    Ok(place.as_mut().expect("it was just put there"))
+}
+
+impl<'c> Pen<'c> {
+    pub fn new(connection: &'c Connection) -> Self {
+        let json = Vec::new();
+        Self { connection, run: None, line: None, timer: None, served: None, lease: None, json }
+    }
+
+    pub fn write(&mut self, entry: &Entry) -> Result<(), Error> {
+        match entry {
+            Entry::Run(run) => self.run(run),
+            Entry::Journal(line) => held(&mut self.line, self.connection, LINE)?
+                .execute(params![
+                    line.run,
+                    number(line.seq),
+                    line.device,
+                    line.at.micros(),
+                    line.topic,
+                    line.text
+                ])
+                .map(drop),
+            Entry::Lease(lease) => self.lease(lease),
+            Entry::Timer { run, name, at: Some(at) } => {
+                held(&mut self.timer, self.connection, TIMER)?
+                    .execute(params![run, name, at.micros()])
+                    .map(drop)
+            }
+            Entry::Served(file) => held(&mut self.served, self.connection, SERVED)?
+                .execute(params![
+                    file.run,
+                    file.device,
+                    file.name_asked,
+                    file.transport,
+                    number(file.bytes),
+                    file.sha256,
+                    file.complete,
+                    file.at.micros()
+                ])
+                .map(drop),
+            Entry::Lease6(_)
+            | Entry::LeaseEnded { .. }
+            | Entry::Timer { at: None, .. }
+            | Entry::Outbox(_)
+            | Entry::OutboxSuperseded { .. }
+            | Entry::OutboxMoved { .. }
+            | Entry::OutletReference { .. }
+            | Entry::Stranger { .. }
+            | Entry::Forget { .. } => seldom(self.connection, entry),
+        }
+    }
+
+    fn run(&mut self, run: &Run) -> Result<(), Error> {
+        self.json.clear();
+        serde_json::to_writer(&mut self.json, run)
+            .map_err(|why| Error::ToSqlConversionFailure(why.into()))?;
+        held(&mut self.run, self.connection, RUN)?
             .execute(params![
-                line.run,
-                number(line.seq),
-                line.device,
-                line.at.micros(),
-                line.topic,
-                line.text
+                run.id,
+                run.device,
+                run.is_open(),
+                number(run.rev),
+                run.opened.micros(),
+                run.last_heard.micros(),
+                ToSqlOutput::Borrowed(ValueRef::Text(&self.json))
             ])
-            .map(drop),
-        Entry::Lease(lease) => self::lease(connection, lease),
+            .map(drop)
+    }
+
+    fn lease(&mut self, lease: &Lease) -> Result<(), Error> {
+        held(&mut self.lease, self.connection, LEASE)?
+            .execute(params![
+                lease.address.to_bits(),
+                rows::of_mac(lease.mac),
+                lease.client_id,
+                lease.device,
+                lease.relay_information,
+                lease.granted.micros(),
+                lease.expires.micros()
+            ])
+            .map(drop)
+    }
+}
+
+/// What is written now and then.
+fn seldom(connection: &Connection, entry: &Entry) -> Result<(), Error> {
+    match entry {
         Entry::Lease6(lease) => lease6(connection, lease),
         Entry::LeaseEnded { address, quarantined_until } => {
             match address {
@@ -46,13 +160,6 @@ pub fn write(connection: &Connection, entry: &Entry) -> Result<(), Error> {
                 .execute(params![address.to_string(), until.micros()])
                 .map(drop)
         }
-        Entry::Timer { run, name, at: Some(at) } => connection
-            .prepare_cached(
-                "INSERT INTO timers (run, name, at) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (run, name) DO UPDATE SET at = excluded.at",
-            )?
-            .execute(params![run, name, at.micros()])
-            .map(drop),
         Entry::Timer { run, name, at: None } => connection
             .prepare_cached("DELETE FROM timers WHERE run = ?1 AND name = ?2")?
             .execute(params![run, name])
@@ -61,9 +168,13 @@ pub fn write(connection: &Connection, entry: &Entry) -> Result<(), Error> {
         | Entry::OutboxSuperseded { .. }
         | Entry::OutboxMoved { .. }
         | Entry::OutletReference { .. }
-        | Entry::Served(_)
         | Entry::Stranger { .. } => outward(connection, entry),
         Entry::Forget { .. } => unreachable!("a sweep ends with it and does not hold it"),
+        Entry::Run(_)
+        | Entry::Journal(_)
+        | Entry::Lease(_)
+        | Entry::Timer { at: Some(_), .. }
+        | Entry::Served(_) => unreachable!("written by the pen itself"),
     }
 }
 
@@ -97,23 +208,6 @@ fn outward(connection: &Connection, entry: &Entry) -> Result<(), Error> {
             )?
             .execute(params![outlet, subject, reference])
             .map(drop),
-        Entry::Served(file) => connection
-            .prepare_cached(
-                "INSERT INTO served
-                 (run, device, name_asked, transport, bytes, sha256, complete, at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute(params![
-                file.run,
-                file.device,
-                file.name_asked,
-                file.transport,
-                number(file.bytes),
-                file.sha256,
-                file.complete,
-                file.at.micros()
-            ])
-            .map(drop),
         Entry::Stranger { key, description, at } => connection
             .prepare_cached(
                 "INSERT INTO strangers (key, description, first, last, count)
@@ -129,54 +223,13 @@ fn outward(connection: &Connection, entry: &Entry) -> Result<(), Error> {
         | Entry::Lease6(_)
         | Entry::LeaseEnded { .. }
         | Entry::Timer { .. }
-        | Entry::Forget { .. } => unreachable!("written by `write`"),
+        | Entry::Served(_)
+        | Entry::Forget { .. } => unreachable!("written before"),
     }
 }
 
 pub fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-fn run(connection: &Connection, run: &RunRow) -> Result<(), Error> {
-    connection
-        .prepare_cached(
-            "INSERT INTO runs (id, device, open, rev, opened, last_heard, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (device, opened, id) DO UPDATE SET
-             open = excluded.open, rev = excluded.rev, last_heard = excluded.last_heard,
-             body = excluded.body",
-        )?
-        .execute(params![
-            run.id,
-            run.device,
-            run.open,
-            number(run.rev),
-            run.opened.micros(),
-            run.last_heard.micros(),
-            run.body
-        ])
-        .map(drop)
-}
-
-fn lease(connection: &Connection, lease: &Lease) -> Result<(), Error> {
-    connection
-        .prepare_cached(
-            "INSERT INTO leases
-             (address, mac, client_id, device, relay_information, granted, expires)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (address) DO UPDATE SET
-             mac = excluded.mac, client_id = excluded.client_id, device = excluded.device,
-             relay_information = excluded.relay_information, granted = excluded.granted,
-             expires = excluded.expires",
-        )?
-        .execute(params![
-            lease.address.to_bits(),
-            rows::of_mac(lease.mac),
-            lease.client_id,
-            lease.device,
-            lease.relay_information,
-            lease.granted.micros(),
-            lease.expires.micros()
-        ])
-        .map(drop)
 }
 
 fn lease6(connection: &Connection, lease: &Lease6) -> Result<(), Error> {

@@ -90,6 +90,15 @@ impl<'n, 'a> Fields<'n, 'a> {
         self.get(key).and_then(|node| parsed(node, key, expected, complaints))
     }
 
+    /// A whole number; what is too large for the setting is told its range.
+    pub fn whole<T: Whole>(
+        &mut self,
+        key: &'static str,
+        complaints: &mut Complaints,
+    ) -> Option<At<T>> {
+        self.get(key).and_then(|node| whole(node, key, complaints))
+    }
+
     pub fn duration(
         &mut self,
         key: &'static str,
@@ -150,6 +159,44 @@ pub fn parsed<T: FromStr>(
     let message = format!("`{key}` expects {expected}, found `{}`", shown(&written.value));
     complaints.at(node.place, message, format!("write {expected}"));
     None
+}
+
+/// A number without a sign.
+pub trait Whole: FromStr + Display {
+    const MOST: Self;
+}
+
+impl Whole for u8 {
+    const MOST: Self = Self::MAX;
+}
+
+impl Whole for u16 {
+    const MOST: Self = Self::MAX;
+}
+
+impl Whole for u32 {
+    const MOST: Self = Self::MAX;
+}
+
+impl Whole for u64 {
+    const MOST: Self = Self::MAX;
+}
+
+impl Whole for usize {
+    const MOST: Self = Self::MAX;
+}
+
+pub fn whole<T: Whole>(node: &Node<'_>, key: &str, complaints: &mut Complaints) -> Option<At<T>> {
+    const EXPECTED: &str = "a whole number";
+    let written = text(node, key, complaints)?;
+    let digits = written.value.strip_prefix('-').unwrap_or(&written.value);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number && written.value.parse::<T>().is_err() {
+        let message = format!("`{key}` cannot be {}", shown(&written.value));
+        complaints.at(node.place, message, format!("write 0 to {}", T::MOST));
+        return None;
+    }
+    parsed(node, key, EXPECTED, complaints)
 }
 
 pub fn duration(node: &Node<'_>, key: &str, complaints: &mut Complaints) -> Option<At<Duration>> {

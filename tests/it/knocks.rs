@@ -167,6 +167,11 @@ fn every_target_is_knocked_at_here() {
 }
 
 #[test]
+fn a_capture_of_anybody_s_does_no_harm() {
+    check("capture", Vec::new(), CUTS_MAX, 3000);
+}
+
+#[test]
 fn a_dhcpv4_datagram_does_no_harm() {
     check("dhcp4", Vec::new(), CUTS_MAX, 1500);
 }

@@ -2,10 +2,13 @@
 
 mod crash;
 mod dhcp6;
+mod digests;
 mod disk;
 mod flood;
 mod hostile;
 mod knocks;
+mod ntc_templates;
+mod platform_page;
 mod service;
 mod software;
 mod store;

@@ -13,7 +13,8 @@ use greenlight::domain::run::{Event, Phase, Run, Visit};
 use greenlight::entropy::Entropy;
 use greenlight::platform::Platforms;
 use greenlight::secret::Secret;
-use greenlight::service::intake::{Clues, Identity, Intake};
+use greenlight::service::intake::{Clues, Identity, Intake, Moved};
+use greenlight::service::leases::Ended;
 use greenlight::service::memory::{Change, Lease6, Memory, NewDelivery, Query};
 use greenlight::service::outbox::Outbox;
 use greenlight::service::performer::Performer;
@@ -28,13 +29,13 @@ use crate::store::device;
 pub struct House {
     pub runs: Runs,
     pub memory: Memory,
-    intake: Intake,
+    pub intake: Intake,
     stop: watch::Sender<bool>,
     ended: tokio::task::JoinHandle<()>,
     said: Arc<Mutex<Vec<Kind>>>,
 }
 
-fn plan() -> InForce {
+pub fn plan() -> InForce {
     let mut inventory = Inventory::default();
     for (index, name) in ["sw1", "sw2"].into_iter().enumerate() {
         let mut device = device(name);
@@ -49,6 +50,7 @@ fn plan() -> InForce {
         inventory: Arc::new(inventory),
         platforms: Arc::new(Platforms::default()),
         render: Arc::new(|device, _| Ok(format!("hostname {}\n", device.name))),
+        secrets: Arc::new(|_| Vec::new()),
         rules: Rules {
             window: Duration::from_secs(600),
             file_patience: Duration::from_secs(180),
@@ -100,8 +102,11 @@ fn voice(said: Arc<Mutex<Vec<Kind>>>) -> Voice {
 }
 
 pub async fn house(folder: &std::path::Path) -> House {
+    house_of(folder, plan()).await
+}
+
+pub async fn house_of(folder: &std::path::Path, plan: InForce) -> House {
     let memory = store::open(&folder.join("greenlight.db")).await.unwrap();
-    let plan = plan();
     let performer = Performer {
         // Nobody is at home: the story decides what a visit brings by sending the event itself.
         prober: Arc::new(|_| {
@@ -185,7 +190,7 @@ pub fn ended(device: &str) -> Input {
 fn proven(run: &Run) -> Input {
     let findings = Findings {
         verdicts: vec![(Check::Serial, Verdict::Pass), (Check::Running, Verdict::Pass)],
-        remarks: Vec::new(),
+        ..Findings::default()
     };
     let visit = Visit::Judged { host_key: None, findings };
     let event = Event::Visited { attempt: run.attempt, visit };
@@ -295,6 +300,53 @@ async fn the_feed_tells_only_what_is_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asking_and_getting_an_address_are_one_step_and_asking_alone_is_told_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = house(folder.path()).await;
+    let now = Clock::System.now();
+    let address = "127.7.0.51".parse().unwrap();
+    let lease = greenlight::service::memory::Lease {
+        address,
+        mac: greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]),
+        client_id: String::new(),
+        device: Some("sw1".into()),
+        relay_information: String::new(),
+        granted: now,
+        expires: now.plus(Duration::from_secs(3600)),
+    };
+    let mac = Some(greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]));
+    let Identity::Device(device) = house.intake.identify(&Clues { mac, ..Clues::default() }) else {
+        panic!("sw1 is not known by its MAC")
+    };
+    house.intake.asked(&device);
+    house.intake.lease_bound(lease.clone()).await.unwrap();
+    let run = house.until(|_| true).await;
+    assert!(matches!(run.phase, Phase::Addressed { .. }), "{run:?}");
+    assert_eq!((run.rev, run.repeats), (1, 0));
+    assert_eq!(*house.said.lock().unwrap(), [Kind::Started, Kind::Progress]);
+    // It asks again and takes nothing.
+    house.intake.asked(&device);
+    house.intake.asked_alone(false);
+    assert!(house.intake.somebody_asks(), "it may still take an address");
+    house.intake.asked_alone(true);
+    let run = house.until(|run| run.rev == 2).await;
+    assert_eq!((run.repeats, house.intake.somebody_asks()), (1, false));
+    // It gives its address back: that is written down and moves nothing.
+    let before = run.phase;
+    let ended = Ended { address, quarantined_until: None };
+    house.intake.leases_moved(vec![Moved::Ended(ended, Some(device))]).await.unwrap();
+    let run = house.until(|run| run.rev == 3).await;
+    assert_eq!(run.phase, before);
+    let journal = |reply| Query::Journal { device: "sw1".into(), last: 1, reply };
+    let line = house.memory.ask(journal).await.unwrap().remove(0);
+    assert_eq!(
+        (line.topic.as_str(), line.text.as_str()),
+        ("dhcp", "released its address 127.7.0.51")
+    );
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expired_lease_names_nobody() {
     use greenlight::service::memory::Lease;
     let folder = tempfile::tempdir().unwrap();
@@ -346,7 +398,7 @@ async fn a_link_local_peer_is_known_by_the_lease_it_asked_for_and_on_that_link_a
     assert_eq!((at(near, 4), at("fe80::8".parse().unwrap(), 3)), (None, None));
     let run = house.until(|run| run.device == "sw1").await;
     assert_eq!(run.address, Some(IpAddr::V6(leased)));
-    house.intake.leases6_ended(vec![(leased, None)]).await.unwrap();
+    house.intake.leases6_ended(vec![(leased, None)], None).await.unwrap();
     assert_eq!((at(near, 3), at(leased, 0)), (None, None));
     house.intake.leases6_bound(vec![lease(now.minus(hour))], Some((near, 3))).await.unwrap();
     assert_eq!((at(near, 3), at(leased, 0)), (None, None), "it is over");

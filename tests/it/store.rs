@@ -28,6 +28,7 @@ pub fn device(name: &str) -> Device {
         template: Some("frr.j2".into()),
         variables: Variables::default(),
         software: None,
+        expects: Default::default(),
         neighbours: Vec::new(),
         credentials: Vec::new(),
         location: "rack 4".into(),

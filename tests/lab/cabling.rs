@@ -1,6 +1,6 @@
-//! Every way to plug four uplinks in wrongly: what the installer reads each time, and that the light
-//! turns green once the plugs are where the plan says. FRR, lldpd and OpenSSH are real, and so is
-//! what they hear of each other.
+//! Every way to plug four uplinks in wrongly: what the installer reads each time, and that the
+//! light turns green once the plugs are where the plan says. FRR, lldpd and OpenSSH are real, and
+//! so is what they hear of each other.
 
 use crate::device::Client;
 use crate::site::{End, FOUR, Site};
@@ -109,20 +109,20 @@ fn three_cables_to_the_wrong_switch_are_named_with_where_they_belong() {
         Mistake {
             cables: laid(&[(P47, Some(D2P49))]),
             code: "G11",
-            sentence: "acc-1: cable swp47 goes to the wrong switch. Move its far end to dist-1 port \
-                       swp47.",
+            sentence: "acc-1: cable swp47 goes to the wrong switch. Move its far end to \
+                       dist-1 port swp47.",
         },
         Mistake {
             cables: laid(&[(P50, Some(D1P49))]),
             code: "G11",
-            sentence: "acc-1: cable swp50 goes to the wrong switch. Move its far end to dist-2 port \
-                       swp48.",
+            sentence: "acc-1: cable swp50 goes to the wrong switch. Move its far end to \
+                       dist-2 port swp48.",
         },
         Mistake {
             cables: laid(&[(P49, Some(("core-9", "swp1")))]),
             code: "G11",
-            sentence: "acc-1: cable swp49 goes to the wrong switch. Move its far end to dist-2 port \
-                       swp47.",
+            sentence: "acc-1: cable swp49 goes to the wrong switch. Move its far end to \
+                       dist-2 port swp47.",
         },
     ]);
 }
@@ -134,17 +134,20 @@ fn three_swaps_are_one_exchange_each() {
         Mistake {
             cables: laid(&[(P47, Some(D1P48)), (P48, Some(D1P47))]),
             code: "G12",
-            sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in ports swp47 and swp48.",
+            sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in \
+                       ports swp47 and swp48.",
         },
         Mistake {
             cables: laid(&[(P47, Some(D2P47)), (P49, Some(D1P47))]),
             code: "G12",
-            sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in ports swp47 and swp49.",
+            sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in \
+                       ports swp47 and swp49.",
         },
         Mistake {
             cables: laid(&[(P48, Some(D2P48)), (P50, Some(D1P48))]),
             code: "G12",
-            sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in ports swp48 and swp50.",
+            sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in \
+                       ports swp48 and swp50.",
         },
     ]);
 }

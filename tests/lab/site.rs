@@ -203,7 +203,18 @@ impl Site {
     pub fn all(&self) -> String {
         let run = self.greenlight.order(&self.net, &["log", "acc-1"]).unwrap_or_else(|why| why);
         let console = self.access.console();
-        format!("the switch:\n{console}\nits run:\n{run}\nGreenlight:\n{}\n", self.greenlight.log())
+        let devices = [&self.access].into_iter().chain(&self.distribution);
+        let lldp = devices.map(|device| {
+            let said = device.inside(&["tail", "-n", "12", "/run/lldpd.log"]);
+            let hears = device.inside(&["lldpcli", "show", "neighbors", "summary"]);
+            format!("LLDP of {}:\n{said}{hears}\n", device.name)
+        });
+        let cables = self.net.run("panel", &["bridge", "link"]);
+        format!(
+            "the switch:\n{console}\nits run:\n{run}\nGreenlight:\n{}\n{}the panel:\n{cables}",
+            self.greenlight.log(),
+            lldp.collect::<String>()
+        )
     }
 }
 

@@ -7,8 +7,9 @@ use ipnet::Ipv6Net;
 
 use crate::complaint::Complaints;
 use crate::config::dhcp6::written::{WrittenDhcp6, WrittenPool6};
+use crate::config::limits;
 use crate::config::meant::{Dhcp6, Listen, Pool6};
-use crate::config::resolve::{LEASE_SECONDS_MIN, hours, listen_or, unknown};
+use crate::config::resolve::{LEASE_SECONDS_MIN, hours, listen_or, not_endless, unknown};
 use crate::config::written::WrittenListen;
 use crate::written::{At, shown};
 
@@ -21,7 +22,7 @@ pub fn meant_dhcp6(written: WrittenDhcp6, complaints: &mut Complaints) -> Dhcp6 
             let message = "a lease this short ends before a device has asked for its file";
             complaints.at(valid.place, message, "write at least 60s");
         }
-        valid.value
+        not_endless(valid, complaints)
     });
     let preferred = written.preferred_lifetime.map_or(valid, |preferred| {
         if preferred.value > valid {
@@ -57,7 +58,20 @@ pub fn meant_dhcp6(written: WrittenDhcp6, complaints: &mut Complaints) -> Dhcp6 
         valid,
         unknown: unknown(written.unknown, complaints),
         rapid_commit: written.rapid_commit.unwrap_or(false),
+        addresses_max: addresses_max(written.addresses_max, complaints),
+        limits: limits::meant(written.limits, complaints),
     }
+}
+
+/// A switch asks for an address on each of a few ports.
+const ADDRESSES_MAX: usize = 16;
+
+fn addresses_max(written: Option<At<u16>>, complaints: &mut Complaints) -> usize {
+    let Some(most) = written else { return ADDRESSES_MAX };
+    if most.value == 0 {
+        complaints.at(most.place, "`addresses_max` cannot be 0", "write 1 to 65535");
+    }
+    usize::from(most.value.max(1))
 }
 
 /// It stands in a URL, where a link-local address would lack its interface.
@@ -77,7 +91,7 @@ fn meant_listen(written: Vec<WrittenListen>, complaints: &mut Complaints) -> Vec
             complaints.at(listen.address.place, message, "write an address such as [::]:547");
         }
     }
-    listen_or(written, SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT)))
+    listen_or(written, SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT)), complaints)
 }
 
 fn meant_pool(written: WrittenPool6, complaints: &mut Complaints) -> Pool6 {
@@ -137,7 +151,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::meant::Unknown;
+    use crate::config::meant::{DhcpLimits, Unknown};
     use crate::config::resolve::configure;
 
     fn configured(text: &str) -> (Option<Dhcp6>, String) {
@@ -151,8 +165,11 @@ mod tests {
         let text = "dhcp6: { server_address: '2001:db8::2', pools: [{ subnet: 'fd00::/64' }] }\n";
         let (dhcp6, complaints) = configured(text);
         assert_eq!(complaints, "");
-        let Dhcp6 { listen, server_address, pools, preferred, valid, unknown, rapid_commit } =
-            dhcp6.unwrap();
+        let Dhcp6 {
+            listen, server_address, pools, preferred, valid, unknown, rapid_commit, ..
+        } = dhcp6.clone().unwrap();
+        let Dhcp6 { addresses_max, limits, .. } = dhcp6.unwrap();
+        assert_eq!((addresses_max, limits), (16, DhcpLimits::default()));
         let everywhere = Listen { address: "[::]:547".parse().unwrap(), interface: None };
         assert_eq!(listen, [everywhere]);
         assert_eq!(server_address, "2001:db8::2".parse::<Ipv6Addr>().unwrap());
@@ -205,6 +222,11 @@ mod tests {
         (
             "pools: [], listen: ['0.0.0.0:547']",
             "2:12: DHCPv6 cannot be heard at 0.0.0.0:547 (write an address such as [::]:547)",
+        ),
+        ("pools: [], addresses_max: 0", "2:18: `addresses_max` cannot be 0 (write 1 to 65535)"),
+        (
+            "pools: [], limits: { pool_strangers_percent: 101 }",
+            "2:37: strangers cannot hold 101 % of a pool (write 0 to 100)",
         ),
         (
             "pools: [], unknown: quarantin",

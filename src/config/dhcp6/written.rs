@@ -7,6 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 
 use crate::complaint::Complaints;
+use crate::config::limits::written::{WrittenDhcpLimits, limits};
 use crate::config::written::{ListenSpelling, UnknownSpelling, WrittenListen, listen};
 use crate::written::fields::{self, Fields};
 use crate::written::{At, Node};
@@ -31,12 +32,18 @@ pub struct WrittenDhcp6 {
     #[schemars(with = "Option<String>")]
     pub preferred_lifetime: Option<At<Duration>>,
     /// What a network device gets that nobody planned: `refuse` gives no lease, `quarantine` a
-    /// short one and no file; both report it. Default `refuse`.
+    /// short one and no file; both report it, up to 300 of them a minute. Default `refuse`.
     #[schemars(with = "Option<UnknownSpelling>")]
     pub unknown: Option<At<String>>,
     /// Answer with two messages instead of four where the device asks for it (Rapid Commit). Only
     /// sound where no other DHCPv6 server answers. Default false.
     pub rapid_commit: Option<bool>,
+    /// Addresses that one device may have at a time, over all its ports and DUIDs. Default 16.
+    #[schemars(with = "Option<u16>")]
+    pub addresses_max: Option<At<u16>>,
+    /// How much may be asked. Every limit has a default.
+    #[schemars(with = "Option<WrittenDhcpLimits>")]
+    pub limits: Option<WrittenDhcpLimits>,
     /// The subnets served.
     #[schemars(required)]
     pub pools: Vec<WrittenPool6>,
@@ -71,6 +78,8 @@ pub fn dhcp6(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenDhcp
     let preferred_lifetime = fields.duration("preferred_lifetime", complaints);
     let unknown = fields.text("unknown", complaints);
     let rapid_commit = fields.boolean("rapid_commit", complaints);
+    let addresses_max = fields.whole("addresses_max", complaints);
+    let limits = fields.get("limits").and_then(|node| limits(node, complaints));
     let pools = fields
         .require("pools", complaints)
         .map(|node| {
@@ -86,6 +95,8 @@ pub fn dhcp6(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenDhcp
         preferred_lifetime,
         unknown,
         rapid_commit,
+        addresses_max,
+        limits,
         pools,
     })
 }

@@ -23,6 +23,12 @@ pub(super) fn running(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks
     if running.trim().is_empty() {
         return Verdict::unknown("expected a running configuration, found nothing");
     }
+    if let Err(why) = compare::readable(plan.rendered, rules) {
+        return Verdict::unknown(format!("the planned configuration: {why}"));
+    }
+    if let Err(why) = compare::readable(running, rules) {
+        return Verdict::unknown(format!("the running configuration: {why}"));
+    }
     let difference = compare::configuration(plan.rendered, running, rules);
     if difference.planned_lines == 0 {
         return Verdict::unknown("expected a planned configuration, found no line in it");

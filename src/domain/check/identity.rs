@@ -1,7 +1,8 @@
 //! Is it the right box, with the right software?
 
-use super::{Plan, Problem, Verdict};
+use super::{Plan, Problem, Remarks, Verdict};
 use crate::domain::fault::Fault;
+use crate::domain::inventory::expected::Member;
 use crate::platform::observation::{Facts, Observation, Reading};
 
 /// The host name it gives must be the device's name; case and a domain behind it do not matter.
@@ -36,6 +37,51 @@ pub(super) fn serial(plan: &Plan<'_>, seen: &Observation) -> Verdict {
         return Verdict::Pass;
     }
     other_box(plan, planned, &facts.serials.join(", "))
+}
+
+/// The model must be the planned one; case does not matter.
+pub(super) fn model(plan: &Plan<'_>, seen: &Observation) -> Verdict {
+    let Some(planned) = &plan.device.expects.model else { return Verdict::NotPlanned };
+    let facts = match facts(seen) {
+        Ok(facts) => facts,
+        Err(unknown) => return unknown,
+    };
+    match &facts.model {
+        None => Verdict::unknown(format!("expected model {planned}, found none in its facts")),
+        Some(found) if found.trim().eq_ignore_ascii_case(planned.trim()) => Verdict::Pass,
+        Some(found) => other_box(plan, planned, found),
+    }
+}
+
+/// Every planned chassis of the stack must be there. One that nobody planned is a remark.
+pub(super) fn members(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks) -> Verdict {
+    let planned = &plan.device.expects.members;
+    if planned.is_empty() {
+        return Verdict::NotPlanned;
+    }
+    let facts = match facts(seen) {
+        Ok(facts) => facts,
+        Err(unknown) => return unknown,
+    };
+    if facts.serials.is_empty() {
+        return Verdict::unknown("expected the serials of a stack, found none in its facts");
+    }
+    let is = |serial: &str, other: &str| serial.trim().eq_ignore_ascii_case(other.trim());
+    let known = |serial: &String| planned.iter().any(|member| is(&member.serial, serial));
+    for extra in facts.serials.iter().filter(|serial| !known(serial)) {
+        remarks.add(&format!("serial {extra} is in the stack and not planned"));
+    }
+    let there = |member: &&Member| facts.serials.iter().any(|found| is(found, &member.serial));
+    let mut missing = planned.iter().filter(|member| !there(member));
+    let Some(first) = missing.next() else { return Verdict::Pass };
+    for other in missing {
+        let code = Fault::MemberMissing.code();
+        remarks.add(&format!("also {code}: serial {} is missing", other.serial));
+    }
+    let number = first.number.map(|number| number.to_string());
+    let mut fill = vec![("serial", first.serial.as_str()), ("location", &plan.device.location)];
+    fill.extend(number.as_deref().map(|number| ("member", number)));
+    Verdict::Fail(Problem::new(Fault::MemberMissing, &fill))
 }
 
 /// The version must be the planned one to the letter.

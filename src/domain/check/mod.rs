@@ -7,9 +7,14 @@
 //! |---|---|
 //! | `OtherBox` | `found`, `planned`: serials, or host names where no serial disagrees; `location` of this device |
 //! | `ConfigurationDiffers` | `missing_count` of `planned_count` lines; `found`: `running` or `saved`; `location` of this device |
+//! | `MemberMissing` | `serial` of the missing chassis; `member`: its number, if planned; `location` of this device |
 //! | `OtherSoftware` | `found`, `planned`: versions |
+//! | `PoorCable` | `port` here; `found`, `planned`: what it runs at, or `errors`: damaged frames a minute; `location` of this device |
+//! | `FlappingPort` | `port` here; `changes`: how often within a minute; `location` of this device |
+//! | `CannotReach` | `target`: the address; `location` of this device |
+//! | `CheckUnmet` | `check`: its name; `says`: its sentence; `found`; `location` of this device |
 //! | `SwappedPair` | `port`, `port_b`: the two plugs of this device to be exchanged; `location` of this device |
-//! | `NeighbourDown`, `NeighbourMute` | `port` here; `far_device`, `far_port` planned; `planned`: both in words; `location` of the far device |
+//! | `NeighbourDown`, `NeighbourMute` | `port` here; where a neighbour is planned: `far_device`, `far_port` planned; `planned`: both in words; `location` of the far device |
 //! | `WrongDevice` | `port` here; `far_device`, `far_port` planned; `found_device`, `found_port` seen; `planned`, `found`: the same in words; `location` of the far device |
 //! | `WrongPort` | the plug to be moved: at `far_device` from `found_port` to `far_port`; `port`: where the cable belongs on this device; `found_device` equals `far_device`; `planned`, `found`: in words; `location` of `far_device` |
 //!
@@ -18,18 +23,26 @@
 //! printed it.
 
 mod configuration;
+pub mod counted;
+mod custom;
 mod heard;
 mod identity;
+mod interfaces;
+mod masked;
 mod neighbours;
 #[cfg(test)]
 mod planned;
+mod reach;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
 use crate::platform::observation::Observation;
+use crate::secret::Secret;
+use counted::Counted;
 
 /// Text from a device is cut here before it becomes a filling or a remark: the longest system name
 /// that LLDP can carry (IEEE 802.1AB, 8.5.6).
@@ -43,10 +56,18 @@ const REMARKS_MAX: usize = 40;
 pub enum Check {
     Hostname,
     Serial,
+    Model,
+    /// The chassis of a stack.
+    Members,
     Software,
     Running,
     Saved,
     Neighbours,
+    Interfaces,
+    /// The addresses it must reach.
+    Reach,
+    /// The operator's own.
+    Custom,
 }
 
 /// The outcome of one check.
@@ -76,12 +97,36 @@ pub struct Problem {
 }
 
 /// All checks of one visit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Findings {
     /// In the order of [`Check`]; the plan decides which are there.
     pub verdicts: Vec<(Check, Verdict)>,
     /// Remarks for the journal: differing lines with secrets masked, lines that could not be read.
     pub remarks: Vec<String>,
+    /// What is open of optional checks, one sentence each: the device may turn green with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<String>,
+    /// What the ports have counted, for the next visit to compare with.
+    #[serde(default, skip_serializing_if = "Counted::is_empty")]
+    pub counted: Counted,
+}
+
+impl Findings {
+    /// True if both say the same of the device, whatever its ports have counted.
+    pub fn says_the_same(&self, other: &Findings) -> bool {
+        self.verdicts == other.verdicts && self.remarks == other.remarks && self.open == other.open
+    }
+}
+
+/// What a judgement needs besides the plan and the visit itself.
+#[derive(Debug, Clone, Default)]
+pub struct Circumstances<'a> {
+    /// When the visit was made. Without it nothing is counted.
+    pub now: Option<Timestamp>,
+    /// What earlier visits of the same run have counted.
+    pub earlier: Counted,
+    /// Secrets of this device: wherever one stands in a remark, a mask stands instead.
+    pub secrets: &'a [Secret],
 }
 
 /// The plan for one device, as far as a visit can prove it.
@@ -96,18 +141,50 @@ pub struct Plan<'a> {
     pub neighbours_due: bool,
 }
 
-/// Judges one visit. All six checks are in the result, in the order of [`Check`].
+/// Judges a first visit, by itself.
 pub fn judge(plan: &Plan<'_>, seen: &Observation) -> Findings {
+    judge_visit(plan, seen, &Circumstances::default())
+}
+
+/// Judges one visit of several. All checks are in the result, in the order of [`Check`].
+pub fn judge_visit(
+    plan: &Plan<'_>,
+    seen: &Observation,
+    circumstances: &Circumstances<'_>,
+) -> Findings {
     let mut remarks = Remarks::default();
+    let mut open = Vec::new();
+    let counted = interfaces::counted(plan, seen, circumstances);
     let verdicts = vec![
         (Check::Hostname, identity::hostname(plan, seen)),
         (Check::Serial, identity::serial(plan, seen)),
+        (Check::Model, identity::model(plan, seen)),
+        (Check::Members, identity::members(plan, seen, &mut remarks)),
         (Check::Software, identity::software(plan, seen)),
         (Check::Running, configuration::running(plan, seen, &mut remarks)),
         (Check::Saved, configuration::saved(plan, seen, &mut remarks)),
         (Check::Neighbours, neighbours::neighbours(plan, seen, &mut remarks)),
+        (Check::Interfaces, interfaces::interfaces(plan, seen, &counted, &mut remarks)),
+        (Check::Reach, reach::reach(plan, seen, &mut remarks)),
+        (Check::Custom, custom::custom(plan, seen, &mut remarks, &mut open)),
     ];
-    Findings { verdicts, remarks: remarks.into_lines() }
+    let findings = Findings { verdicts, remarks: remarks.into_lines(), open, counted };
+    masked::masked(findings, circumstances.secrets)
+}
+
+/// The commands of a visit beyond the platform's own questions, each once.
+pub fn further_commands(plan: &Plan<'_>) -> Vec<String> {
+    let expects = &plan.device.expects;
+    let ping = plan.platforms.get(&plan.device.platform).and_then(|known| known.ping.as_ref());
+    let pings = expects.reaches.iter().filter_map(|target| Some(ping?.command(*target)));
+    let own = expects.checks.iter().map(|check| check.command.clone());
+    let mut commands = Vec::new();
+    for command in pings.chain(own) {
+        if !commands.contains(&command) {
+            commands.push(command);
+        }
+    }
+    commands
 }
 
 /// The problem of the lowest layer; among equals, of the first check.
@@ -147,6 +224,22 @@ impl Problem {
     fn new(fault: Fault, fill: &[(&str, &str)]) -> Self {
         let fill = fill.iter().map(|(key, value)| ((*key).to_owned(), cut(value))).collect();
         Self { fault, fill }
+    }
+}
+
+impl Problem {
+    /// True if both ask for the same of the same people: what was measured may differ from look to
+    /// look.
+    pub fn same_act(&self, other: &Problem) -> bool {
+        let measured = |key: &str| {
+            let unmet = self.fault == Fault::CheckUnmet && key == "found";
+            unmet || matches!(key, "errors" | "changes")
+        };
+        let lasting = |problem: &Problem| -> Vec<(String, String)> {
+            let fill = problem.fill.iter().filter(|(key, _)| !measured(key));
+            fill.map(|(key, text)| (key.clone(), text.clone())).collect()
+        };
+        self.fault == other.fault && lasting(self) == lasting(other)
     }
 }
 
@@ -200,11 +293,14 @@ mod tests {
     fn a_device_as_planned_is_proven() {
         let scene = Scene::two_uplinks();
         let findings = scene.judge(&scene.as_planned());
-        assert!(findings.verdicts.iter().all(|(_, v)| *v == Verdict::Pass), "{findings:#?}");
+        let good = |v: &Verdict| matches!(v, Verdict::Pass | Verdict::NotPlanned);
+        assert!(findings.verdicts.iter().all(|(_, v)| good(v)), "{findings:#?}");
+        let passed = findings.verdicts.iter().filter(|(_, v)| *v == Verdict::Pass).count();
+        assert_eq!(passed, 6);
         assert!(all_proven(&findings));
         assert_eq!((most_urgent(&findings), first_unknown(&findings)), (None, None));
         let order: Vec<Check> = findings.verdicts.iter().map(|(check, _)| *check).collect();
-        assert!(order.is_sorted() && order.len() == 6);
+        assert!(order.is_sorted() && order.len() == 11);
     }
 
     #[test]
@@ -310,6 +406,17 @@ mod tests {
         let seen = scene.as_planned();
         scene.rendered = "!\n\n! nothing\n".to_owned();
         assert!(matches!(verdict(&scene.judge(&seen), Check::Running), Verdict::Unknown { .. }));
+    }
+
+    #[test]
+    fn a_count_that_changes_from_look_to_look_is_the_same_act() {
+        let of = |fault, errors: &str, port: &str| {
+            Problem::new(fault, &[("port", port), ("errors", errors)])
+        };
+        let first = of(Fault::PoorCable, "312", "1");
+        assert!(first.same_act(&of(Fault::PoorCable, "298", "1")));
+        assert!(!first.same_act(&of(Fault::PoorCable, "312", "2")));
+        assert!(!first.same_act(&of(Fault::FlappingPort, "312", "1")));
     }
 
     #[test]

@@ -66,18 +66,22 @@ impl Scene {
             interfaces: Reading::NotAsked,
             running: Reading::Seen(self.rendered.clone()),
             saved: Reading::Seen(self.rendered.clone()),
+            further: BTreeMap::new(),
         }
     }
 
     pub(super) fn judge(&self, seen: &Observation) -> Findings {
-        let plan = Plan {
+        judge(&self.plan(), seen)
+    }
+
+    pub(super) fn plan(&self) -> Plan<'_> {
+        Plan {
             device: &self.inventory.devices[0],
             inventory: &self.inventory,
             platforms: &PLATFORMS,
             rendered: &self.rendered,
             neighbours_due: self.due,
-        };
-        judge(&plan, seen)
+        }
     }
 
     /// Changes a device of the inventory.
@@ -106,6 +110,7 @@ fn device(name: &str) -> Device {
         template: None,
         variables: crate::domain::inventory::meant::Variables::default(),
         software: None,
+        expects: Arc::default(),
         neighbours: Vec::new(),
         credentials: Vec::new(),
         location: format!("the rack of {name}"),
@@ -127,5 +132,5 @@ pub(super) fn row(local_port: &str, system_name: &str, port_id: &str) -> Neighbo
 }
 
 pub(super) fn link(name: &str, link_up: bool) -> Interface {
-    Interface { name: name.to_owned(), link_up }
+    Interface::new(name, link_up)
 }

@@ -1,6 +1,7 @@
 //! The running configuration against the rendered one, and the saved one against the running one.
 //!
-//! Both texts become trees by indentation; the platform's rules say what is noise, where order
+//! Both texts become trees, by indentation or in the style that the platform's rules name (braces,
+//! `set` lines, edits, JSON, XML); the platform's rules say what is noise, where order
 //! counts and which values are secrets. Lines are compared as written: abbreviations are not
 //! expanded, so a template says what the device will print. A [`Difference`] never holds a secret.
 
@@ -9,8 +10,11 @@ use std::collections::HashMap;
 use crate::platform::comparison::Comparison;
 
 mod secrets;
+mod shape;
 mod tree;
+mod xml;
 
+pub use secrets::MASK;
 use tree::{Secrets, Tree};
 
 /// Most characters of one line in a remark.
@@ -106,9 +110,16 @@ pub fn same(running: &str, saved: &str, rules: &Comparison) -> Difference {
     compare(running, saved, Secrets::ByValue, rules)
 }
 
+/// Whether a text is what its platform's configurations are, as far as that can be told. The error
+/// says what was found, and nothing of the text.
+pub fn readable(text: &str, rules: &Comparison) -> Result<(), String> {
+    shape::readable(text, rules.style)
+}
+
 fn compare(planned: &str, found: &str, secrets: Secrets, rules: &Comparison) -> Difference {
-    let planned = Tree::read(planned, secrets, rules);
-    let found = Tree::read(found, secrets, rules);
+    let [planned, found] = shape::shaped(planned, found, rules);
+    let planned = Tree::read(&planned, secrets, rules);
+    let found = Tree::read(&found, secrets, rules);
     let mut search = Search {
         planned: &planned,
         found: &found,

@@ -58,6 +58,8 @@ pub fn lay(
         }
         devices[end.from].neighbours.push(end.neighbour);
     }
+    // Most devices have one or two, and a list that grows begins with room for four.
+    devices.iter_mut().for_each(|device| device.neighbours.shrink_to_fit());
 }
 
 /// Reads `local port -> device, port`.

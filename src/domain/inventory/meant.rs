@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::address::Mac;
 pub use crate::complaint::Place;
+pub use crate::domain::inventory::expected::Expectations;
 pub use crate::domain::inventory::software::{Image, Install, Software};
 
 /// Everything that is planned. Immutable: a reload makes a new one.
@@ -22,9 +23,17 @@ pub struct Inventory {
     pub by_position: HashMap<Position, usize>,
     pub by_address: HashMap<Ipv4Addr, usize>,
     pub by_address6: HashMap<Ipv6Addr, usize>,
+    /// By name of the device: the hosts that are passed on the way to it, the first one first.
+    /// Devices that are entered directly are absent.
+    pub jumps: HashMap<String, Arc<[JumpReference]>>,
 }
 
 impl Inventory {
+    /// The hosts that are passed on the way to a device; mostly none.
+    pub fn jumps_to(&self, device: &str) -> &[JumpReference] {
+        self.jumps.get(device).map(AsRef::as_ref).unwrap_or_default()
+    }
+
     pub fn device(&self, name: &str) -> Option<&Arc<Device>> {
         self.by_name.get(name).map(|index| &self.devices[*index])
     }
@@ -97,6 +106,8 @@ pub struct Device {
     pub variables: Variables,
     /// The software planned.
     pub software: Option<Arc<Software>>,
+    /// What else must be proven.
+    pub expects: Arc<Expectations>,
     pub neighbours: Vec<PlannedNeighbour>,
     /// In the order to be tried.
     pub credentials: Vec<CredentialReference>,
@@ -151,9 +162,39 @@ pub struct PlannedNeighbour {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialReference {
     pub username: String,
-    pub password: SecretSource,
+    /// Absent where there is a key.
+    pub password: Option<SecretSource>,
+    /// Tried before the password.
+    pub key: Option<KeyReference>,
     /// The enable password, where the platform asks for one.
     pub enable: Option<SecretSource>,
+}
+
+impl CredentialReference {
+    /// Every secret of this login.
+    pub fn sources(&self) -> impl Iterator<Item = &SecretSource> {
+        let key = self.key.iter().flat_map(|key| [Some(&key.text), key.passphrase.as_ref()]);
+        self.password.iter().chain(key.flatten()).chain(&self.enable)
+    }
+}
+
+/// Where a private key stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyReference {
+    pub text: SecretSource,
+    pub passphrase: Option<SecretSource>,
+}
+
+/// A host that is logged in to on the way to a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JumpReference {
+    /// A name or an address.
+    pub host: String,
+    pub port: u16,
+    /// In the order to be tried.
+    pub credentials: Vec<CredentialReference>,
+    /// `SHA256:...`; without it the key that is seen first is pinned.
+    pub host_key: Option<String>,
 }
 
 /// Where a secret is kept.

@@ -2,8 +2,12 @@
 //! keeps every place, `parts` does so for a long
 //! text piece by piece, `resolve` turns it into `meant` or into complaints. No file is opened here.
 
+pub mod access;
 mod addresses;
 pub mod cables;
+pub mod expected;
+pub mod expected_written;
+pub mod expecting;
 pub mod meant;
 pub mod parts;
 pub mod resolve;

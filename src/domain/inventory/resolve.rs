@@ -6,13 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::complaint::{Complaint, Complaints, Place};
+use crate::domain::inventory::access::{self, Chains, SSH_PORT};
 use crate::domain::inventory::addresses::{address, address6, macs};
 use crate::domain::inventory::cables;
-use crate::domain::inventory::meant::{
-    CredentialReference, Device, Inventory, Position, SecretSource, Site, Variables,
-};
+use crate::domain::inventory::expecting::Expecting;
+use crate::domain::inventory::meant::{Device, Inventory, Position, SecretSource, Site, Variables};
 use crate::domain::inventory::written::{
-    self, Layer, WrittenCredential, WrittenDevice, WrittenInventory, WrittenPosition, WrittenSite,
+    self, Layer, WrittenDevice, WrittenInventory, WrittenPosition, WrittenSite,
 };
 use crate::written::fields::listed;
 use crate::written::{At, shown};
@@ -30,25 +30,6 @@ pub struct Known<'a> {
     pub canonical_port: &'a dyn Fn(&str, &str) -> String,
     /// Where relative paths of secrets begin.
     pub directory: &'a Path,
-}
-
-impl Known<'_> {
-    fn source(&self, source: &SecretSource) -> SecretSource {
-        match source {
-            SecretSource::Environment(name) => SecretSource::Environment(name.clone()),
-            SecretSource::File(path) => {
-                SecretSource::File(self.directory.join(path).to_string_lossy().into_owned())
-            }
-        }
-    }
-
-    fn credential(&self, written: &WrittenCredential) -> CredentialReference {
-        CredentialReference {
-            username: written.username.value.clone(),
-            password: self.source(&written.password.source),
-            enable: written.enable.as_ref().map(|enable| self.source(&enable.source)),
-        }
-    }
 }
 
 /// The plan, and where the secrets of its templates stand.
@@ -123,6 +104,8 @@ fn resolve(written: &WrittenInventory, known: &Known<'_>, complaints: &mut Compl
     planned.reserve(written.devices.len());
     let mut devices = Vec::with_capacity(written.devices.len());
     let mut seen = Seen::default();
+    let mut expecting = Expecting::default();
+    let mut chains = Chains::default();
     for device in &written.devices {
         references(&device.layer, known, complaints);
         let (stack, complete) = layers.of(device, complaints);
@@ -132,9 +115,14 @@ fn resolve(written: &WrittenInventory, known: &Known<'_>, complaints: &mut Compl
         if let Some(secrets) = secrets_of(&stack, known, &mut sets) {
             planned.secrets.insert(device.name.value.clone(), secrets);
         }
+        if let Some(chain) = chains.of(&stack, known.directory) {
+            planned.inventory.jumps.insert(device.name.value.clone(), chain);
+        }
         let mut meant = meant_device(device, &stack, known, complaints);
         if meant.managed {
             meant.variables = variables(&stack, &mut shared);
+            let [defaults, group, site, _] = stack;
+            meant.expects = expecting.of(device, [defaults, group, site], complaints);
         }
         seen.add(&mut planned.inventory, device, &meant, complaints);
         devices.push(meant);
@@ -244,7 +232,11 @@ fn secrets_of(
     }
     let join = || {
         let pairs = stack.iter().flat_map(|layer| &layer.secrets);
-        pairs.map(|(name, secret)| (name.value.clone(), known.source(&secret.source))).collect()
+        pairs
+            .map(|(name, secret)| {
+                (name.value.clone(), access::source(&secret.source, known.directory))
+            })
+            .collect()
     };
     let [defaults, group, site, device] = stack;
     if !device.secrets.is_empty() {
@@ -285,9 +277,12 @@ fn meant_device(
         template: template.filter(|_| managed),
         variables: Variables::default(),
         software: nearest(stack, |layer| Some(Arc::clone(&layer.software.as_ref()?.0))),
+        expects: Arc::default(),
         neighbours: Vec::new(),
         credentials: nearest(stack, |layer| layer.credentials.as_deref())
-            .map(|list| list.iter().map(|login| known.credential(login)).collect())
+            .map(|list| {
+                list.iter().map(|login| access::credential(login, known.directory)).collect()
+            })
             .unwrap_or_default(),
         location: written.location.as_ref().map(|text| text.value.clone()).unwrap_or_default(),
         place: written.place,
@@ -298,9 +293,6 @@ fn meant_device(
     }
     device
 }
-
-/// IANA's port of SSH (RFC 4253 §4.1).
-const SSH_PORT: u16 = 22;
 
 /// A host name as every platform, file system and chat takes it.
 fn name_complaint(name: &At<String>, complaints: &mut Complaints) {
@@ -333,7 +325,11 @@ fn lacks(written: &WrittenDevice, device: &Device, complaints: &mut Complaints) 
     if device.credentials.is_empty() {
         lack("has no credentials", "without a login nothing can be proven; see `credentials:`");
     }
-    if written.serial.is_none() && written.mac.is_empty() && written.position.is_none() {
+    if written.serial.is_none()
+        && written.members.is_empty()
+        && written.mac.is_empty()
+        && written.position.is_none()
+    {
         lack("cannot be recognised", "write its `serial:`, `mac:` or `position:`");
     }
 }
@@ -372,7 +368,8 @@ fn variables(stack: &Stack<'_>, known: &mut HashMap<[usize; 3], Arc<Map>>) -> Va
         }
         Arc::new(joined)
     });
-    let mut own = Map::new();
+    // No larger than it has to be: there is one for each device.
+    let mut own = Map::with_capacity(device.variables.len());
     for (key, value) in &device.variables {
         // What would be joined is first brought here from what is shared.
         if let Some(outer) = shared.get(key).filter(|outer| outer.is_object() && value.is_object())
@@ -421,6 +418,13 @@ impl Seen {
         if let Some(serial) = &written.serial {
             let key = serial.value.to_ascii_uppercase();
             once.only(&mut inventory.by_serial, key, &serial.place, "serial");
+        }
+        // Any chassis of a stack may ask for the whole.
+        for member in &written.members {
+            let key = member.serial.value.trim().to_ascii_uppercase();
+            if device.serial.as_ref().is_none_or(|serial| !serial.eq_ignore_ascii_case(&key)) {
+                once.only(&mut inventory.by_serial, key, &member.serial.place, "serial");
+            }
         }
         for mac in &written.mac {
             if let Ok(key) = mac.value.parse() {
@@ -572,6 +576,33 @@ devices:
         assert_eq!(complaints, [""; 0]);
         assert_eq!(secrets["access-1"]["one"], SecretSource::Environment("ONE".to_owned()));
         assert_eq!(secrets["access-1"]["two"], SecretSource::File("/plan/two.txt".to_owned()));
+    }
+
+    #[test]
+    fn a_chain_of_jump_hosts_is_shared_by_those_who_pass_it() {
+        let login = "credentials: [{ username: j, key: { file: id }, passphrase: { env: PASS } }]";
+        let text = SOUND
+            .replace(
+                "defaults:\n",
+                &format!("defaults:\n  jump: {{ host: a, port: 7, {login} }}\n"),
+            )
+            .replace("managed: false,", "managed: false, jump: [],")
+            + "  - { name: b, site: zurich, managed: false }\n"
+            + &format!(
+                "  - {{ name: c, site: zurich, managed: false, jump: [{{ host: a, {login} }}, \
+               {{ host: '2001:db8::9', {login} }}] }}\n"
+            );
+        let (Planned { inventory, .. }, complaints) = planned(&text);
+        assert_eq!(complaints, [""; 0]);
+        let [jump] = inventory.jumps_to("access-1") else { panic!("it is behind one") };
+        assert_eq!((jump.host.as_str(), jump.port, &jump.host_key), ("a", 7, &None));
+        let sources: Vec<String> =
+            jump.credentials[0].sources().map(|source| format!("{source:?}")).collect();
+        assert_eq!(sources, [r#"File("/plan/id")"#, r#"Environment("PASS")"#]);
+        assert!(Arc::ptr_eq(&inventory.jumps["access-1"], &inventory.jumps["b"]));
+        assert!(inventory.jumps_to("dist-1").is_empty(), "an empty list stands for no jump host");
+        let hosts: Vec<&str> = inventory.jumps_to("c").iter().map(|j| j.host.as_str()).collect();
+        assert_eq!(hosts, ["a", "2001:db8::9"]);
     }
 
     /// Each kind of complaint: lines after the sound plan, and what is said about line 17 on.
@@ -761,6 +792,51 @@ devices:
         (
             "  - x\n",
             "17:5: expected the settings of this device, found `x` (write `key: value` lines)",
+        ),
+        (
+            "    credentials: [{ username: u }]\n",
+            "17:19: this credential has neither `password` nor `key` (add a line `password: \
+          { env: NAME }` or `key: ...`)",
+        ),
+        (
+            "    credentials: [{ username: u, password: { env: P }, passphrase: { env: P } }]\n",
+            "17:68: a passphrase belongs to a `key`, and this credential has none (add the key, \
+          or write `password:`)",
+        ),
+        (
+            "    credentials: [{ username: u, key: BEGIN }]\n",
+            "17:39: a secret is named here, never written down (write `{ env: NAME }` or \
+          `{ file: PATH }`)",
+        ),
+        (
+            "    jump: { host: j, port: 0, credentials: [], host_key: 'SHA256:x' }\n",
+            "17:28: `port` expects a port from 1 to 65535, found `0` (remove the line for port \
+          22)|17:44: a jump host without credentials lets nobody through (write a login, as for \
+          devices)|17:58: `SHA256:x` is no host key (write `SHA256:...` as `ssh-keygen -lf` \
+          shows it, or its line of known_hosts)",
+        ),
+        (
+            "    jump: { host: 'j:22', credentials: [{ username: u, password: { env: P } }] }\n",
+            "17:19: `j:22` is no name or address of a host (write the port, if not 22, in a line \
+          `port:`)",
+        ),
+        (
+            "    jump: { host: j }\n",
+            "17:11: this jump lacks `credentials` (add a line \
+          `credentials: ...`)",
+        ),
+        (
+            "    jump: [{ host: j, credentials: [{ username: u, key: { env: K } }] }, \
+             { host: j, credentials: [{ username: u, key: { env: K } }] }, \
+             { host: j, credentials: [{ username: u, key: { env: K } }] }, \
+             { host: j, credentials: [{ username: u, key: { env: K } }] }]\n",
+            "17:198: a chain has at most 3 jump hosts, found 4 (name only those that must be \
+          passed)",
+        ),
+        (
+            "    jump: j\n",
+            "17:11: expected the settings of this jump, found `j` (write \
+          `key: value` lines)",
         ),
         ("\t- x\n", "17:2: ..."),
     ];

@@ -7,6 +7,12 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value as Json};
 
 use crate::complaint::{Complaints, Place};
+use crate::domain::inventory::access::written::{
+    OneOrManyJumps, WrittenCredential, WrittenJump, credentials, jumps,
+};
+use crate::domain::inventory::expected_written::{
+    self as expected, WrittenCheck, WrittenInterface, WrittenMember,
+};
 use crate::domain::inventory::meant::SecretSource;
 use crate::domain::inventory::software_written::{self, WrittenSoftware};
 use crate::written::fields::{self, Fields};
@@ -41,6 +47,16 @@ pub struct Layer {
     /// The software planned, compared exactly with what the device says: a version, or a version
     /// with its image.
     pub software: Option<WrittenSoftware>,
+    /// The model planned, compared without case with what the device says.
+    pub model: Option<At<String>>,
+    /// How ports must run, besides having their neighbour. A list replaces that of an outer layer.
+    pub interfaces: Option<Vec<WrittenInterface>>,
+    /// Addresses that the device must reach by ping. A list replaces that of an outer layer.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub reaches: Option<Vec<At<String>>>,
+    /// Commands of your own, and what their answers must say. Lists of several layers are joined.
+    #[schemars(with = "Option<Vec<WrittenCheck>>")]
+    pub checks: Vec<WrittenCheck>,
     /// TCP port of SSH. Default 22.
     #[schemars(with = "Option<u16>")]
     pub ssh_port: Option<At<u16>>,
@@ -48,6 +64,10 @@ pub struct Layer {
     pub managed: Option<bool>,
     /// Logins, in the order to be tried. A list replaces that of an outer layer.
     pub credentials: Option<Vec<WrittenCredential>>,
+    /// The host, or the chain of at most three, through which SSH reaches the device. A list
+    /// replaces that of an outer layer; an empty one stands for no jump host. Default: none.
+    #[schemars(with = "Option<OneOrManyJumps>")]
+    pub jump: Option<Vec<WrittenJump>>,
     /// Values for the template. Maps of several layers are joined, the nearest value wins.
     #[schemars(with = "Option<Map<String, Json>>")]
     pub variables: Map<String, Json>,
@@ -85,6 +105,10 @@ pub struct WrittenDevice {
     pub group: Option<At<String>>,
     /// The serial number as printed on the box; compared without case.
     pub serial: Option<At<String>>,
+    /// The chassis of a stack, each by its serial, or as `{ number: 2, serial: ... }`. All of them
+    /// must be there.
+    #[schemars(with = "Option<Vec<WrittenMember>>")]
+    pub members: Vec<WrittenMember>,
     /// Its Ethernet address, or a list of them, in any of the usual spellings.
     #[schemars(with = "Option<OneOrMany>")]
     pub mac: Vec<At<String>>,
@@ -119,18 +143,6 @@ pub struct WrittenPosition {
     pub remote_id: Option<At<String>>,
     #[schemars(skip)]
     pub place: Place,
-}
-
-/// One login.
-#[derive(Debug, JsonSchema)]
-#[schemars(rename = "Credential", deny_unknown_fields)]
-pub struct WrittenCredential {
-    /// The user's name.
-    pub username: At<String>,
-    /// Where its password stands.
-    pub password: WrittenSecret,
-    /// Where the enable password stands, for platforms that ask for one.
-    pub enable: Option<WrittenSecret>,
 }
 
 /// Where a secret stands.
@@ -239,6 +251,10 @@ pub(super) fn device(node: &Node<'_>, complaints: &mut Complaints) -> Option<Wri
         site: site.unwrap_or_else(nothing),
         group: fields.text("group", complaints),
         serial: fields.text("serial", complaints),
+        members: fields
+            .get("members")
+            .map(|node| expected::members(node, complaints))
+            .unwrap_or_default(),
         mac: fields.texts("mac", complaints),
         position: fields.get("position").and_then(|node| position(node, complaints)),
         address: fields.text("address", complaints),
@@ -275,9 +291,17 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
         platform: fields.text("platform", complaints),
         template: fields.text("template", complaints),
         software: fields.get("software").and_then(|node| software_written::read(node, complaints)),
+        model: fields.text("model", complaints),
+        interfaces: fields.get("interfaces").map(|node| expected::interfaces(node, complaints)),
+        reaches: fields.get("reaches").map(|node| fields::texts(node, "reaches", complaints)),
+        checks: fields
+            .get("checks")
+            .map(|node| expected::checks(node, complaints))
+            .unwrap_or_default(),
         ssh_port: fields.parsed("ssh_port", "a port from 1 to 65535", complaints),
         managed: fields.boolean("managed", complaints),
         credentials: fields.get("credentials").map(|node| credentials(node, complaints)),
+        jump: fields.get("jump").map(|node| jumps(node, complaints)),
         ..Layer::default()
     };
     if let Some(port) = layer.ssh_port.take_if(|port| port.value == 0) {
@@ -309,22 +333,6 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
 
 /// Names that every template finds at its top level besides the variables.
 pub const RESERVED: [&str; 4] = ["device", "site", "secrets", "software"];
-
-fn credentials(node: &Node<'_>, complaints: &mut Complaints) -> Vec<WrittenCredential> {
-    let nodes = fields::list(node, "credentials", complaints);
-    nodes.iter().filter_map(|node| credential(node, complaints)).collect()
-}
-
-fn credential(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenCredential> {
-    let mut fields = Fields::of(node, "credential", complaints)?;
-    let username = fields
-        .require("username", complaints)
-        .and_then(|node| fields::text(node, "username", complaints));
-    let password = fields.require("password", complaints).and_then(|node| secret(node, complaints));
-    let enable = fields.get("enable").and_then(|node| secret(node, complaints));
-    fields.close(complaints);
-    Some(WrittenCredential { username: username?, password: password?, enable })
-}
 
 /// Reads `{ env: NAME }` or `{ file: PATH }`. A secret written down is refused, and not repeated.
 pub fn secret(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSecret> {
@@ -363,6 +371,7 @@ devices:
   - name: a
     site: a
     credentials: [{ username: a, password: { env: A }, zzzzzzzz: 1 }]
+    jump: { host: a, credentials: [{ username: a, password: { env: A } }], zzzzzzzz: 1 }
 zzzzzzzz: 1
 ";
 
@@ -389,7 +398,7 @@ zzzzzzzz: 1
         };
         let definition = |name: &str| properties(&schema["$defs"][name]);
         let mut expected: Vec<_> =
-            ["Layer", "Site", "Device", "Position", "Credential"].map(definition).to_vec();
+            ["Layer", "Site", "Device", "Position", "Credential", "Jump"].map(definition).to_vec();
         expected.push(properties(&schema));
         known.sort();
         expected.sort();

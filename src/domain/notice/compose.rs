@@ -24,6 +24,9 @@ pub struct Telling<'a> {
     pub now: Timestamp,
 }
 
+/// What is open besides is told up to here; all of it stands in the journal.
+const REST_CHARS_MAX: usize = 160;
+
 /// Puts a step into words. Every text that came from a device or a person is cleaned and cut here.
 pub fn compose(telling: Telling<'_>, words: &Words) -> Notice {
     let Telling { run, kind, problem, seq, now } = telling;
@@ -78,12 +81,18 @@ fn entry<'a>(telling: Telling<'_>, words: &'a Words) -> &'a Entry {
         (Kind::Upgrading, _) => &words.upgrading,
         (Kind::StillWaiting, None) => &words.still_waiting,
         (Kind::StillWaiting, Some(_)) => &words.still_open,
-        (Kind::Done, _) => &words.done,
+        (Kind::Done, _) if open(telling.run).is_empty() => &words.done,
+        (Kind::Done, _) => &words.done_with_remarks,
         (Kind::Ended, _) if matches!(telling.run.phase, Phase::Cancelled { .. }) => {
             &words.cancelled
         }
         (Kind::Ended, _) => &words.failed,
     }
+}
+
+/// What is open of optional checks.
+fn open(run: &Run) -> &[String] {
+    run.findings.as_ref().map_or(&[], |findings| &findings.open)
 }
 
 /// What is known of every run.
@@ -99,6 +108,9 @@ fn known(telling: Telling<'_>, checklist: &[ChecklistLine], words: &Words) -> Fi
         .set("step", step.map_or(&*words.ready, |line| line.text.as_str()))
         .set("took", &in_words(now.since(run.opened)))
         .set("minutes", &minutes(run.timing.still_waiting));
+    if !open(run).is_empty() {
+        fill.set_up_to("rest", &open(run).join(" "), REST_CHARS_MAX);
+    }
     if now.since(run.opened) >= Duration::from_secs(60) {
         fill.set("waited", &minutes(now.since(run.opened)));
     }
@@ -230,6 +242,18 @@ mod tests {
         assert_eq!(notice.headline, "acc-sw-17 is ready. You can close the rack and leave.");
         assert_eq!(notice.body, "6 of 6, took 5 min 12 s. Handed to ansible at 11:46 UTC.");
         assert!(notice.checklist.iter().all(|line| line.state == LineState::Done));
+    }
+
+    #[test]
+    fn ready_with_remarks_says_that_the_rest_is_ours() {
+        let mut run = run(Phase::Ready { at: T0 }, &[(Milestone::Asked, 0)]);
+        let open = vec!["The clock is wrong.".to_owned(), "The log is full.".to_owned()];
+        run.findings = Some(crate::domain::check::Findings { open, ..Default::default() });
+        let notice = say(&run, Kind::Done, None);
+        let headline = "acc-sw-17 is ready, you can leave. We mend the rest from here.";
+        assert_eq!(notice.headline, headline);
+        let body = notice.body;
+        assert!(body.starts_with("The clock is wrong. The log is full. 6 of 6"), "{body}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::domain::notice::written::Rules;
 use crate::domain::notice::{HEADLINE_CHARS_MAX, WHOLE_CHARS_MAX};
 
 /// Every placeholder, with a text as it usually is.
-const SAMPLES: [(&str, &str); 27] = [
+const SAMPLES: [(&str, &str); 35] = [
     ("device", "acc-sw-17"),
     ("location", "12"),
     ("port", "Gi1/0/49"),
@@ -38,16 +38,24 @@ const SAMPLES: [(&str, &str); 27] = [
     ("address", "12"),
     ("minutes", "12"),
     ("ready_at", "12"),
+    ("member", "2"),
+    ("serial", "FOC2345L0AB"),
+    ("errors", "312"),
+    ("changes", "5"),
+    ("check", "clock"),
+    ("says", "The clock is not in step"),
+    ("target", "192.0.2.1"),
+    ("rest", "The clock is not in step."),
 ];
 
 /// Numbers: these stay short.
 const COUNTS: [&str; 6] = ["missing_count", "planned_count", "aborted", "done", "steps", "waited"];
 
 /// What is always known.
-const ALWAYS: [&str; 5] = ["device", "done", "steps", "took", "problem"];
+const ALWAYS: [&str; 6] = ["device", "done", "steps", "took", "problem", "rest"];
 
 /// Messages that never push, or say whether to leave: they need not ask for anything.
-const CALM: [&str; 4] = ["progress", "cleared", "done", "still_open"];
+const CALM: [&str; 5] = ["progress", "cleared", "done", "done_with_remarks", "still_open"];
 
 /// What is wrong with these words, a sentence each; empty for good words.
 pub fn lint(words: &Words) -> Vec<String> {

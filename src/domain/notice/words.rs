@@ -25,6 +25,7 @@ pub struct Words {
     pub(super) still_waiting: Entry,
     pub(super) still_open: Entry,
     pub(super) done: Entry,
+    pub(super) done_with_remarks: Entry,
     pub(super) cancelled: Entry,
     pub(super) failed: Entry,
     pub(super) checklist: Checklist,
@@ -94,6 +95,7 @@ impl Words {
             still_waiting: file.still_waiting,
             still_open: file.still_open,
             done: file.done,
+            done_with_remarks: file.done_with_remarks,
             cancelled: file.cancelled,
             failed: file.failed,
             checklist: file.checklist,
@@ -125,6 +127,7 @@ impl Words {
             ("still_waiting", &self.still_waiting),
             ("still_open", &self.still_open),
             ("done", &self.done),
+            ("done_with_remarks", &self.done_with_remarks),
             ("cancelled", &self.cancelled),
             ("failed", &self.failed),
         ];

@@ -24,6 +24,7 @@ pub struct File {
     pub still_waiting: Entry,
     pub still_open: Entry,
     pub done: Entry,
+    pub done_with_remarks: Entry,
     pub cancelled: Entry,
     pub failed: Entry,
     pub checklist: Checklist,

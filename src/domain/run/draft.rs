@@ -17,8 +17,14 @@ const QUIET: Duration = Duration::from_secs(60);
 /// Repeats that are written down one by one: more than any device needs to boot.
 const REPEATS_WRITTEN: u32 = 32;
 
+/// Marks the problem that the way to the device is closed.
+pub(super) const WAY: &str = "way";
+
 /// An open fault that nobody mends is given up after a day; the device stays as it is.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+
+/// A link that came up later than this may still be finding its speed.
+const LINK_SETTLES: Duration = Duration::from_secs(10);
 
 pub(super) struct Draft {
     pub run: Run,
@@ -117,6 +123,12 @@ impl Draft {
 
     pub fn address(&mut self, address: IpAddr) {
         self.heard();
+        self.moved_to(address);
+    }
+
+    /// It asked for an address and has one, while it is busy with something else.
+    pub fn exchanged(&mut self, address: IpAddr) {
+        self.repeat("asked for an address");
         self.moved_to(address);
     }
 
@@ -229,7 +241,7 @@ impl Draft {
     pub fn action_needed(&mut self, problem: Problem) {
         self.run.suspected = None;
         self.run.told.retain(|(_, at)| self.now.since(*at) < QUIET);
-        let lately = self.run.told.iter().any(|(told, _)| *told == problem);
+        let lately = self.run.told.iter().any(|(told, _)| told.same_act(&problem));
         let kind = if lately { Kind::Progress } else { Kind::ActionNeeded };
         if !lately {
             self.run.told.push((problem.clone(), self.now));
@@ -251,6 +263,13 @@ impl Draft {
         self.action_needed(problem(fault, fill));
     }
 
+    /// True while the fault is that the way to the device is closed on our side: then looking again
+    /// tells when it is open.
+    pub fn way_is_closed(&self) -> bool {
+        matches!(&self.run.phase, Phase::ActionNeeded { problem, .. }
+            if problem.fill.contains_key(WAY))
+    }
+
     /// The fault that was said is gone.
     pub fn cleared(&mut self) {
         if let Phase::ActionNeeded { problem, .. } = &self.run.phase {
@@ -269,7 +288,7 @@ impl Draft {
         self.run.first_visit.get_or_insert(self.now);
         let findings = &self.with_reason(findings.clone());
         let before = self.run.findings.replace(findings.clone());
-        if before.as_ref() != Some(findings) {
+        if !before.is_some_and(|before| before.says_the_same(findings)) {
             self.write_down(findings);
         }
         let back = self.reach(Milestone::Back);
@@ -325,7 +344,7 @@ impl Draft {
             return;
         };
         if let Phase::ActionNeeded { problem, .. } = &self.run.phase
-            && *problem == found
+            && problem.same_act(&found)
         {
             self.run.suspected = None;
             self.visit_later();
@@ -359,6 +378,10 @@ impl Draft {
             | Fault::WrongDevice
             | Fault::SwappedPair
             | Fault::ConfigurationDiffers => Duration::from_millis(1),
+            // What a link does in its first seconds says nothing.
+            Fault::PoorCable | Fault::FlappingPort => LINK_SETTLES,
+            // Protocols need their time after a boot, as neighbours do.
+            Fault::CannotReach | Fault::CheckUnmet => timing.neighbour_patience,
             Fault::Unreadable => timing.neighbour_patience + timing.back_deadline,
             Fault::Silent
             | Fault::DhcpSide
@@ -370,6 +393,7 @@ impl Draft {
             | Fault::LoginRefused
             | Fault::HostKeyChanged
             | Fault::OtherBox
+            | Fault::MemberMissing
             | Fault::OtherSoftware
             | Fault::Duplicate
             | Fault::OurSide => Duration::ZERO,
@@ -428,7 +452,10 @@ impl Draft {
                 self.cleared();
                 self.trouble(Fault::HostKeyChanged, &[("found", found)]);
             }
-            Visit::Unreachable { why } | Visit::LoginRefused { why } | Visit::Broken { why } => {
+            Visit::Unreachable { why }
+            | Visit::LoginRefused { why }
+            | Visit::Broken { why }
+            | Visit::OurSide { why } => {
                 self.note("visit", shown(why));
                 self.visit_later();
             }

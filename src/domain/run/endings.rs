@@ -3,13 +3,16 @@
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
-use crate::domain::run::moves::{cancel, conflict, image_asked, recheck, strange_file, uploaded};
+use crate::domain::run::moves::{
+    cancel, conflict, image_asked, recheck, released, strange_file, uploaded,
+};
 use crate::domain::run::{Event, Phase, Timer};
 
 pub(super) fn handing_off(d: &mut Draft, event: &Event, waiting_for: &[String]) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => d.address(*address),
+        Event::Exchanged { address } => d.exchanged(*address),
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { name, .. } => d.repeat(&format!("asked for {}", shown(name))),
         Event::StrangeFileAsked { name } => strange_file(d, name),
@@ -18,6 +21,7 @@ pub(super) fn handing_off(d: &mut Draft, event: &Event, waiting_for: &[String]) 
             d.transfer_ended(*complete, *bytes, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit | Timer::Deadline } => {}
         Event::Due { timer: Timer::StillWaiting } => d.tell(Kind::StillWaiting),
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
@@ -70,6 +74,8 @@ pub(super) fn ready(d: &mut Draft, event: &Event) {
         }
         Event::Asked
         | Event::LeaseBound { .. }
+        | Event::Exchanged { .. }
+        | Event::Released { .. }
         | Event::LeaseImpossible { .. }
         | Event::StrangeFileAsked { .. }
         | Event::ImageAsked { .. }
@@ -95,7 +101,12 @@ pub(super) fn ended(d: &mut Draft, event: &Event) {
             d.transfer_noted(*complete, *bytes, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::LeaseBound { address } => d.moved_to(*address),
+        Event::Exchanged { address } => {
+            d.count("asked for an address");
+            d.moved_to(*address);
+        }
         Event::HookAnswered { hook, accepted, answer } => {
             hook_answered(d, (hook, *accepted), answer, &[]);
         }

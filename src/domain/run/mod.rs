@@ -160,6 +160,10 @@ pub enum Event {
     Asked,
     /// A lease was granted or renewed.
     LeaseBound { address: IpAddr },
+    /// Both at once: a DHCP exchange began and within a moment brought a lease.
+    Exchanged { address: IpAddr },
+    /// It gave its address back. What is proven of it stays proven.
+    Released { address: IpAddr },
     /// Our DHCP side cannot serve it.
     LeaseImpossible { why: String },
     /// It asked for a file and is being served its configuration.
@@ -216,6 +220,10 @@ pub enum Visit {
         found: String,
     },
     Broken {
+        why: String,
+    },
+    /// The way to the device is closed on our side: it says nothing about the device.
+    OurSide {
         why: String,
     },
     Judged {

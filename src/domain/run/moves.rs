@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
+use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
-use crate::domain::run::draft::{Draft, shown};
+use crate::domain::run::draft::{Draft, WAY, shown};
 use crate::domain::run::upgrade::OwnImage;
-use crate::domain::run::{Milestone, Phase, Timer, Uploaded};
+use crate::domain::run::{Milestone, Phase, Timer, Uploaded, Visit};
 
 pub(super) fn again_addressed(d: &mut Draft, address: IpAddr) {
     if d.run.address == Some(address) {
@@ -14,6 +15,21 @@ pub(super) fn again_addressed(d: &mut Draft, address: IpAddr) {
     } else {
         d.addressed(address);
     }
+}
+
+/// A lease while a fault is open: it mends those of DHCP.
+pub(super) fn leased_in_trouble(d: &mut Draft, address: IpAddr, fault: Fault) {
+    if fault.layer() <= Fault::DhcpSide.layer() && fault != Fault::OurSide {
+        d.cleared();
+        d.addressed(address);
+    } else {
+        d.address(address);
+    }
+}
+
+/// It may do so on its way down, or to ask anew: that says nothing of the way to green.
+pub(super) fn released(d: &mut Draft, address: IpAddr) {
+    d.note("dhcp", format!("released its address {address}"));
 }
 
 pub(super) fn transfer_ended(
@@ -68,6 +84,34 @@ pub(super) fn conflict(d: &mut Draft, detail: &str) {
 pub(super) fn our_side(d: &mut Draft, why: &str) {
     d.begin();
     d.trouble(Fault::OurSide, &[("found", why)]);
+}
+
+/// A visit did not get as far as the device. It may be back for long, behind a way that is closed:
+/// nothing was learned of it, and after some patience the fault is ours.
+pub(super) fn way_closed(
+    d: &mut Draft,
+    why: &str,
+    back_by: Timestamp,
+    refused_since: Option<Timestamp>,
+) {
+    d.note("visit", shown(why));
+    d.visit_later();
+    let since = refused_since.unwrap_or(d.now);
+    if d.now.since(since) >= d.run.timing.login_patience {
+        d.trouble(Fault::OurSide, &[("found", why), (WAY, "closed")]);
+    } else {
+        d.run.phase = Phase::Connecting { back_by, refused_since: Some(since) };
+    }
+}
+
+/// A visit got as far as the device again, so what is wrong now is the device's own.
+fn way_open(d: &mut Draft, why: &str) {
+    d.note("visit", shown(why));
+    d.cleared();
+    let back_by = d.now.plus(d.run.timing.back_deadline);
+    d.enter(Phase::Connecting { back_by, refused_since: None }, "the way to it is open");
+    d.wake(Timer::Deadline, back_by);
+    d.visit_later();
 }
 
 pub(super) fn recheck(d: &mut Draft, by: &str) {
@@ -127,5 +171,47 @@ pub(super) fn still_waiting(d: &mut Draft) {
     {
         *still_waiting_said = true;
         d.tell(Kind::StillWaiting);
+    }
+}
+
+/// What a visit means while a fault is open.
+pub(super) fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
+    match visit {
+        Visit::Judged { host_key, findings } => {
+            lets_us_in(d, fault);
+            d.judged(host_key.as_ref(), findings);
+        }
+        Visit::Outdated { host_key, findings, offer } => {
+            lets_us_in(d, fault);
+            d.outdated(host_key.as_ref(), findings, offer);
+        }
+        Visit::HostKeyChanged { .. } if fault != Fault::HostKeyChanged => d.no_entry(visit),
+        Visit::LoginRefused { .. } if fault == Fault::NotBack => {
+            d.cleared();
+            let back_by = d.now.plus(d.run.timing.back_deadline);
+            let refused_since = Some(d.now);
+            d.enter(Phase::Connecting { back_by, refused_since }, "back, refuses the login");
+            d.visit_later();
+        }
+        Visit::Unreachable { why } | Visit::LoginRefused { why } | Visit::Broken { why }
+            if fault == Fault::OurSide =>
+        {
+            way_open(d, why);
+        }
+        Visit::Unreachable { .. }
+        | Visit::LoginRefused { .. }
+        | Visit::Broken { .. }
+        | Visit::OurSide { .. }
+        | Visit::HostKeyChanged { .. }
+        | Visit::Stepped { .. } => d.visit_later(),
+    }
+}
+
+/// A fault of reaching it is over once it lets us in.
+fn lets_us_in(d: &mut Draft, fault: Fault) {
+    let connectivity = fault.layer() < Fault::OtherBox.layer();
+    if connectivity && fault != Fault::HostKeyChanged {
+        d.cleared();
+        d.enter(Phase::Verifying { since: d.now }, "it lets us in");
     }
 }

@@ -10,7 +10,8 @@ use crate::domain::run::draft::{Draft, shown};
 use crate::domain::run::endings::{ended, handing_off, hook_answered, ready};
 use crate::domain::run::moves::{
     again_addressed, cancel, conflict, give_up, image_asked, image_fetched, lease_impossible,
-    our_side, recheck, still_waiting, strange_file, transfer_ended, unexpected_hook, uploaded,
+    leased_in_trouble, our_side, recheck, released, repaired, still_waiting, strange_file,
+    transfer_ended, unexpected_hook, uploaded, way_closed,
 };
 use crate::domain::run::upgrade::upgrading;
 use crate::domain::run::{Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
@@ -75,7 +76,7 @@ pub fn step(run: &Run, event: &Event, now: Timestamp) -> Stepped {
 fn expected(d: &mut Draft, event: &Event) {
     match event {
         Event::Asked => d.begin(),
-        Event::LeaseBound { address } => d.addressed(*address),
+        Event::LeaseBound { address } | Event::Exchanged { address } => d.addressed(*address),
         Event::LeaseImpossible { why } => lease_impossible(d, why),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
@@ -84,6 +85,7 @@ fn expected(d: &mut Draft, event: &Event) {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Deadline } => d.trouble(Fault::Silent, &[]),
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
@@ -98,7 +100,9 @@ fn expected(d: &mut Draft, event: &Event) {
 fn addressed(d: &mut Draft, event: &Event) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
-        Event::LeaseBound { address } => again_addressed(d, *address),
+        Event::LeaseBound { address } | Event::Exchanged { address } => {
+            again_addressed(d, *address);
+        }
         Event::LeaseImpossible { why } => lease_impossible(d, why),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
@@ -107,6 +111,7 @@ fn addressed(d: &mut Draft, event: &Event) {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Deadline } => match d.run.strange_file.clone() {
             Some(name) => d.trouble(Fault::UnexpectedFile, &[("found", &name)]),
             None => d.trouble(Fault::NoFileAsked, &[]),
@@ -125,6 +130,7 @@ fn fetching(d: &mut Draft, event: &Event) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => d.address(*address),
+        Event::Exchanged { address } => d.exchanged(*address),
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { name, address, .. } => {
             d.address(*address);
@@ -136,6 +142,7 @@ fn fetching(d: &mut Draft, event: &Event) {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Deadline } => {
             let fetch_by = d.now.plus(d.run.timing.file_patience);
             d.enter(Phase::Addressed { fetch_by }, "the end of its transfer was not seen");
@@ -155,6 +162,7 @@ fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => d.address(*address),
+        Event::Exchanged { address } => d.exchanged(*address),
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { name, address, .. } => {
             d.address(*address);
@@ -169,6 +177,7 @@ fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.connecting(back_by, "first visit"),
         Event::Due { timer: Timer::Deadline } => d.connecting(back_by, "deadline of settling"),
         Event::Due { timer: Timer::StillWaiting } => {}
@@ -188,6 +197,7 @@ fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: O
     match event {
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => d.address(*address),
+        Event::Exchanged { address } => d.exchanged(*address),
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
@@ -199,6 +209,7 @@ fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: O
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.visit(),
         Event::Due { timer: Timer::Deadline } => {
             if refused_since.is_none() {
@@ -245,6 +256,7 @@ fn first_entry(d: &mut Draft, visit: &Visit, back_by: Timestamp, refused_since: 
                 d.trouble(Fault::Unreadable, &[("found", why)]);
             }
         }
+        Visit::OurSide { why } => way_closed(d, why, back_by, refused_since),
         Visit::HostKeyChanged { .. } => d.no_entry(visit),
         Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
         Visit::Outdated { host_key, findings, offer } => {
@@ -258,6 +270,7 @@ fn verifying(d: &mut Draft, event: &Event) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => d.address(*address),
+        Event::Exchanged { address } => d.exchanged(*address),
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
@@ -269,6 +282,7 @@ fn verifying(d: &mut Draft, event: &Event) {
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.visit(),
         Event::Due { timer: Timer::Deadline | Timer::StillWaiting } => {}
         Event::Visited { attempt, visit } => {
@@ -303,6 +317,11 @@ fn later_entry(d: &mut Draft, visit: &Visit) {
             d.enter(Phase::Connecting { back_by, refused_since }, "refuses the login");
             d.visit_later();
         }
+        Visit::OurSide { why } => {
+            let back_by = d.now.plus(d.run.timing.back_deadline);
+            d.enter(Phase::Connecting { back_by, refused_since: None }, "the way to it is closed");
+            way_closed(d, why, back_by, None);
+        }
         Visit::Broken { .. } | Visit::HostKeyChanged { .. } => d.no_entry(visit),
         Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
         Visit::Outdated { host_key, findings, offer } => {
@@ -316,13 +335,10 @@ fn later_entry(d: &mut Draft, visit: &Visit) {
 fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
-        Event::LeaseBound { address } => {
-            if fault.layer() <= Fault::DhcpSide.layer() && fault != Fault::OurSide {
-                d.cleared();
-                d.addressed(*address);
-            } else {
-                d.address(*address);
-            }
+        Event::LeaseBound { address } => leased_in_trouble(d, *address, fault),
+        Event::Exchanged { address } => {
+            d.repeat("asked for an address");
+            leased_in_trouble(d, *address, fault);
         }
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { transport, name, address } => {
@@ -353,9 +369,10 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => {
             // What is ours to mend waits for a person: looking at the device changes nothing.
-            if fault.layer() >= Fault::NotBack.layer() {
+            if fault.layer() >= Fault::NotBack.layer() || d.way_is_closed() {
                 d.visit();
             }
         }
@@ -375,41 +392,5 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
         Event::OurSideFailed { why } => d.note("ours", shown(why)),
         Event::Recheck { by } => recheck(d, by),
         Event::Cancel { by } => cancel(d, by),
-    }
-}
-
-/// What a visit means while a fault is open.
-fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
-    match visit {
-        Visit::Judged { host_key, findings } => {
-            lets_us_in(d, fault);
-            d.judged(host_key.as_ref(), findings);
-        }
-        Visit::Outdated { host_key, findings, offer } => {
-            lets_us_in(d, fault);
-            d.outdated(host_key.as_ref(), findings, offer);
-        }
-        Visit::HostKeyChanged { .. } if fault != Fault::HostKeyChanged => d.no_entry(visit),
-        Visit::LoginRefused { .. } if fault == Fault::NotBack => {
-            d.cleared();
-            let back_by = d.now.plus(d.run.timing.back_deadline);
-            let refused_since = Some(d.now);
-            d.enter(Phase::Connecting { back_by, refused_since }, "back, refuses the login");
-            d.visit_later();
-        }
-        Visit::Unreachable { .. }
-        | Visit::LoginRefused { .. }
-        | Visit::Broken { .. }
-        | Visit::HostKeyChanged { .. }
-        | Visit::Stepped { .. } => d.visit_later(),
-    }
-}
-
-/// A fault of reaching it is over once it lets us in.
-fn lets_us_in(d: &mut Draft, fault: Fault) {
-    let connectivity = fault.layer() < Fault::OtherBox.layer();
-    if connectivity && fault != Fault::HostKeyChanged {
-        d.cleared();
-        d.enter(Phase::Verifying { since: d.now }, "it lets us in");
     }
 }

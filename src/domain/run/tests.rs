@@ -140,6 +140,35 @@ fn a_good_run_pushes_exactly_twice_and_hands_over_once() {
     assert_eq!((story.hand_offs, story.visits), (1, 1));
 }
 
+fn exchanged() -> Event {
+    Event::Exchanged { address: "172.29.50.18".parse().unwrap() }
+}
+
+#[test]
+fn asking_and_getting_at_once_leads_where_one_after_the_other_leads() {
+    let (mut once, mut twice) = (Story::begin(), Story::begin());
+    once.after(1, exchanged());
+    twice.after(1, Event::Asked).after(0, leased());
+    assert_eq!(once.phase(), "addressed");
+    assert_eq!(once.pushes(), [Kind::Started]);
+    let steps = |story: &Story| (story.phase(), story.run.milestones.clone(), story.run.address);
+    assert_eq!(steps(&once), steps(&twice));
+    once.after(1, asked("network-confg")).after(1, ended(true)).after(1, exchanged());
+    assert_eq!((once.phase(), once.run.repeats), ("settling", 1));
+}
+
+#[test]
+fn a_released_address_is_written_down_and_moves_nothing() {
+    let mut story = Story::begin();
+    story.after(0, Event::Asked).after(1, leased());
+    let before = story.run.phase.clone();
+    let released = Event::Released { address: "172.29.50.18".parse().unwrap() };
+    let step = step(&story.run, &released, Timestamp::from_seconds(1100));
+    assert_eq!(step.run.phase, before);
+    let note = ("dhcp".to_owned(), "released its address 172.29.50.18".to_owned());
+    assert_eq!((step.notes, step.effects), (vec![note], vec![]));
+}
+
 #[test]
 fn two_reads_from_two_ports_are_one_run() {
     let mut story = Story::begin();
@@ -264,6 +293,31 @@ fn a_hook_that_refuses_is_our_fault_and_a_person_may_try_again() {
     story.after(60, Event::Recheck { by: "unix:0".into() });
     story.after(1, seen(Verdict::Pass, Verdict::Pass)).after(1, accepts());
     assert_eq!(story.phase(), "ready");
+}
+
+#[test]
+fn a_closed_way_is_our_fault_and_the_device_is_not_blamed() {
+    let closed = || Event::Visited { attempt: 0, visit: Visit::OurSide { why: "jump".into() } };
+    let mut story = Story::begin();
+    up_to_first_visit(&mut story);
+    let back_deadline = story.run.timing.back_deadline.as_secs();
+    let patience = story.run.timing.login_patience.as_secs();
+    story.after(1, closed()).after(back_deadline, due(Timer::Deadline));
+    assert_eq!(story.phase(), "connecting", "nobody is told that the device is away");
+    story.after(patience, closed());
+    assert_eq!(story.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::OurSide))));
+    let visits = story.visits;
+    story.after(30, due(Timer::Visit)).after(1, closed());
+    assert_eq!(story.visits, visits + 1, "it looks whether the way is open");
+    let mut away = Story::begin();
+    away.run = story.run.clone();
+    away.now = story.now;
+    story.after(30, seen(Verdict::Pass, Verdict::Pass)).after(1, accepts());
+    assert_eq!(story.phase(), "ready");
+    away.after(30, Event::Visited { attempt: 0, visit: Visit::Unreachable { why: "x".into() } });
+    assert_eq!(away.phase(), "connecting");
+    away.after(back_deadline, due(Timer::Deadline));
+    assert_eq!(away.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::NotBack))));
 }
 
 #[test]

@@ -74,7 +74,7 @@ pub fn findings(running: Verdict, neighbours: Verdict) -> Findings {
             (Check::Running, running),
             (Check::Neighbours, neighbours),
         ],
-        remarks: Vec::new(),
+        ..Findings::default()
     }
 }
 
@@ -125,6 +125,8 @@ pub fn events() -> Vec<(&'static str, Event)> {
     vec![
         ("asks for an address", Event::Asked),
         ("gets a lease", Event::LeaseBound { address }),
+        ("asks for an address and gets it", Event::Exchanged { address }),
+        ("gives its address back", Event::Released { address }),
         ("no lease to give", Event::LeaseImpossible { why: "pool empty".into() }),
         ("asks for its file", file),
         ("asks for a strange file", Event::StrangeFileAsked { name: "x".into() }),
@@ -141,6 +143,7 @@ pub fn events() -> Vec<(&'static str, Event)> {
         ("login refused", visited(Visit::LoginRefused { why: "denied".into() })),
         ("host key changed", visited(Visit::HostKeyChanged { found: "SHA256:x".into() })),
         ("dialogue broken", visited(Visit::Broken { why: "no prompt".into() })),
+        ("way closed", visited(Visit::OurSide { why: "jump host".into() })),
         ("all proven", judged(Verdict::Pass, Verdict::Pass)),
         ("cables swapped", judged(Verdict::Pass, swapped)),
         ("not heard yet", judged(Verdict::Pass, unknown)),

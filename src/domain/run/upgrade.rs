@@ -15,7 +15,9 @@ use crate::domain::check::{Check, Findings, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, problem, shown};
-use crate::domain::run::moves::{cancel, conflict, strange_file, unexpected_hook, uploaded};
+use crate::domain::run::moves::{
+    cancel, conflict, released, strange_file, unexpected_hook, uploaded,
+};
 use crate::domain::run::{Effect, Event, Phase, Timer, Visit};
 use crate::platform::software::StepKind;
 
@@ -118,6 +120,7 @@ pub(super) fn upgrading(d: &mut Draft, event: &Event, stage: Stage) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => d.address(*address),
+        Event::Exchanged { address } => d.exchanged(*address),
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
@@ -126,6 +129,7 @@ pub(super) fn upgrading(d: &mut Draft, event: &Event, stage: Stage) {
             d.transfer_ended(*complete, *bytes, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.go_on(stage),
         Event::Due { timer: Timer::Deadline } => d.overdue(stage),
         Event::Due { timer: Timer::StillWaiting } => {}
@@ -161,7 +165,10 @@ fn visited(d: &mut Draft, visit: &Visit, stage: Stage) {
                 }
             }
         }
-        Visit::Unreachable { .. } | Visit::LoginRefused { .. } | Visit::Broken { .. } => {
+        Visit::Unreachable { .. }
+        | Visit::LoginRefused { .. }
+        | Visit::Broken { .. }
+        | Visit::OurSide { .. } => {
             let away = matches!(visit, Visit::Unreachable { .. });
             if let Phase::Upgrading { stage: Stage::Reloading { seen_away, .. }, .. } =
                 &mut d.run.phase

@@ -123,6 +123,12 @@ impl Renderer {
         Ok(scratch.output.text())
     }
 
+    /// The secrets that this device's template is given, as far as they could be read.
+    pub fn secrets_of(&self, device: &Device) -> Vec<Secret> {
+        let set = self.secrets.get(&device.name);
+        set.iter().flat_map(|set| set.values()).flatten().cloned().collect()
+    }
+
     /// What a template does with a secret may end in an error that quotes it.
     fn without_secrets(&self, device: &Device, mut error: RenderError) -> RenderError {
         let set = self.secrets.get(&device.name);
@@ -368,6 +374,7 @@ mod tests {
             template: Some(template.to_owned()),
             variables: variables.as_object().cloned().unwrap().into(),
             software: None,
+            expects: Default::default(),
             neighbours: vec![cable("eth1", "1"), cable("eth2", "2")],
             credentials: Vec::new(),
             location: String::new(),

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub mod example;
+pub mod explained;
+pub mod platform;
 pub mod reference;
 pub mod report;
 pub mod schema;
+pub mod trial;
 
 /// Zero-touch provisioning: gives each network device its planned configuration, proves that it
 /// took and that every cable is where the plan says, and tells the installer what to do next.
@@ -48,6 +51,50 @@ pub enum Command {
     Init(Init),
     /// Print the JSON Schema of a file, for editors.
     Schema(Schema),
+    /// Show which platforms are known and what each can do, or try one that is being written.
+    #[command(subcommand)]
+    Platform(Platform),
+    /// Show what is seen in a captured request, whose it is, and what would be answered and why.
+    Explain(Explain),
+}
+
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum Platform {
+    /// A table of all platforms by what they can do.
+    List(Output),
+    /// Everything about one platform.
+    Show(Show),
+    /// Hold the platform files of a directory against the samples beside them; exit 1 if one is
+    /// read otherwise.
+    Test(Test),
+}
+
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Show {
+    /// Its file's name without the ending, such as `cisco_ios`.
+    pub id: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Test {
+    /// Holds `<platform>.yaml`, and samples as `<platform>/<question>/<story>.raw` and `.yaml`.
+    pub directory: PathBuf,
+    /// Write what is read beside each sample that nobody has said it for, to be read over.
+    #[arg(long)]
+    pub write: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Explain {
+    /// A capture (pcap or pcapng), or one message as hexadecimal digits.
+    #[arg(value_name = "FILE|HEX")]
+    pub what: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -139,17 +186,21 @@ impl Arguments {
 
     /// The configuration to use. `exists` tells whether there is such a file.
     pub fn config(&self, exists: impl Fn(&std::path::Path) -> bool) -> PathBuf {
-        match &self.config {
-            Some(path) => path.clone(),
-            None => {
-                // Where `greenlight init .` and `greenlight init /etc/greenlight` write it.
-                let here = PathBuf::from("configs/greenlight.yaml");
-                let system = PathBuf::from("/etc/greenlight/configs/greenlight.yaml");
-                if exists(&here) { here } else { system }
-            }
-        }
+        self.config_if_any(exists).unwrap_or_else(|| PathBuf::from(SYSTEM))
+    }
+
+    /// The same for commands that work without one: the one that was named, or one that exists.
+    pub fn config_if_any(&self, exists: impl Fn(&std::path::Path) -> bool) -> Option<PathBuf> {
+        let usual = || [HERE, SYSTEM].into_iter().map(PathBuf::from).find(|path| exists(path));
+        self.config.clone().or_else(usual)
     }
 }
+
+/// Where `greenlight init .` writes the configuration.
+const HERE: &str = "configs/greenlight.yaml";
+
+/// Where `greenlight init /etc/greenlight` does.
+const SYSTEM: &str = "/etc/greenlight/configs/greenlight.yaml";
 
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -189,5 +240,7 @@ mod tests {
         assert_eq!(arguments.config(|_| true), Path::new("configs/greenlight.yaml"));
         let system = Path::new("/etc/greenlight/configs/greenlight.yaml");
         assert_eq!(arguments.config(|_| false), system);
+        assert_eq!(arguments.config_if_any(|_| false), None);
+        assert_eq!(arguments.config_if_any(|path| path == system).as_deref(), Some(system));
     }
 }

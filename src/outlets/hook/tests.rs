@@ -75,6 +75,7 @@ fn device() -> Device {
             serde_json::from_str::<serde_json::Map<_, _>>(r#"{"snmp_secret": "hunter2"}"#).unwrap(),
         ),
         software: None,
+        expects: Default::default(),
         neighbours: vec![],
         credentials: vec![],
         location: String::new(),

@@ -215,8 +215,8 @@ impl Sender {
         done_with(&[(action_subject(&job.row.subject), text)])
     }
 
-    /// A fault that comes, goes and comes again within a minute pushes once. Another plug to move is
-    /// another push, of whatever fault.
+    /// A fault that comes, goes and comes again within a minute pushes once. Another plug to move
+    /// is another push, of whatever fault.
     async fn same_action(&mut self, job: Job<'_>) -> Result<Option<End>, End> {
         if job.kind != DeliveryKind::Action || job.row.state == DeliveryState::Unclear {
             return Ok(None);

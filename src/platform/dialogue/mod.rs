@@ -11,13 +11,18 @@
 //! another name (the device may have taken its new host name meanwhile), for a prompt behind data
 //! on one line, and where no echo was seen.
 
+mod echo;
+mod interruptions;
 mod terminal;
+mod waiting;
 
 use std::time::{Duration, Instant};
 
 use super::{Cli, Enable, Output};
 use crate::secret::Secret;
+pub use interruptions::wants_new_password;
 use terminal::Terminal;
+use waiting::Waiting;
 
 /// A prompt is a prompt when nothing follows it for this long: longer than the gap between two
 /// packets of one answer, short enough to be no burden with ten commands.
@@ -28,9 +33,6 @@ const UNSURE_QUIET: Duration = Duration::from_secs(1);
 /// An answer that was too long is read to its end and thrown away, up to this many times the limit:
 /// the other questions may still be answered. Past that the visit ends.
 const THROWN_FACTOR: usize = 16;
-/// The echo of a command stands in the first lines of its answer, after what the device still had
-/// to say.
-const ECHO_LINES_MAX: usize = 50;
 /// No prompt, pager or question is longer: twice the width of the terminal we ask for. Of a longer
 /// line only the end is looked at, or each packet of a line without end would cost the whole line.
 const PROMPT_CHARS_MAX: usize = 1024;
@@ -63,6 +65,8 @@ pub enum End {
     Answered(Vec<Output>),
     /// The device did not let us become privileged.
     EnableRefused { why: String },
+    /// It let us in, and does nothing before something else is done, such as a new password.
+    LoginRefused { why: String },
     /// It did not get to its end.
     Broken { why: String },
 }
@@ -83,6 +87,10 @@ pub struct Dialogue<'a> {
     received_bytes: usize,
     /// When the device was last heard, or we last typed.
     stirred: Instant,
+    /// When we last typed.
+    typed: Instant,
+    /// Line ends typed since the last command, to see the prompt again.
+    nudges: usize,
 }
 
 /// What the next prompt will be the answer to.
@@ -99,23 +107,6 @@ enum Stage {
     /// This command was typed.
     Answering(usize),
     Ended(End),
-}
-
-/// What the unfinished line is, and how long the device must stay quiet before we believe it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Waiting {
-    Pager { keys: String },
-    Password,
-    Prompt { quiet: Duration },
-}
-
-impl Waiting {
-    fn quiet(&self) -> Duration {
-        match self {
-            Waiting::Pager { .. } | Waiting::Password => QUIET,
-            Waiting::Prompt { quiet } => *quiet,
-        }
-    }
 }
 
 impl<'a> Dialogue<'a> {
@@ -138,6 +129,8 @@ impl<'a> Dialogue<'a> {
             outputs: Vec::new(),
             received_bytes: 0,
             stirred: now,
+            typed: now,
+            nudges: 0,
         }
     }
 
@@ -183,6 +176,7 @@ impl<'a> Dialogue<'a> {
         let silent = now.saturating_duration_since(self.stirred);
         match self.waiting() {
             Some(waiting) if silent >= waiting.quiet() => self.react(waiting, now),
+            None if self.nudge_due().is_some_and(|due| now >= due) => self.nudge(now),
             Some(_) | None if silent >= self.cli.command_timeout => {
                 let seconds = self.cli.command_timeout.as_secs_f32();
                 self.broken(format!("no prompt during {}, silent for {seconds} s", self.what()))
@@ -196,9 +190,12 @@ impl<'a> Dialogue<'a> {
         if self.has_ended() {
             return None;
         }
-        let timeout = self.cli.command_timeout;
-        let quiet = self.waiting().map_or(timeout, |waiting| waiting.quiet().min(timeout));
-        Some(self.stirred + quiet)
+        let last = self.stirred + self.cli.command_timeout;
+        let due = match self.waiting() {
+            Some(waiting) => self.stirred + waiting.quiet(),
+            None => self.nudge_due().unwrap_or(last),
+        };
+        Some(due.min(last))
     }
 
     pub fn has_ended(&self) -> bool {
@@ -228,81 +225,19 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// What the unfinished line asks of us, if anything.
-    fn waiting(&self) -> Option<Waiting> {
-        let (line, whole) = self.terminal.line_end(PROMPT_CHARS_MAX);
-        if line.is_empty() {
-            return None;
-        }
-        if let (Stage::Enabling { .. }, Some(enable)) = (&self.stage, &self.cli.enable)
-            && enable.password_prompt.is_match(&line)
-        {
-            return Some(Waiting::Password);
-        }
-        if let Some((_, keys)) = self.cli.pagers.iter().find(|(pager, _)| pager.is_match(&line)) {
-            return Some(Waiting::Pager { keys: keys.clone() });
-        }
-        let known = whole && self.prompt.as_deref() == Some(line.as_str());
-        let looks = known || whole && self.looks_like_prompt(&line);
-        let behind_data = self.prompt.as_deref().is_some_and(|prompt| line.ends_with(prompt));
-        if !looks && !behind_data {
-            return None;
-        }
-        let sure = match &self.stage {
-            Stage::Login => false,
-            Stage::Enabling { .. } | Stage::Preparing(_) => looks && self.echo_end().is_some(),
-            Stage::Answering(_) => known && self.echo_end().is_some(),
-            Stage::Ended(_) => return None,
-        };
-        let quiet = match (sure, &self.stage) {
-            (true, _) => QUIET,
-            // Banners are drawn with `#`; a wrong guess here is mended by the missing echo.
-            (false, Stage::Login) => 4 * QUIET,
-            (false, _) => UNSURE_QUIET.min(self.cli.command_timeout / 2),
-        };
-        Some(Waiting::Prompt { quiet })
-    }
-
-    /// True if one of the platform's prompts reaches to the end of `line`.
-    fn looks_like_prompt(&self, line: &str) -> bool {
-        let spaced = format!("{line} ");
-        self.cli.prompts.iter().any(|prompt| {
-            [line, spaced.as_str()]
-                .iter()
-                .any(|text| prompt.find_iter(text).any(|found| found.end() >= line.len()))
-        })
-    }
-
-    /// Where the answer begins in the finished lines: after the echo of what we typed.
-    fn echo_end(&self) -> Option<usize> {
-        let typed = match &self.stage {
-            Stage::Login => return None,
-            Stage::Enabling { .. } => self.cli.enable.as_ref()?.command.as_str(),
-            Stage::Preparing(index) => &self.cli.preparation[*index],
-            Stage::Answering(index) => &self.commands[*index],
-            Stage::Ended(_) => return None,
-        };
-        let typed = typed.trim();
-        let mut end = 0;
-        for line in self.terminal.finished().split_inclusive('\n').take(ECHO_LINES_MAX) {
-            end += line.len();
-            let Some(before) = line.trim().strip_suffix(typed) else { continue };
-            let before = before.trim_end();
-            if before.is_empty() || self.looks_like_prompt(before) {
-                return Some(end);
-            }
-        }
-        None
-    }
-
     fn react(&mut self, waiting: Waiting, now: Instant) -> Vec<Action> {
         match waiting {
-            Waiting::Pager { keys } => {
+            Waiting::Pager { keys, .. } => {
                 self.terminal.clear_line();
                 self.stirred = now;
                 vec![Action::Type(keys)]
             }
             Waiting::Password => self.enter_password(now),
+            Waiting::NewPassword => {
+                let why = format!("the device wants a new password first: {}", self.seen());
+                self.stage = Stage::Ended(End::LoginRefused { why });
+                vec![Action::Close]
+            }
             Waiting::Prompt { .. } => self.at_prompt(now),
         }
     }
@@ -385,6 +320,8 @@ impl<'a> Dialogue<'a> {
         self.terminal.clear();
         self.received_bytes = 0;
         self.stirred = now;
+        self.typed = now;
+        self.nudges = 0;
         vec![Action::Type(format!("{command}\n"))]
     }
 
@@ -415,7 +352,19 @@ impl<'a> Dialogue<'a> {
             text.push_str(data);
             text.push('\n');
         }
-        judged(self.cli, text)
+        judged(self.cli, self.without_chatter(text))
+    }
+
+    /// The answer without what the device said unasked. The log itself is such messages.
+    fn without_chatter(&self, text: String) -> String {
+        let Some(prompt) = self.prompt.as_deref() else { return text };
+        let chatter = self.chatter(prompt);
+        let text = chatter.without_tail(text, self.nudges > 0);
+        let asked_for = match &self.stage {
+            Stage::Answering(index) => self.commands[*index].to_lowercase().contains("log"),
+            Stage::Login | Stage::Enabling { .. } | Stage::Preparing(_) | Stage::Ended(_) => false,
+        };
+        if asked_for { text } else { chatter.without_messages(text) }
     }
 
     fn enable_refused(&mut self, why: &str) -> Vec<Action> {
@@ -476,7 +425,7 @@ fn tail(text: &str, chars: usize) -> &str {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::platform::Channel;
+    use crate::platform::{Channel, Legacy};
     use proptest::prelude::*;
     use regex::Regex;
 
@@ -493,8 +442,10 @@ mod tests {
             preparation: vec!["terminal length 0".to_owned()],
             pagers: vec![(regex(r"--More--\s?$"), " ".to_owned())],
             errors: vec![regex(r"^% ?(Invalid|Incomplete|Ambiguous|Unknown)")],
+            chatter: vec![regex(r"^\*?[A-Z][a-z]{2} +\d+ [\d:.]+: %[A-Z0-9_]+-[0-7]-")],
             command_timeout: Duration::from_secs(10),
             logout: "exit".to_owned(),
+            legacy: Legacy::Last,
         }
     }
 
@@ -775,6 +726,152 @@ mod tests {
         assert_eq!(written(&actions), "close");
         assert_eq!(rounds, 33, "just past sixteen times the limit, in halves");
         assert!(matches!(table.end(), End::Broken { why } if why.contains("does not end")));
+    }
+
+    #[test]
+    fn a_banner_that_waits_for_a_key_gets_one() {
+        let cli = cli();
+        let mut table = Timetable::new(&cli, &["show x"]);
+        table
+            .device(0, "Copyright\r\nPress any key to continue")
+            .silence(119)
+            .typed(120, " ")
+            .device(130, "\x1b[2K\x1b[1G\r\nsw1#")
+            .typed(250, "terminal length 0~");
+        let mut console = Timetable::new(&cli, &["show x"]);
+        console
+            .device(0, "Press RETURN to get started.\r\n\r\n")
+            .silence(2999)
+            .typed(3000, "~")
+            .device(3010, "\r\nsw1#")
+            .typed(3130, "terminal length 0~");
+    }
+
+    #[test]
+    fn a_device_that_wants_a_new_password_is_left_with_its_reason() {
+        let mut cli = cli();
+        cli.pagers.push((Regex::new(r"(?i)\[Y/N\][:?]? ?$").unwrap(), "y\r".to_owned()));
+        for said in [
+            "Welcome\r\nEnter new password:",
+            "The password needs to be changed.\r\nChange now? [Y/N]:",
+        ] {
+            let mut table = Timetable::new(&cli, &["show x"]);
+            table.device(0, said).silence(999).typed(1000, "close");
+            let End::LoginRefused { why } = table.end() else { panic!("{said}") };
+            assert!(why.starts_with("the device wants a new password first: `"), "{why}");
+        }
+    }
+
+    const MESSAGE: &str = "*Nov 21 10:00:00.123: %LINK-3-UPDOWN: Interface Gi1/0/1, now up\r\n";
+
+    #[test]
+    fn a_prompt_under_a_message_is_asked_for_again() {
+        let cli = cli();
+        let mut table = at_first_command(&cli);
+        table
+            .device(200, &format!("show x\r\nrow\r\nsw1#\r\n{MESSAGE}"))
+            .device(1500, MESSAGE)
+            .silence(3159)
+            .typed(3160, "~")
+            .device(3170, "\r\nsw1#")
+            .typed(3200, "exit~|close");
+        assert_eq!(table.end(), End::Answered(vec![text("row\n")]));
+        let mut first = Timetable::new(&cli, &["show x"]);
+        first
+            .device(0, &format!("sw1#{MESSAGE}"))
+            .silence(2999)
+            .typed(3000, "~")
+            .device(3010, "sw1#")
+            .typed(3130, "terminal length 0~");
+    }
+
+    #[test]
+    fn a_device_that_stays_silent_is_nudged_twice_and_no_more() {
+        let cli = cli();
+        let mut table = at_first_command(&cli);
+        table
+            .device(200, &format!("show x\r\nrow\r\nsw1#\r\n{MESSAGE}"))
+            .typed(3160, "~")
+            .silence(6159)
+            .typed(6160, "~")
+            .silence(16_159)
+            .typed(16_160, "close");
+        assert!(matches!(table.end(), End::Broken { .. }));
+    }
+
+    #[test]
+    fn messages_between_the_lines_of_an_answer_are_no_part_of_it() {
+        let cli = cli();
+        for (command, expected) in [
+            ("show x", "row 1\nrow 2\n".to_owned()),
+            ("show logging", format!("row 1\n{}row 2\n", MESSAGE.replace('\r', ""))),
+        ] {
+            let mut table = Timetable::new(&cli, &[command]);
+            table
+                .device(0, "sw1#")
+                .typed(120, "terminal length 0~")
+                .device(130, "terminal length 0\r\nsw1#")
+                .typed(160, &format!("{command}~"))
+                .device(200, &format!("{command}\r\nrow 1\r\n{MESSAGE}row 2\r\nsw1#"))
+                .typed(230, "exit~|close");
+            assert_eq!(table.end(), End::Answered(vec![text(&expected)]));
+        }
+    }
+
+    #[test]
+    fn a_pager_that_nobody_announced_goes_on_after_a_longer_quiet() {
+        let cli = cli();
+        let mut table = at_first_command(&cli);
+        table
+            .device(200, "show x\r\nrow 1\r\n---(more 45%)---")
+            .silence(1199)
+            .typed(1200, " ")
+            .device(1210, "\r                \rrow 2\r\nsw1#")
+            .typed(1240, "exit~|close");
+        assert_eq!(table.end(), End::Answered(vec![text("row 1\nrow 2\n")]));
+    }
+
+    #[test]
+    fn a_folded_echo_is_no_part_of_the_answer() {
+        let cli = cli();
+        let command = "show interfaces status | include connected | exclude notconnect";
+        let (front, back) = command.split_at(50);
+        let mut table = Timetable::new(&cli, &[command]);
+        table
+            .device(0, "sw1#")
+            .typed(120, "terminal length 0~")
+            .device(130, "terminal length 0\r\nsw1#")
+            .typed(160, &format!("{command}~"))
+            .device(170, &format!("{front}\r\n{back}\r\nrow\r\nsw1#"))
+            .typed(200, "exit~|close");
+        assert_eq!(table.end(), End::Answered(vec![text("row\n")]));
+    }
+
+    #[test]
+    fn a_terminal_that_shows_letter_by_letter_is_waited_for() {
+        let cli = cli();
+        let mut table = at_first_command(&cli);
+        let mut at = 200;
+        for letter in "show x\r\r\nrow > 1\r\r\nsw1#".chars() {
+            at += 200;
+            table.device(at, &letter.to_string());
+            if letter != '#' {
+                table.silence(at + 199);
+            }
+        }
+        table.typed(at + 30, "exit~|close");
+        assert_eq!(table.end(), End::Answered(vec![text("row > 1\n")]));
+    }
+
+    #[test]
+    fn a_banner_longer_than_a_page_is_read_to_its_end() {
+        let cli = cli();
+        let mut table = Timetable::new(&cli, &["show x"]);
+        table
+            .device(0, "######\r\n# line 1\r\n --More-- ")
+            .typed(30, " ")
+            .device(40, "\x08 \x08\x1b[K# line 2\r\n######\r\nsw1#")
+            .typed(160, "terminal length 0~");
     }
 
     #[test]

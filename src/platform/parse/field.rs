@@ -21,12 +21,22 @@ pub enum Field {
     Name,
     /// A link's state in the platform's words.
     Link,
+    /// A link's speed: a number with its unit, or in megabits per second.
+    Speed,
+    /// A link's speed in bits per second.
+    BitsPerSecond,
+    /// Words that hold `full` or `half`.
+    Duplex,
+    /// Damaged frames received.
+    InputErrors,
+    /// How often the link has come or gone.
+    LinkChanges,
     /// The whole output.
     Text,
 }
 
 impl Field {
-    const ALL: [Field; 14] = [
+    const ALL: [Field; 19] = [
         Field::Hostname,
         Field::Serial,
         Field::Model,
@@ -40,6 +50,11 @@ impl Field {
         Field::RemainingSeconds,
         Field::Name,
         Field::Link,
+        Field::Speed,
+        Field::BitsPerSecond,
+        Field::Duplex,
+        Field::InputErrors,
+        Field::LinkChanges,
         Field::Text,
     ];
 
@@ -59,6 +74,11 @@ impl Field {
             Field::RemainingSeconds => "remaining_seconds",
             Field::Name => "name",
             Field::Link => "link",
+            Field::Speed => "speed",
+            Field::BitsPerSecond => "bits_per_second",
+            Field::Duplex => "duplex",
+            Field::InputErrors => "input_errors",
+            Field::LinkChanges => "link_changes",
             Field::Text => "text",
         }
     }
@@ -81,7 +101,15 @@ impl Field {
                 Field::FirstSeenClock,
                 Field::RemainingSeconds,
             ],
-            Question::Interfaces => &[Field::Name, Field::Link],
+            Question::Interfaces => &[
+                Field::Name,
+                Field::Link,
+                Field::Speed,
+                Field::BitsPerSecond,
+                Field::Duplex,
+                Field::InputErrors,
+                Field::LinkChanges,
+            ],
             Question::Running | Question::Saved | Question::Save => &[],
         }
     }

@@ -8,8 +8,11 @@ use regex::Regex;
 use crate::platform::observation::{Observation, Reading};
 use crate::platform::{Asked, Output, Question};
 
+pub mod answer;
+pub mod details;
 pub mod field;
 pub mod json;
+pub mod ntc;
 pub mod rows;
 pub mod table;
 pub mod text;
@@ -32,6 +35,9 @@ pub struct Reader {
     pub hold_seconds: Option<u64>,
     /// What a `link` that is up looks like, and one that is not. Anything else is unreadable.
     pub link: Option<(Regex, Regex)>,
+    /// It only says how the links run that the other commands of the question list. If it cannot be
+    /// read, what they told still holds.
+    pub details: bool,
 }
 
 /// The ways to read, a closed list.
@@ -39,6 +45,8 @@ pub struct Reader {
 pub enum Method {
     /// A TextFSM template whose values are named like fields.
     Table(table::Table),
+    /// A TextFSM template of ntc-templates, whose values are given our names.
+    Borrowed(ntc::Borrowed),
     /// JSON, one row for each place a path leads to.
     JsonRows(json::Rows),
     /// JSON, one row in all.
@@ -75,6 +83,7 @@ pub fn read(
         interfaces: and_then(rows(Question::Interfaces), |gathered| rows::interfaces(&gathered)),
         running: and_then(rows(Question::Running), |gathered| Ok(rows::text(&gathered))),
         saved: and_then(rows(Question::Saved), |gathered| Ok(rows::text(&gathered))),
+        further: BTreeMap::new(),
     }
 }
 
@@ -92,17 +101,24 @@ pub struct Gathered<'a> {
 fn gather<'a>(asked: &'a Asked, outputs: &[Output]) -> Reading<Vec<Gathered<'a>>> {
     let mut gathered = Vec::new();
     for (index, (command, reader)) in asked.commands.iter().zip(&asked.readers).enumerate() {
-        let rows = match outputs.get(index) {
-            None => Err("no answer".to_owned()),
-            Some(Output::Refused { why }) => Err(quote(why)),
-            Some(Output::Text(text)) => reader.rows(text),
-        };
-        match rows {
+        if reader.details {
+            continue;
+        }
+        match answer(reader, outputs.get(index)) {
             Ok(rows) => gathered.push(Gathered { reader, rows }),
             Err(why) => return Reading::unreadable(format!("`{command}`: {why}")),
         }
     }
     Reading::Seen(gathered)
+}
+
+/// What one command brought, or why it brought nothing.
+fn answer(reader: &Reader, output: Option<&Output>) -> Result<Vec<Row>, String> {
+    match output {
+        None => Err("no answer".to_owned()),
+        Some(Output::Refused { why }) => Err(quote(why)),
+        Some(Output::Text(text)) => reader.rows(text),
+    }
 }
 
 fn and_then<A, B>(reading: Reading<A>, next: impl FnOnce(A) -> Result<B, String>) -> Reading<B> {
@@ -114,7 +130,7 @@ fn and_then<A, B>(reading: Reading<A>, next: impl FnOnce(A) -> Result<B, String>
 }
 
 impl Reader {
-    fn rows(&self, text: &str) -> Result<Vec<Row>, String> {
+    pub(super) fn rows(&self, text: &str) -> Result<Vec<Row>, String> {
         for (pattern, meaning) in &self.no_answer {
             if text.lines().take(NO_ANSWER_LINES).any(|line| pattern.is_match(line)) {
                 return Err(meaning.clone());
@@ -122,6 +138,7 @@ impl Reader {
         }
         let rows = match &self.method {
             Method::Table(table) => table.rows(text)?,
+            Method::Borrowed(borrowed) => borrowed.rows(text)?,
             Method::JsonRows(rows) => rows.read(text)?,
             Method::JsonFields(fields) => vec![json::fields(text, fields)?],
             Method::Patterns(patterns) => vec![patterns_row(patterns, text)],

@@ -3,11 +3,11 @@
 use crate::platform::observation::{Facts, Interface, Neighbour};
 use crate::platform::parse::{Gathered, Row, field::Field, quote};
 
-fn get(row: &Row, field: Field) -> Option<&str> {
+pub(super) fn get(row: &Row, field: Field) -> Option<&str> {
     row.iter().find(|(other, _)| *other == field).map(|(_, text)| text.as_str())
 }
 
-fn owned(row: &Row, field: Field) -> Option<String> {
+pub(super) fn owned(row: &Row, field: Field) -> Option<String> {
     get(row, field).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
@@ -38,6 +38,11 @@ pub fn facts(gathered: &[Gathered]) -> Result<Facts, String> {
             | Field::RemainingSeconds
             | Field::Name
             | Field::Link
+            | Field::Speed
+            | Field::BitsPerSecond
+            | Field::Duplex
+            | Field::InputErrors
+            | Field::LinkChanges
             | Field::Text => return Err(format!("{} is no fact", field.name())),
         };
         slot.get_or_insert_with(|| text.to_owned());
@@ -108,7 +113,7 @@ pub fn interfaces(gathered: &[Gathered]) -> Result<Vec<Interface>, String> {
                 return Err(format!("{}: neither up nor down: {}", quote(&name), quote(link)));
             }
         };
-        interfaces.push(Interface { name, link_up });
+        interfaces.push(Interface::new(name, link_up));
     }
     if interfaces.is_empty() {
         return Err("a device without interfaces".to_owned());

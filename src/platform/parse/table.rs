@@ -45,45 +45,16 @@ impl Table {
             }
             fields.push(field);
         }
-        for name in template.state_order() {
-            let last = template.get_state(name).and_then(|state| state.rules.last());
-            let sealed =
-                last.is_none_or(|rule| rule.match_pattern == "^." && rule.line_op == LineOp::Error);
-            if !sealed {
-                return Err(format!("state {name} must end in `^. -> Error`, or lines get lost"));
-            }
-        }
+        sealed(template)?;
         Ok(fields)
     }
 
     pub fn rows(&self, text: &str) -> Result<Vec<Row>, String> {
-        let mut parser = self.template.parser();
-        let mut records = Vec::new();
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim_end();
-            if line.len() > LINE_BYTES_MAX {
-                return Err(format!("line {} is longer than {LINE_BYTES_MAX} bytes", number + 1));
-            }
-            // One line at a time, so that an error can name the line it met.
-            match parser.parse_text_with_eof(line, false) {
-                Ok(found) => records.extend(found),
-                Err(_) => return Err(format!("line {} has no place: {}", number + 1, quote(line))),
-            }
-        }
-        let last = parser.parse_text_with_eof("", true).map_err(|error| error.to_string())?;
-        records.extend(last);
-        let rows: Vec<Row> = records
-            .into_iter()
-            .map(|record| {
-                let texts = record.into_iter().map(|value| value.as_string());
-                self.fields
-                    .iter()
-                    .copied()
-                    .zip(texts)
-                    .filter(|(_, text)| !text.is_empty())
-                    .collect()
-            })
-            .collect();
+        let named = |record: Vec<String>| -> Row {
+            let texts = self.fields.iter().copied().zip(record);
+            texts.filter(|(_, text)| !text.is_empty()).collect()
+        };
+        let rows: Vec<Row> = records(&self.template, text)?.into_iter().map(named).collect();
         self.whole(text, &rows)?;
         Ok(rows)
     }
@@ -112,6 +83,42 @@ impl Table {
             None => Ok(()),
         }
     }
+}
+
+/// Every state must end in a rule that turns whatever is left into an error.
+pub(super) fn sealed(template: &Template) -> Result<(), String> {
+    for name in template.state_order() {
+        let last = template.get_state(name).and_then(|state| state.rules.last());
+        let sealed =
+            last.is_none_or(|rule| rule.match_pattern == "^." && rule.line_op == LineOp::Error);
+        if !sealed {
+            return Err(format!("state {name} must end in `^. -> Error`, or lines get lost"));
+        }
+    }
+    Ok(())
+}
+
+/// The records of a text, each with the texts of the template's values in their order.
+pub fn records(template: &Template, text: &str) -> Result<Vec<Vec<String>>, String> {
+    let mut parser = template.parser();
+    let mut records = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim_end();
+        if line.len() > LINE_BYTES_MAX {
+            return Err(format!("line {} is longer than {LINE_BYTES_MAX} bytes", number + 1));
+        }
+        // One line at a time, so that an error can name the line it met.
+        match parser.parse_text_with_eof(line, false) {
+            Ok(found) => records.extend(found),
+            Err(_) => return Err(format!("line {} has no place: {}", number + 1, quote(line))),
+        }
+    }
+    let last = parser.parse_text_with_eof("", true).map_err(|error| error.to_string())?;
+    records.extend(last);
+    let texts = |record: Vec<textfsm_core::Value>| {
+        record.into_iter().map(|value| value.as_string()).collect()
+    };
+    Ok(records.into_iter().map(texts).collect())
 }
 
 #[cfg(test)]

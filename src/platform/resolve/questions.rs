@@ -7,6 +7,7 @@ use textfsm_core::{Template, TemplateError};
 use super::Desk;
 use crate::platform::parse::field::Field;
 use crate::platform::parse::json::{Path, Rows};
+use crate::platform::parse::ntc::{self, Borrowed};
 use crate::platform::parse::table::Table;
 use crate::platform::parse::{Method, Reader, text};
 use crate::platform::written::{self, Read, Text};
@@ -43,7 +44,7 @@ impl Desk<'_> {
         let method = self.method(question, written)?;
         let link = match (&written.link_up, &written.link_down) {
             (Some(up), Some(down)) => Some((self.regex(up)?, self.regex(down)?)),
-            (None, None) if question != Question::Interfaces => None,
+            (None, None) if question != Question::Interfaces || written.details => None,
             (up, down) => {
                 let at = up.as_ref().or(down.as_ref()).unwrap_or(&written.command);
                 self.complain(
@@ -54,6 +55,10 @@ impl Desk<'_> {
                 None
             }
         };
+        if written.details && question != Question::Interfaces {
+            let hint = "leave out `details`";
+            self.complain(&written.command, "only interfaces have details", hint);
+        }
         let no_answer = written.no_answer.iter();
         Some(Reader {
             no_answer: no_answer
@@ -67,6 +72,7 @@ impl Desk<'_> {
                 .collect(),
             hold_seconds: written.hold_seconds,
             link,
+            details: written.details,
         })
     }
 
@@ -74,7 +80,7 @@ impl Desk<'_> {
         let fits = match (&written.read, question) {
             (Read::Patterns(_) | Read::JsonFields(_), Question::Facts)
             | (
-                Read::Textfsm(_) | Read::JsonRows(_),
+                Read::Textfsm(_) | Read::Ntc(_) | Read::JsonRows(_),
                 Question::Facts | Question::Lldp | Question::Cdp | Question::Interfaces,
             )
             | (Read::Text(_), Question::Running | Question::Saved)
@@ -83,6 +89,7 @@ impl Desk<'_> {
                 Read::Patterns(_)
                 | Read::JsonFields(_)
                 | Read::Textfsm(_)
+                | Read::Ntc(_)
                 | Read::JsonRows(_)
                 | Read::Text(_)
                 | Read::Accepted(_),
@@ -97,6 +104,7 @@ impl Desk<'_> {
         }
         match &written.read {
             Read::Textfsm(table) => self.table(question, table).map(Method::Table),
+            Read::Ntc(ntc) => self.borrowed(question, ntc).map(Method::Borrowed),
             Read::JsonRows(rows) => self.rows(question, rows).map(Method::JsonRows),
             Read::JsonFields(fields) => {
                 Some(Method::JsonFields(self.fields(question, &written.command, fields)?))
@@ -139,6 +147,47 @@ impl Desk<'_> {
         let count = written.count.as_ref().and_then(|text| self.regex(text));
         let none = written.none.as_ref().and_then(|text| self.regex(text));
         Some(Table { template, fields, count, count_required: written.count_required, none })
+    }
+
+    /// A template of somebody else's collection.
+    fn borrowed(&mut self, question: Question, written: &written::Ntc) -> Option<Borrowed> {
+        let at = &written.template;
+        let read = (self.templates)(&at.value).and_then(|text| {
+            let template = Template::parse_str(&ntc::sealed(&text));
+            let template = template.map_err(|error| format!("`{}`: {error}", at.value))?;
+            ntc::check(&template).map(|()| template)
+        });
+        let template = match read {
+            Ok(template) => template,
+            Err(why) => {
+                self.complain(at, why, "a file of the directory `ntc_templates` is wanted");
+                return None;
+            }
+        };
+        let mut fields = Vec::new();
+        for (name, values) in &written.fields {
+            let field = self.field(question, name, values.first().unwrap_or(at))?;
+            let places = values.iter().map(|value| self.value_place(&template, value));
+            fields.push((field, places.collect::<Option<Vec<usize>>>()?));
+        }
+        let only = match &written.only {
+            Some(only) => Some((self.value_place(&template, &only.value)?, self.regex(&only.is)?)),
+            None => None,
+        };
+        let none = written.none.as_ref().and_then(|text| self.regex(text));
+        let passing = self.regexes(&written.passing);
+        Some(Borrowed { template, fields, only, none, passing })
+    }
+
+    fn value_place(&mut self, template: &Template, name: &Text) -> Option<usize> {
+        let place = ntc::place(template, &name.value);
+        if place.is_none() {
+            let names: Vec<&str> =
+                template.values().iter().map(|value| value.name.as_str()).collect();
+            let hint = format!("its values are {}", names.join(", "));
+            self.complain(name, format!("the template has no value `{}`", name.value), &hint);
+        }
+        place
     }
 
     /// The line of the template is added to the line where the template begins.

@@ -61,7 +61,9 @@ pub(super) async fn in_shell(
     }
     match dialogue.into_end() {
         End::Answered(outputs) => Ok(outputs),
-        End::EnableRefused { why } => Err(Outcome::LoginRefused { why }),
+        End::EnableRefused { why } | End::LoginRefused { why } => {
+            Err(Outcome::LoginRefused { why })
+        }
         End::Broken { why } => Err(Outcome::Broken { why }),
     }
 }

@@ -7,15 +7,19 @@
 //! | no TCP connection, no greeting, or broken off before the keys are exchanged | `Unreachable` |
 //! | no algorithm in common, or a violated protocol | `Broken` |
 //! | another host key than the pinned one | `HostKeyChanged`; nothing was sent |
-//! | no credential taken, the login not answered in time, or enable refused | `LoginRefused` |
+//! | no credential taken, no answer to the login, a new password or no enable | `LoginRefused` |
+//! | a jump host let nobody through, or no key of ours can be read | `OurSide` |
 //! | logged in, and no end of the dialogue | `Broken` |
 
 mod algorithms;
 mod ask;
+mod login;
+mod memory;
 mod session;
 mod step;
 #[cfg(test)]
 mod toy;
+mod way;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,10 +29,12 @@ use tokio::time::timeout;
 
 use crate::config::meant::Ssh;
 use crate::platform::dialogue::Limits;
-use crate::platform::observation::Observation;
+use crate::platform::observation::{Observation, Reading};
 use crate::platform::{Channel, Output, Question};
 use crate::service::probe::{Order, Outcome, Prober, Purpose, Report};
-use session::{Step, Trace};
+use memory::Memory;
+use session::{Failed, Step, Trace};
+use way::Way;
 
 /// In this order, so that who it is and who is beside it is known even of a slow device.
 const QUESTIONS: [Question; 6] = [
@@ -42,24 +48,27 @@ const QUESTIONS: [Question; 6] = [
 /// Saying goodbye may take this long; the visit's result does not wait for more.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// The prober that visits over SSH.
+/// The prober that visits over SSH. It remembers what worked, for as long as it lives.
 pub fn prober(settings: Ssh) -> Prober {
     let settings = Arc::new(settings);
+    let memory = Memory::default();
     Arc::new(move |order| {
-        let settings = Arc::clone(&settings);
+        let (settings, memory) = (Arc::clone(&settings), memory.clone());
         Box::pin(async move {
             match &order.purpose {
-                Purpose::Step(step) => step::report(&order, step, &settings).await,
-                Purpose::Observe | Purpose::SaveAndObserve => report(&order, &settings).await,
+                Purpose::Step(step) => step::report(&order, step, (&settings, &memory)).await,
+                Purpose::Observe | Purpose::SaveAndObserve => {
+                    report(&order, &settings, &memory).await
+                }
             }
         })
     })
 }
 
-async fn report(order: &Order, settings: &Ssh) -> Report {
+async fn report(order: &Order, settings: &Ssh, memory: &Memory) -> Report {
     let trace = Trace::default();
     let limit = order.deadline.min(settings.visit_timeout);
-    let outcome = match timeout(limit, visit(order, settings, &trace)).await {
+    let outcome = match timeout(limit, visit(order, settings, memory, &trace)).await {
         Ok(Ok(observation)) => Outcome::Observed(Box::new(observation)),
         Ok(Err(outcome)) => outcome,
         Err(_) => out_of_time(trace.reached().step, limit),
@@ -70,6 +79,9 @@ async fn report(order: &Order, settings: &Ssh) -> Report {
 fn out_of_time(step: Step, limit: Duration) -> Outcome {
     let seconds = limit.as_secs_f32();
     match step {
+        Step::Passing(jump) => {
+            Outcome::OurSide { why: format!("jump host {jump}: not passed within {seconds} s") }
+        }
         Step::Connecting => Outcome::Unreachable { why: format!("no SSH within {seconds} s") },
         Step::LoggingIn => {
             Outcome::LoginRefused { why: format!("the login was not answered within {seconds} s") }
@@ -78,9 +90,16 @@ fn out_of_time(step: Step, limit: Duration) -> Outcome {
     }
 }
 
-async fn visit(order: &Order, settings: &Ssh, trace: &Trace) -> Result<Observation, Outcome> {
-    let answers = ask_all(order, settings, trace).await?;
-    Ok(order.platform.read(&answers))
+async fn visit(
+    order: &Order,
+    settings: &Ssh,
+    memory: &Memory,
+    trace: &Trace,
+) -> Result<Observation, Outcome> {
+    let (answers, further) = ask_all(order, settings, memory, trace).await?;
+    let mut seen = order.platform.read(&answers);
+    seen.further = further;
+    Ok(seen)
 }
 
 /// The unread answers of one visit, for taking samples of a platform. The deadline is the caller's.
@@ -88,19 +107,43 @@ pub async fn answers(
     order: &Order,
     settings: &Ssh,
 ) -> Result<BTreeMap<Question, Vec<Output>>, Outcome> {
-    ask_all(order, settings, &Trace::default()).await
+    let answers = ask_all(order, settings, &Memory::default(), &Trace::default()).await;
+    answers.map(|(answers, _)| answers)
 }
+
+/// The answers to the platform's questions, and those to further commands.
+type Answers = (BTreeMap<Question, Vec<Output>>, BTreeMap<String, Reading<String>>);
 
 async fn ask_all(
     order: &Order,
     settings: &Ssh,
+    memory: &Memory,
     trace: &Trace,
-) -> Result<BTreeMap<Question, Vec<Output>>, Outcome> {
+) -> Result<Answers, Outcome> {
+    let way = Way::open(order, settings, memory, trace).await?;
+    let answers = match ask_device(order, settings, memory, &way, trace).await {
+        Ok(answers) => Ok(answers),
+        Err(outcome) => Err(way.blamed(outcome).await),
+    };
+    way.leave().await;
+    answers
+}
+
+async fn ask_device(
+    order: &Order,
+    settings: &Ssh,
+    memory: &Memory,
+    way: &Way<'_>,
+    trace: &Trace,
+) -> Result<Answers, Outcome> {
     let asked = commands(order);
-    let (handle, credential) = session::log_in(order, settings, trace).await?;
+    let device = way.device(trace);
+    let logged_in = session::log_in(&device, &way.to_device(), settings, memory).await;
+    let (handle, credential) = logged_in.map_err(not_entered)?;
     let limits = Limits { output_bytes_max: settings.output_bytes_max };
     let cli = &order.platform.cli;
-    let texts: Vec<String> = asked.iter().map(|(_, command)| command.clone()).collect();
+    let texts: Vec<String> =
+        asked.iter().map(|(_, command)| command).chain(&order.further).cloned().collect();
     let outputs = match cli.channel {
         Channel::Shell => {
             ask::in_shell(&handle, cli, credential.enable.clone(), texts, limits).await
@@ -110,10 +153,30 @@ async fn ask_all(
     let goodbye = handle.disconnect(russh::Disconnect::ByApplication, "", "");
     let _ = timeout(GOODBYE, goodbye).await;
     let mut by_question: BTreeMap<Question, Vec<Output>> = BTreeMap::new();
-    for ((question, _), output) in asked.iter().zip(outputs?) {
+    let mut outputs = outputs?.into_iter();
+    for ((question, _), output) in asked.iter().zip(outputs.by_ref()) {
         by_question.entry(*question).or_default().push(output);
     }
-    Ok(by_question)
+    let further = order.further.iter().cloned().zip(outputs.map(as_reading)).collect();
+    Ok((by_question, further))
+}
+
+fn as_reading(output: Output) -> Reading<String> {
+    match output {
+        Output::Text(text) => Reading::Seen(text),
+        Output::Refused { why } => Reading::Unreadable { why },
+    }
+}
+
+/// What it means that there is no session with the device.
+fn not_entered(failed: Failed) -> Outcome {
+    match failed {
+        Failed::NoConnection(why) | Failed::BrokenOff(why) => Outcome::Unreachable { why },
+        Failed::NoSession(why) => Outcome::Broken { why },
+        Failed::ForeignKey(found) => Outcome::HostKeyChanged { found },
+        Failed::LoginRefused(why) => Outcome::LoginRefused { why },
+        Failed::NoWay(why) | Failed::NoKey(why) => Outcome::OurSide { why },
+    }
 }
 
 /// Every command of the visit with the question it belongs to. What the platform cannot answer is
@@ -144,8 +207,12 @@ mod tests {
         vec![Output::Text(text.to_owned())]
     }
 
+    async fn reported(order: &Order) -> Report {
+        report(order, &settings(), &Memory::default()).await
+    }
+
     async fn visited(toy: &Toy) -> Report {
-        report(&order(toy, shell()), &settings()).await
+        reported(&order(toy, shell())).await
     }
 
     #[tokio::test]
@@ -191,12 +258,12 @@ mod tests {
         assert!(key.starts_with("SHA256:") && key.len() == 50, "{key}");
         let mut again = order(&toy, shell());
         again.pinned_host_key = Some(key.clone());
-        let second = report(&again, &settings()).await;
+        let second = reported(&again).await;
         assert!(matches!(second.outcome, Outcome::Observed(_)), "{second:?}");
 
         let impostor = Toy::default().start().await;
         again.target = impostor.address();
-        let third = report(&again, &settings()).await;
+        let third = reported(&again).await;
         let Outcome::HostKeyChanged { found } = third.outcome else { panic!("{third:?}") };
         assert_ne!(found, key);
         assert_eq!(impostor.logins(), Vec::<String>::new(), "nothing was sent");
@@ -208,9 +275,9 @@ mod tests {
         let mut order = order(&toy, shell());
         let mut stale = order.credentials[0].clone();
         stale.username = "old".to_owned();
-        stale.password = Secret::new("stale-secret");
+        stale.password = Some(Secret::new("stale-secret"));
         order.credentials.insert(0, stale);
-        let report = report(&order, &settings()).await;
+        let report = reported(&order).await;
         assert!(matches!(report.outcome, Outcome::Observed(_)), "{report:?}");
         assert_eq!(
             toy.logins(),
@@ -227,7 +294,7 @@ mod tests {
         assert!(report.host_key.is_some());
         let mut none = order(&toy, shell());
         none.credentials.clear();
-        let report = super::report(&none, &settings()).await;
+        let report = reported(&none).await;
         assert!(matches!(report.outcome, Outcome::LoginRefused { .. }), "{report:?}");
         assert!(report.host_key.is_some(), "it was reached all the same");
     }
@@ -254,10 +321,10 @@ mod tests {
         let mut order = order(&toy, shell());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         order.target = listener.local_addr().unwrap();
-        let silent = report(&order, &settings()).await;
+        let silent = reported(&order).await;
         assert!(matches!(silent.outcome, Outcome::Unreachable { .. }), "{silent:?}");
         drop(listener);
-        let closed = report(&order, &settings()).await;
+        let closed = reported(&order).await;
         assert!(matches!(closed.outcome, Outcome::Unreachable { .. }), "{closed:?}");
         assert_eq!(closed.host_key, None);
     }
@@ -285,7 +352,7 @@ mod tests {
     async fn a_device_that_hangs_up_is_broken() {
         for channel in [shell(), Channel::Exec] {
             let toy = Toy { hangs_up: true, ..Toy::default() }.start().await;
-            let report = report(&order(&toy, channel), &settings()).await;
+            let report = reported(&order(&toy, channel)).await;
             assert!(matches!(report.outcome, Outcome::Broken { .. }), "{report:?}");
         }
     }
@@ -295,7 +362,7 @@ mod tests {
         let toy = Toy { mute: true, ..Toy::default() }.start().await;
         let mut order = order(&toy, shell());
         order.deadline = Duration::from_millis(300);
-        let report = report(&order, &settings()).await;
+        let report = reported(&order).await;
         let Outcome::Broken { why } = report.outcome else { panic!("{report:?}") };
         assert_eq!(why, "the visit took more than 0.3 s");
     }

@@ -1,22 +1,23 @@
-//! From nothing to an authenticated session: TCP, key exchange, host key, login.
+//! From a way to an end (a device or a jump host) to an authenticated session with it: connection,
+//! key exchange, host key, login.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse as Interactive};
+use russh::client::{self, Handle};
 use russh::keys::{HashAlg, PublicKeyOrCertificate};
-use russh::{MethodKind, MethodSet};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::algorithms;
+use super::algorithms::{self, Offer};
+use super::login::Login;
+use super::memory::Memory;
+use super::way::Dial;
 use crate::config::meant::Ssh;
-use crate::service::probe::{Credential, Order, Outcome};
+use crate::platform::Legacy;
+use crate::service::probe::Credential;
 
 /// The key exchange may take this many times the connection's timeout: old switches compute for
 /// seconds.
 const HANDSHAKE_FACTOR: u32 = 3;
-/// A keyboard-interactive server asks once or twice; one that asks on is not logging us in.
-const QUESTIONS_MAX: usize = 8;
 
 /// How far a visit came, readable from outside when its time is up.
 #[derive(Debug, Clone, Default)]
@@ -30,8 +31,10 @@ pub(super) struct Reached {
     pub(super) step: Step,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Step {
+    /// Not past this jump host yet.
+    Passing(String),
     #[default]
     Connecting,
     LoggingIn,
@@ -41,6 +44,10 @@ pub(super) enum Step {
 impl Trace {
     pub(super) fn reached(&self) -> Reached {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn step(&self, step: Step) {
+        self.note(|reached| reached.step = step);
     }
 
     fn note(&self, change: impl FnOnce(&mut Reached)) {
@@ -73,81 +80,115 @@ impl client::Handler for Guard {
     }
 }
 
-/// Logs in with the first credential that is taken.
-///
-/// Each credential gets a connection of its own: a server may refuse another user name on the same
-/// one (RFC 4252, section 5).
-pub(super) async fn log_in<'a>(
-    order: &'a Order,
-    settings: &Ssh,
-    trace: &Trace,
-) -> Result<(Handle<Guard>, &'a Credential), Outcome> {
-    if order.credentials.is_empty() {
-        // Whether it is there at all, and with which key, is worth knowing all the same.
-        connect(order, settings, trace).await?;
-        let why = "the inventory has no credential for it".to_owned();
-        return Err(Outcome::LoginRefused { why });
-    }
-    let mut refusals = Vec::new();
-    for credential in &order.credentials {
-        let mut handle = connect(order, settings, trace).await?;
-        match authenticate(&mut handle, credential).await {
-            Ok(()) => {
-                trace.note(|reached| reached.step = Step::LoggedIn);
-                return Ok((handle, credential));
-            }
-            Err(why) => refusals.push(format!("`{}`: {why}", shown(&credential.username))),
-        }
-    }
-    Err(Outcome::LoginRefused { why: refusals.join("; ") })
+/// Who is to be logged in to.
+pub(super) struct Target<'a> {
+    /// Host and port with the way to it: what is remembered is remembered of this.
+    pub(super) name: String,
+    pub(super) credentials: &'a [Credential],
+    pub(super) legacy: Legacy,
+    pub(super) pinned: Option<String>,
+    pub(super) trace: Trace,
 }
 
-async fn connect(order: &Order, settings: &Ssh, trace: &Trace) -> Result<Handle<Guard>, Outcome> {
-    trace.note(|reached| reached.step = Step::Connecting);
-    let target = order.target;
-    let limit = settings.connect_timeout;
-    let stream = match timeout(limit, TcpStream::connect(target)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            return Err(Outcome::Unreachable {
-                why: format!("no connection to {target}: {error}"),
-            });
+/// Why there is no session. What it means depends on whose session it would have been.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// No connection, or nobody who speaks SSH on it.
+    NoConnection(String),
+    /// It was there, and broke off before the keys were exchanged: it may be starting.
+    BrokenOff(String),
+    /// No algorithm in common, or a violated protocol: waiting will not mend it.
+    NoSession(String),
+    ForeignKey(String),
+    LoginRefused(String),
+    /// The jump host before it does not let us through.
+    NoWay(String),
+    /// Nothing could be tried, for no key of ours can be read.
+    NoKey(String),
+}
+
+/// Logs in with the first credential that is taken, on as few connections as the other side
+/// allows: it may refuse another user name on the same one (RFC 4252, section 5).
+pub(super) async fn log_in<'a>(
+    target: &Target<'a>,
+    dial: &Dial<'_>,
+    settings: &Ssh,
+    memory: &Memory,
+) -> Result<(Handle<Guard>, &'a Credential), Failed> {
+    let mut login = Login::new(target.credentials);
+    loop {
+        let mut handle = connect(target, dial, settings, memory).await?;
+        target.trace.step(Step::LoggingIn);
+        if let Some(credential) = login.on(&mut handle).await? {
+            target.trace.step(Step::LoggedIn);
+            return Ok((handle, credential));
         }
-        Err(_) => {
-            let why = format!("no connection to {target} within {} s", limit.as_secs_f32());
-            return Err(Outcome::Unreachable { why });
+    }
+}
+
+/// Connects with the offers of algorithms one after the other, what worked last first.
+async fn connect(
+    target: &Target<'_>,
+    dial: &Dial<'_>,
+    settings: &Ssh,
+    memory: &Memory,
+) -> Result<Handle<Guard>, Failed> {
+    let mut failed = None;
+    for offer in algorithms::offers(target.legacy, memory.offer(&target.name)) {
+        target.trace.step(Step::Connecting);
+        match shake_hands(target, dial, settings, offer).await {
+            Ok(handle) => {
+                memory.worked(&target.name, offer);
+                return Ok(handle);
+            }
+            // The full offer tells most about the other side.
+            Err(why @ (Failed::BrokenOff(_) | Failed::NoSession(_))) => {
+                if offer == Offer::All || failed.is_none() {
+                    failed = Some(why);
+                }
+            }
+            Err(other) => return Err(other),
         }
-    };
-    // Without it each keystroke may wait for the other side's delayed acknowledgement.
-    let _ = stream.set_nodelay(true);
-    let pinned = order.pinned_host_key.clone().or_else(|| trace.reached().host_key);
-    let guard = Guard { pinned, trace: trace.clone() };
+    }
+    Err(failed.expect("there is at least one offer, and each leads to a session or a reason"))
+}
+
+async fn shake_hands(
+    target: &Target<'_>,
+    dial: &Dial<'_>,
+    settings: &Ssh,
+    offer: Offer,
+) -> Result<Handle<Guard>, Failed> {
+    let stream = dial.stream(settings.connect_timeout).await?;
+    let pinned = target.pinned.clone().or_else(|| target.trace.reached().host_key);
+    let guard = Guard { pinned, trace: target.trace.clone() };
     let config = Arc::new(client::Config {
-        preferred: algorithms::preferred(),
+        preferred: algorithms::preferred(offer),
         gex: algorithms::group_exchange(),
         // Ends the connection's own task should this visit be dropped in between.
-        inactivity_timeout: Some(order.deadline),
+        inactivity_timeout: Some(settings.visit_timeout),
         ..client::Config::default()
     });
-    let limit = limit * HANDSHAKE_FACTOR;
+    let limit = settings.connect_timeout * HANDSHAKE_FACTOR;
     match timeout(limit, client::connect_stream(config, stream, guard)).await {
-        Ok(Ok(handle)) => {
-            trace.note(|reached| reached.step = Step::LoggingIn);
-            Ok(handle)
-        }
-        Ok(Err(error)) => Err(handshake_failed(order, trace, &error)),
+        Ok(Ok(handle)) => Ok(handle),
+        Ok(Err(error)) => Err(handshake_failed(target, dial, offer, &error)),
         Err(_) => {
-            let why = format!("{target} does not speak SSH within {} s", limit.as_secs_f32());
-            Err(Outcome::Unreachable { why })
+            let why = format!("{dial} does not speak SSH within {} s", limit.as_secs_f32());
+            Err(Failed::NoConnection(why))
         }
     }
 }
 
-fn handshake_failed(order: &Order, trace: &Trace, error: &russh::Error) -> Outcome {
-    if let Some(found) = trace.reached().foreign_key {
-        return Outcome::HostKeyChanged { found };
+fn handshake_failed(
+    target: &Target<'_>,
+    dial: &Dial<'_>,
+    offer: Offer,
+    error: &russh::Error,
+) -> Failed {
+    if let Some(found) = target.trace.reached().foreign_key {
+        return Failed::ForeignKey(found);
     }
-    let target = order.target;
     match error {
         // A device that is still starting closes or resets: it may answer the next visit.
         russh::Error::IO(_)
@@ -155,10 +196,16 @@ fn handshake_failed(order: &Order, trace: &Trace, error: &russh::Error) -> Outco
         | russh::Error::Disconnect
         | russh::Error::ConnectionTimeout
         | russh::Error::InactivityTimeout => {
-            Outcome::Unreachable { why: format!("{target} broke off the SSH greeting: {error}") }
+            Failed::BrokenOff(format!("{dial} broke off the SSH greeting: {error}"))
         }
         // Somebody answers, and waiting will not mend it.
-        other => Outcome::Broken { why: format!("no SSH session with {target}: {}", cut(other)) },
+        other => {
+            let barred = match offer {
+                Offer::All | Offer::Legacy => "",
+                Offer::Modern => " (the platform's file bars legacy algorithms)",
+            };
+            Failed::NoSession(format!("no SSH session with {dial}{barred}: {}", cut(other)))
+        }
     }
 }
 
@@ -167,79 +214,70 @@ fn cut(error: &russh::Error) -> String {
     error.to_string().chars().take(600).collect()
 }
 
-/// A user name is the operator's own word; it is only kept short.
-fn shown(username: &str) -> String {
-    username.chars().take(64).collect()
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Password first, then keyboard-interactive with the same password: some servers know only that.
-async fn authenticate(handle: &mut Handle<Guard>, credential: &Credential) -> Result<(), String> {
-    let (user, password) = (credential.username.as_str(), credential.password.expose());
-    let answer = handle.authenticate_password(user, password).await;
-    let methods = match answer.map_err(|error| broken_off(&error))? {
-        AuthResult::Success => return Ok(()),
-        AuthResult::Failure { partial_success: true, remaining_methods } => {
-            return Err(format!("the password is not enough: {}", names(&remaining_methods)));
-        }
-        AuthResult::Failure { partial_success: false, remaining_methods } => remaining_methods,
-    };
-    if handle.is_closed() {
-        return Err("the device closed the connection after the password".to_owned());
-    }
-    if !methods.contains(&MethodKind::KeyboardInteractive) {
-        let offered = names(&methods);
-        return Err(format!("the password was refused; the device takes {offered}"));
-    }
-    keyboard_interactive(handle, credential).await
-}
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::{TcpListener, TcpStream};
 
-async fn keyboard_interactive(
-    handle: &mut Handle<Guard>,
-    credential: &Credential,
-) -> Result<(), String> {
-    let user = credential.username.as_str();
-    let mut answer = handle
-        .authenticate_keyboard_interactive_start(user, None)
-        .await
-        .map_err(|error| broken_off(&error))?;
-    for _ in 0..QUESTIONS_MAX {
-        let responses = match answer {
-            Interactive::Success => return Ok(()),
-            Interactive::Failure { .. } => {
-                return Err("password and keyboard-interactive were refused".to_owned());
+    use super::super::report;
+    use super::super::toy::{Toy, order, settings, shell};
+    use super::*;
+    use crate::service::probe::{Order, Outcome, Report};
+
+    async fn visit(order: &Order, memory: &Memory) -> Report {
+        report(order, &settings(), memory).await
+    }
+
+    fn with_legacy(order: &mut Order, legacy: Legacy) {
+        let platform = Arc::get_mut(&mut order.platform).expect("nobody else holds it");
+        platform.cli.legacy = legacy;
+    }
+
+    #[tokio::test]
+    async fn a_platform_that_bars_legacy_algorithms_says_so() {
+        let toy = Toy { legacy: true, ..Toy::default() }.start().await;
+        let mut order = order(&toy, shell());
+        with_legacy(&mut order, Legacy::Never);
+        let report = visit(&order, &Memory::default()).await;
+        let Outcome::Broken { why } = &report.outcome else { panic!("{report:?}") };
+        assert!(why.contains("the platform's file bars legacy algorithms"), "{why}");
+        let modern = Toy::default().start().await;
+        order.target = modern.address();
+        let report = visit(&order, &Memory::default()).await;
+        assert!(matches!(report.outcome, Outcome::Observed(_)), "{report:?}");
+    }
+
+    #[tokio::test]
+    async fn a_device_that_breaks_off_at_a_long_list_is_offered_a_short_one() {
+        let toy = Toy { legacy: true, ..Toy::default() }.start().await;
+        let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut order = order(&toy, shell());
+        order.target = front.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (count, behind) = (Arc::clone(&connections), toy.address());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = front.accept().await {
+                if count.fetch_add(1, Ordering::SeqCst) == 0 {
+                    let _ = stream.write_all(b"SSH-2.0-old\r\n").await;
+                    continue;
+                }
+                let mut onward = TcpStream::connect(behind).await.unwrap();
+                tokio::spawn(async move {
+                    let _ = tokio::io::copy_bidirectional(&mut stream, &mut onward).await;
+                });
             }
-            Interactive::InfoRequest { prompts, .. } => {
-                prompts.iter().map(|prompt| response(prompt, credential)).collect()
-            }
-        };
-        answer = handle
-            .authenticate_keyboard_interactive_respond(responses)
-            .await
-            .map_err(|error| broken_off(&error))?;
-    }
-    Err("keyboard-interactive asks without end".to_owned())
-}
-
-/// What is typed unseen is the password; a question with echo is for the name, or is none of ours.
-fn response(prompt: &client::Prompt, credential: &Credential) -> String {
-    if !prompt.echo {
-        return credential.password.expose().to_owned();
-    }
-    let question = prompt.prompt.to_lowercase();
-    match question.contains("user") || question.contains("login") {
-        true => credential.username.clone(),
-        false => String::new(),
-    }
-}
-
-fn broken_off(error: &russh::Error) -> String {
-    format!("the device broke off the login: {error}")
-}
-
-fn names(methods: &MethodSet) -> String {
-    let names: Vec<&str> = methods.iter().map(Into::into).collect();
-    match names.is_empty() {
-        true => "no other method".to_owned(),
-        false => names.join(", "),
+        });
+        let memory = Memory::default();
+        // The toy has no host key that the short list knows.
+        let first = visit(&order, &memory).await;
+        assert!(!matches!(first.outcome, Outcome::Observed(_)), "{first:?}");
+        assert_eq!(connections.load(Ordering::SeqCst), 2);
+        assert_eq!(memory.offer(&order.target.to_string()), None);
+        let second = visit(&order, &memory).await;
+        assert!(matches!(second.outcome, Outcome::Observed(_)), "{second:?}");
+        assert_eq!(memory.offer(&order.target.to_string()), Some(Offer::All));
+        assert_eq!(connections.load(Ordering::SeqCst), 3);
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::memory::Memory;
 use super::session::{self, Step as Reached, Trace};
-use super::{GOODBYE, ask, out_of_time};
+use super::way::Way;
+use super::{GOODBYE, ask, not_entered, out_of_time};
 use crate::config::meant::Ssh;
 use crate::domain::run::upgrade::StepEnd;
 use crate::platform::dialogue::Limits;
@@ -19,9 +21,9 @@ use crate::service::probe::{Order, Outcome, Report};
 const SAID_CHARS_MAX: usize = 160;
 
 /// Takes the step within the order's deadline.
-pub(super) async fn report(order: &Order, step: &Filled, settings: &Ssh) -> Report {
+pub(super) async fn report(order: &Order, step: &Filled, by: (&Ssh, &Memory)) -> Report {
     let trace = Trace::default();
-    let outcome = match timeout(order.deadline, take(order, step, settings, &trace)).await {
+    let outcome = match timeout(order.deadline, take(order, step, by, &trace)).await {
         Ok(Ok(end)) => Outcome::Stepped { end },
         Ok(Err(outcome)) => outcome,
         Err(_) => match trace.reached().step {
@@ -35,7 +37,7 @@ pub(super) async fn report(order: &Order, step: &Filled, settings: &Ssh) -> Repo
                 let why = format!("no end of it within {minutes} min");
                 Outcome::Stepped { end: StepEnd::Refused { why } }
             }
-            before @ (Reached::Connecting | Reached::LoggingIn) => {
+            before @ (Reached::Passing(_) | Reached::Connecting | Reached::LoggingIn) => {
                 out_of_time(before, order.deadline)
             }
         },
@@ -46,14 +48,14 @@ pub(super) async fn report(order: &Order, step: &Filled, settings: &Ssh) -> Repo
 async fn take(
     order: &Order,
     step: &Filled,
-    settings: &Ssh,
+    by: (&Ssh, &Memory),
     trace: &Trace,
 ) -> Result<StepEnd, Outcome> {
-    if let Some(end) = look(order, step, settings, trace).await? {
+    if let Some(end) = look(order, step, by, trace).await? {
         return Ok(end);
     }
     let cli = cli(&order.platform.cli, step);
-    match ask_in_session(order, &cli, &step.commands, settings, trace).await {
+    match ask_in_session(order, &cli, &step.commands, by, trace).await {
         Ok(outputs) => Ok(judged(step, &outputs)),
         // Logged in and typing: what the device did of it, nobody knows.
         Err(Outcome::Broken { why }) if trace.reached().step == Reached::LoggedIn => {
@@ -67,7 +69,7 @@ async fn take(
 async fn look(
     order: &Order,
     step: &Filled,
-    settings: &Ssh,
+    by: (&Ssh, &Memory),
     trace: &Trace,
 ) -> Result<Option<StepEnd>, Outcome> {
     let facts = order.platform.questions.get(&Question::Facts);
@@ -78,7 +80,7 @@ async fn look(
         return Ok(None);
     }
     let cli = with_patience(&order.platform.cli, step.timeout);
-    let mut outputs = ask_in_session(order, &cli, &commands, settings, trace).await?;
+    let mut outputs = ask_in_session(order, &cli, &commands, by, trace).await?;
     let shown = outputs.split_off(facts_count.min(outputs.len()));
     let seen = order.platform.read(&[(Question::Facts, outputs)].into());
     if let Reading::Seen(facts) = &seen.facts
@@ -96,10 +98,28 @@ async fn ask_in_session(
     order: &Order,
     cli: &Cli,
     commands: &[String],
-    settings: &Ssh,
+    by: (&Ssh, &Memory),
     trace: &Trace,
 ) -> Result<Vec<Output>, Outcome> {
-    let (handle, credential) = session::log_in(order, settings, trace).await?;
+    let (settings, memory) = by;
+    let way = Way::open(order, settings, memory, trace).await?;
+    let outputs = match ask_device((&way, by), cli, commands, trace).await {
+        Ok(outputs) => Ok(outputs),
+        Err(outcome) => Err(way.blamed(outcome).await),
+    };
+    way.leave().await;
+    outputs
+}
+
+async fn ask_device(
+    (way, (settings, memory)): (&Way<'_>, (&Ssh, &Memory)),
+    cli: &Cli,
+    commands: &[String],
+    trace: &Trace,
+) -> Result<Vec<Output>, Outcome> {
+    let device = way.device(trace);
+    let logged_in = session::log_in(&device, &way.to_device(), settings, memory).await;
+    let (handle, credential) = logged_in.map_err(not_entered)?;
     let limits = Limits { output_bytes_max: settings.output_bytes_max };
     let outputs = match cli.channel {
         Channel::Shell => {
@@ -176,7 +196,7 @@ mod tests {
 
     async fn taken(toy: &Toy, step: &Filled) -> Outcome {
         let order = Order { deadline: Duration::from_secs(20), ..order(toy, shell()) };
-        report(&order, step, &settings()).await.outcome
+        report(&order, step, (&settings(), &Memory::default())).await.outcome
     }
 
     #[tokio::test]

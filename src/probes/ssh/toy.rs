@@ -7,15 +7,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use russh::keys::{Algorithm, EcdsaCurve, PrivateKey};
-use russh::server::{self, Auth, ChannelOpenHandle, Msg, Response, Session};
-use russh::{Channel as Opened, ChannelId, Preferred, Pty, cipher, kex, mac};
-use tokio::net::TcpListener;
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
+use russh::server::{
+    self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
+};
+use russh::{Channel as Opened, ChannelId, ChannelOpenFailure, Preferred, Pty, cipher, kex, mac};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::meant::Ssh;
-use crate::platform::{Channel, Cli, Enable, Platform, Platforms, Question};
+use crate::platform::{Channel, Cli, Enable, Legacy, Platform, Platforms, Question};
 use crate::secret::Secret;
-use crate::service::probe::{Credential, Order, Purpose};
+use crate::service::probe::{Credential, Jump, Order, Purpose};
 
 #[derive(Debug, Clone)]
 pub(super) struct Toy {
@@ -33,6 +35,14 @@ pub(super) struct Toy {
     pub(super) hangs_up: bool,
     /// Speaks only what a switch of 2008 speaks.
     pub(super) legacy: bool,
+    /// `SHA256:...` of the key that `ops` may log in with.
+    pub(super) authorized: Option<String>,
+    /// Ends the connection when another user name is tried on it.
+    pub(super) one_name: bool,
+    /// Lets connections through to other hosts, as a jump host does.
+    pub(super) passes: bool,
+    /// What it asks over keyboard-interactive.
+    pub(super) question: String,
     /// Where it listens, once it was started.
     pub(super) address: Option<SocketAddr>,
     pub(super) seen: Arc<Mutex<Seen>>,
@@ -55,6 +65,10 @@ impl Default for Toy {
             no_shell: false,
             hangs_up: false,
             legacy: false,
+            authorized: None,
+            one_name: false,
+            passes: false,
+            question: "Password: ".to_owned(),
             address: None,
             seen: Arc::default(),
         }
@@ -70,7 +84,7 @@ impl Toy {
         let toy = self.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let line = Line { toy: toy.clone(), line: String::new(), mode: Mode::User };
+                let line = Line::new(toy.clone());
                 let config = Arc::clone(&config);
                 tokio::spawn(async move {
                     if let Ok(session) = server::run_stream(config, stream, line).await {
@@ -147,11 +161,23 @@ struct Line {
     toy: Toy,
     line: String,
     mode: Mode,
+    user: Option<String>,
+    /// Connections that are let through; what they bring is not typed.
+    passed: Vec<ChannelId>,
 }
 
 impl Line {
-    fn note_login(&self, user: &str, method: &str) {
+    fn new(toy: Toy) -> Self {
+        Self { toy, line: String::new(), mode: Mode::User, user: None, passed: Vec::new() }
+    }
+
+    fn note_login(&mut self, user: &str, method: &str) -> Result<(), russh::Error> {
+        let first = self.user.get_or_insert_with(|| user.to_owned());
+        if self.toy.one_name && first != user {
+            return Err(russh::Error::Disconnect);
+        }
         self.toy.seen.lock().unwrap().logins.push(format!("{user} {method}"));
+        Ok(())
     }
 
     fn note_command(&self, command: &str) {
@@ -193,11 +219,59 @@ impl server::Handler for Line {
     type Error = russh::Error;
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
-        self.note_login(user, "password");
+        self.note_login(user, "password")?;
         match !self.toy.interactive_only && self.toy.accepts(user, password) {
             true => Ok(Auth::Accept),
             false => Ok(Auth::reject()),
         }
+    }
+
+    async fn auth_publickey_offered(
+        &mut self,
+        user: &str,
+        offer: PublicKeyOffer<'_>,
+    ) -> Result<Auth, Self::Error> {
+        self.note_login(user, "key")?;
+        let offered = offer.public_key.fingerprint(HashAlg::Sha256).to_string();
+        match user == "ops" && self.toy.authorized.as_ref() == Some(&offered) {
+            true => Ok(Auth::Accept),
+            false => Ok(Auth::reject()),
+        }
+    }
+
+    async fn auth_publickey(
+        &mut self,
+        _user: &str,
+        _key: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, Self::Error> {
+        Ok(Auth::Accept)
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Opened<Msg>,
+        host: &str,
+        port: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        if !self.toy.passes {
+            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+            return Ok(());
+        }
+        let Ok(mut onward) = TcpStream::connect((host, u16::try_from(port).unwrap())).await else {
+            reply.reject(ChannelOpenFailure::ConnectFailed).await;
+            return Ok(());
+        };
+        self.passed.push(channel.id());
+        reply.accept().await;
+        tokio::spawn(async move {
+            let mut stream = channel.into_stream();
+            let _ = tokio::io::copy_bidirectional(&mut stream, &mut onward).await;
+        });
+        Ok(())
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -207,11 +281,11 @@ impl server::Handler for Line {
         response: Option<Response<'a>>,
     ) -> Result<Auth, Self::Error> {
         let Some(response) = response else {
-            self.note_login(user, "interactive");
+            self.note_login(user, "interactive")?;
             return Ok(Auth::Partial {
                 name: "".into(),
                 instructions: "".into(),
-                prompts: vec![("Password: ".into(), false)].into(),
+                prompts: vec![(self.toy.question.clone().into(), false)].into(),
             });
         };
         let answers: Vec<String> =
@@ -296,6 +370,9 @@ impl server::Handler for Line {
         data: &[u8],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
+        if self.passed.contains(&channel) {
+            return Ok(());
+        }
         for byte in data {
             if *byte != b'\n' {
                 self.line.push(char::from(*byte));
@@ -322,12 +399,25 @@ pub(super) fn order(toy: &Toy, channel: Channel) -> Order {
         platform: Arc::new(platform(channel)),
         credentials: vec![Credential {
             username: "ops".to_owned(),
-            password: Secret::new("secret-1"),
+            password: Some(Secret::new("secret-1")),
+            key: None,
             enable: Some(Secret::new("en-secret")),
         }],
+        jumps: Vec::new(),
         pinned_host_key: None,
+        further: Vec::new(),
         purpose: Purpose::Observe,
         deadline: Duration::from_secs(30),
+    }
+}
+
+/// The toy as a jump host, with the right login.
+pub(super) fn jump(toy: &Toy) -> Jump {
+    Jump {
+        host: toy.address().ip().to_string(),
+        port: toy.address().port(),
+        credentials: order(toy, shell()).credentials,
+        host_key: None,
     }
 }
 
@@ -354,8 +444,10 @@ fn platform(channel: Channel) -> Platform {
         preparation: vec!["terminal length 0".to_owned()],
         pagers: Vec::new(),
         errors: vec!["^% Invalid".parse().unwrap()],
+        chatter: Vec::new(),
         command_timeout: Duration::from_millis(1500),
         logout: "exit".to_owned(),
+        legacy: Legacy::Last,
     };
     let commands = BTreeMap::from([
         (Question::Facts, "show version"),

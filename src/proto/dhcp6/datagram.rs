@@ -15,9 +15,9 @@ use crate::proto::dhcp6::relay::{RELAYS_MAX, Relay};
 pub const MESSAGE_BYTES_MAX: usize = 9216;
 
 /// Type and transaction id (RFC 8415 section 8).
-const MESSAGE_HEADER_BYTES: usize = 4;
+pub(super) const MESSAGE_HEADER_BYTES: usize = 4;
 /// Type, hop count and two addresses (RFC 8415 section 9).
-const RELAY_HEADER_BYTES: usize = 34;
+pub(super) const RELAY_HEADER_BYTES: usize = 34;
 
 /// A message and its wrappings.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,6 +28,12 @@ pub struct Relay {
 /// The hardware type of Ethernet (RFC 6939 takes IANA's numbers).
 const ETHERNET: [u8; 2] = [0, 1];
 
+/// The inside of option 79, if it is of Ethernet.
+pub(super) fn ethernet(value: &[u8]) -> Option<Mac> {
+    let (hardware, address) = value.split_at_checked(2)?;
+    address.try_into().ok().filter(|_| hardware == ETHERNET).map(Mac::new)
+}
+
 impl Relay {
     /// Option 18: the relay's port towards the client.
     pub fn interface_id(&self) -> Option<&[u8]> {
@@ -46,10 +52,7 @@ impl Relay {
 
     /// Option 79 (RFC 6939), for Ethernet.
     pub fn client_mac(&self) -> Option<Mac> {
-        let (hardware, address) =
-            self.filled(code::CLIENT_LINK_LAYER_ADDRESS)?.split_at_checked(2)?;
-        let address = address.try_into().ok().filter(|_| hardware == ETHERNET)?;
-        Some(Mac::new(address))
+        ethernet(self.filled(code::CLIENT_LINK_LAYER_ADDRESS)?)
     }
 
     /// Option 135 (RFC 8357): the relay wants its answer at the port that it sent from, or at this

@@ -4,12 +4,12 @@
 //! A datagram passes up to three doors, each dearer than the one before: a glance at its header,
 //! reading it whole, acting upon it.
 
-use std::net::Ipv4Addr;
+use std::fmt;
+use std::hash::Hash;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::address::Mac;
 use crate::config::meant::DhcpLimits;
-use crate::proto::dhcp4::Glance;
 use crate::servers::dhcp::buckets::{Buckets, Table};
 
 /// Clients whose rates are kept at a time, known ones and strangers each: 1 MiB of buckets. Beyond
@@ -25,6 +25,9 @@ const ACQUAINTED: usize = 65_536;
 /// Between two lines of the log about what was dropped.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
+/// Between two lines about strangers for whom no address was left.
+pub const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(60);
+
 /// What was beyond a limit, by the name of the setting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
@@ -32,6 +35,32 @@ pub struct Dropped {
     pub relay_rate: u64,
     pub interface_rate: u64,
     pub stranger_rate: u64,
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            ("client_rate", self.client_rate),
+            ("relay_rate", self.relay_rate),
+            ("interface_rate", self.interface_rate),
+            ("stranger_rate", self.stranger_rate),
+        ];
+        let mut before = "";
+        for (limit, count) in parts.into_iter().filter(|(_, count)| *count > 0) {
+            write!(f, "{before}{count} beyond {limit}")?;
+            before = ", ";
+        }
+        if before.is_empty() { write!(f, "none beyond its limits") } else { Ok(()) }
+    }
+}
+
+/// How a datagram came to us.
+#[derive(Debug, Clone, Copy)]
+pub struct Way {
+    /// The relay that passed it on, if one did.
+    pub relay: Option<IpAddr>,
+    /// The kernel's number of the interface that heard it.
+    pub interface: u32,
 }
 
 /// The doors of one socket.
@@ -77,31 +106,32 @@ impl Gate {
         self.now = u64::try_from(since.as_micros()).unwrap_or(u64::MAX / 2);
     }
 
-    /// The first door. `planned`: the inventory knows this hardware address.
-    pub fn may_be_read(&mut self, glance: &Glance, interface: u32, planned: bool) -> bool {
-        let Glance { mac, relay } = *glance;
-        if planned || self.is_acquainted(mac) {
-            return counted(self.known.take(mac, self.now), &mut self.dropped.client_rate);
+    /// The first door. `client` is what tells it from others; `planned`: the inventory knows its
+    /// hardware address, and then `client` is that.
+    pub fn may_be_read(&mut self, client: impl Hash + Copy, way: Way, planned: bool) -> bool {
+        if planned || self.is_acquainted(client) {
+            return counted(self.known.take(client, self.now), &mut self.dropped.client_rate);
         }
+        let Way { relay, interface } = way;
         // One client first, so that it does not use up what is its relay's.
-        counted(self.strangers.take(mac, self.now), &mut self.dropped.client_rate)
+        counted(self.strangers.take(client, self.now), &mut self.dropped.client_rate)
             && relay.is_none_or(|relay| self.relay_passes(relay))
             && counted(self.interfaces.take(interface, self.now), &mut self.dropped.interface_rate)
     }
 
-    fn relay_passes(&mut self, relay: Ipv4Addr) -> bool {
+    fn relay_passes(&mut self, relay: IpAddr) -> bool {
         counted(self.relays.take(relay, self.now), &mut self.dropped.relay_rate)
     }
 
     /// The second door, for a device of the plan that its serial or port told: whoever invents
     /// addresses and repeats a serial is one client. What passes is known from now on.
-    pub fn may_be_served(&mut self, mac: Mac, device: &str) -> bool {
-        if self.is_acquainted(mac) {
+    pub fn may_be_served(&mut self, client: impl Hash + Copy, device: &str) -> bool {
+        if self.is_acquainted(client) {
             return true;
         }
         let passes = counted(self.known.take(device, self.now), &mut self.dropped.client_rate);
         if passes {
-            *self.acquainted.number(mac) = self.now;
+            *self.acquainted.number(client) = self.now;
         }
         passes
     }
@@ -111,8 +141,8 @@ impl Gate {
         counted(self.acted_upon.take((), self.now), &mut self.dropped.stranger_rate)
     }
 
-    fn is_acquainted(&self, mac: Mac) -> bool {
-        self.acquainted.holds(mac)
+    fn is_acquainted(&self, client: impl Hash) -> bool {
+        self.acquainted.holds(client)
     }
 
     /// All that was dropped since the beginning.
@@ -144,7 +174,10 @@ fn counted(passes: bool, dropped: &mut u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+    use crate::address::Mac;
     use crate::clock::Clock;
 
     const LIMITS: DhcpLimits = DhcpLimits {
@@ -166,9 +199,12 @@ mod tests {
         Mac::new([2, 0, a, b, c, d])
     }
 
+    fn way(relay: Option<Ipv4Addr>) -> Way {
+        Way { relay: relay.map(IpAddr::V4), interface: 1 }
+    }
+
     fn passed(gate: &mut Gate, relay: Option<Ipv4Addr>, numbers: std::ops::Range<u32>) -> usize {
-        let glances = numbers.map(|number| Glance { mac: mac(number), relay });
-        glances.filter(|glance| gate.may_be_read(glance, 1, false)).count()
+        numbers.filter(|number| gate.may_be_read(mac(*number), way(relay), false)).count()
     }
 
     #[test]
@@ -180,12 +216,18 @@ mod tests {
         assert_eq!(passed(&mut gate, None, 10_000..20_000), 850);
         let dropped = Dropped { relay_rate: 4900, interface_rate: 9150, ..Dropped::default() };
         assert_eq!(gate.dropped(), dropped);
-        let known = |gate: &mut Gate, number| {
-            gate.may_be_read(&Glance { mac: mac(number), relay }, 1, true)
-        };
+        let known = |gate: &mut Gate, number| gate.may_be_read(mac(number), way(relay), true);
         assert_eq!((0..5000).filter(|number| known(&mut gate, *number)).count(), 5000);
         assert_eq!((0..100).filter(|_| known(&mut gate, 7)).count(), 19);
         assert_eq!(gate.dropped().client_rate, 81);
+    }
+
+    #[test]
+    fn what_was_dropped_is_told_in_words() {
+        let none = Dropped::default();
+        assert_eq!(none.to_string(), "none beyond its limits");
+        let some = Dropped { relay_rate: 7, stranger_rate: 2, ..none };
+        assert_eq!(some.to_string(), "7 beyond relay_rate, 2 beyond stranger_rate");
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! How do DHCP requests come in and answers go out? Receives, asks the service who it is and which
 //! address it gets, and sends what `proto/dhcp4` decided. No decision is made here.
 //!
-//! One wake-up handles all that waits, up to some batches. Offers leave at once; the leases of a
-//! wake-up go to the store together, and their ACKs leave together against its receipt, while the
-//! loop goes on receiving. [`gate`] keeps strangers within their budgets.
+//! One turn of the loop handles all that waits, up to some batches; then it rests for a moment, in
+//! which the next turn's work gathers. The leases of some turns go to the store together, and their
+//! ACKs are released together by its receipt, while the loop goes on receiving. [`outbox`] spreads
+//! what leaves, and [`gate`] keeps strangers within their budgets.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinError, JoinSet};
 
 use crate::clock::Clock;
 use crate::config::meant::Dhcp;
@@ -20,19 +22,23 @@ use crate::proto::dhcp4::answer::{Promise, Reply};
 use crate::proto::dhcp4::{Ask, Glance, MESSAGE_BYTES_MAX};
 use crate::receipt::Committed;
 use crate::servers::socket::dhcp::{Lost, Port, Posted, Received};
-use crate::servers::socket::tftp::batch::{BATCH, Inbox};
+use crate::servers::socket::tftp::batch::Inbox;
 use crate::service::intake::{Intake, Moved};
 use crate::service::leases::Leases;
 use crate::service::memory::Refused;
 
 mod buckets;
-mod flight;
-mod gate;
+pub(super) mod flight;
+pub(super) mod gate;
+mod likeness;
+mod outbox;
 mod request;
 
 use flight::{Flight, Seat};
-use gate::Gate;
-use request::{Outcome, Promised};
+use gate::{Gate, Way};
+use likeness::Likenesses;
+use outbox::Outbox;
+use request::{Ending, Key, Outcome, Promised};
 
 /// What the server works with. Clones share everything.
 #[derive(Clone)]
@@ -55,36 +61,86 @@ pub async fn serve(ports: Vec<Port>, parts: Parts, clock: Clock, shutdown: watch
     let flight = Flight::default();
     let mut loops = JoinSet::new();
     for port in ports {
+        let at = port.local();
         let driver = Driver::new(port, parts.clone(), clock.clone(), flight.clone());
-        loops.spawn(driver.run(shutdown.clone()));
+        let ended = on_its_own(driver, shutdown.clone());
+        loops.spawn(async move {
+            match ended {
+                // The thread drops its end when it is done, in whichever way.
+                Ok(ended) => ended.await.unwrap_or(Err(io::Error::other("it broke off"))),
+                Err(error) => Err(error),
+            }
+            .map_err(|error| (at, error))
+        });
     }
     while let Some(ended) = loops.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(%error, "a DHCP socket is not served any more");
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err((at, error))) => {
+                tracing::error!(%error, %at, "a DHCP socket is not served any more");
+            }
+            Err(error) => tracing::error!(%error, "a DHCP socket is not served any more"),
         }
     }
+}
+
+/// Runs a socket's loop on a thread of its own, which rests as it likes: where sockets are watched
+/// for many tasks, each datagram would wake the thread, whether it is to be read now or later.
+fn on_its_own(
+    driver: Driver,
+    shutdown: watch::Receiver<bool>,
+) -> io::Result<oneshot::Receiver<io::Result<()>>> {
+    let (end, ended) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let run = move || {
+        let outcome = runtime.block_on(async {
+            let port = driver.port.moved()?;
+            Driver { port, ..driver }.run(shutdown).await;
+            Ok(())
+        });
+        // Whoever does not wait for the end any more does not mind.
+        let _ = end.send(outcome);
+    };
+    std::thread::Builder::new().name("dhcp".into()).spawn(run)?;
+    Ok(ended)
 }
 
 /// How long the store may take for the last ACKs after the end was called.
 const LAST_ACKS_WAIT: Duration = Duration::from_secs(5);
 /// A pause after a socket error: an interface that is gone must not burn a processor.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
-/// Batches read before the leases that they bring go to the store: many share a flush, and the
-/// first does not wait for long.
+/// Batches read in one turn.
 const BATCHES: usize = 8;
+/// After a turn the socket rests: what comes meanwhile is handled together, which costs far less
+/// than one by one. A client waits for seconds.
+const REST: Duration = Duration::from_millis(1);
+/// Turns after which leases go to the store, since the last ones did: many share a flush, and none
+/// waits for more than some ten milliseconds.
+const GATHERING_TURNS: u32 = 6;
+/// Leases beyond which no more are waited for.
+const GATHERED_MAX: usize = 1024;
+
+/// Between two looks for devices that asked and then fell silent.
+const ASKING: Duration = Duration::from_millis(250);
 
 /// One socket and its loop.
 struct Driver {
-    port: Arc<Port>,
+    port: Port,
     parts: Parts,
     clock: Clock,
-    flight: Flight,
+    flight: Flight<Key>,
     gate: Gate,
+    likenesses: Likenesses,
     /// What may leave now.
-    replies: Vec<Posted>,
+    outbox: Outbox,
     /// What the store must have first.
     group: Group,
-    groups: JoinSet<()>,
+    /// Turns until the group may go there.
+    gathering: u32,
+    /// Those on their way to the store, each with what it releases.
+    groups: JoinSet<Vec<Posted>>,
+    /// When it was last told how many strangers were refused an address.
+    told: Instant,
 }
 
 /// Leases and ends of leases that go to the store together.
@@ -93,98 +149,158 @@ struct Group {
     /// In the order in which it was decided.
     moves: Vec<Moved>,
     /// What waits for the leases among them.
-    promises: Vec<(Promise, Received, Seat)>,
+    promises: Vec<(Promise, Received, Seat<Key>)>,
     /// Of those who ended theirs.
-    seats: Vec<Seat>,
+    seats: Vec<Seat<Key>>,
 }
 
 impl Driver {
-    fn new(port: Port, parts: Parts, clock: Clock, flight: Flight) -> Self {
+    fn new(port: Port, parts: Parts, clock: Clock, flight: Flight<Key>) -> Self {
         let gate = Gate::new(&parts.settings.limits, clock.instant());
         Self {
-            port: Arc::new(port),
+            port,
             parts,
-            clock,
             flight,
             gate,
-            replies: Vec::new(),
+            likenesses: Likenesses::default(),
+            outbox: Outbox::default(),
             group: Group::default(),
+            gathering: 0,
             groups: JoinSet::new(),
+            told: clock.instant(),
+            clock,
         }
     }
 
     async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let mut inbox = Inbox::new(MESSAGE_BYTES_MAX + 1);
-        let port = Arc::clone(&self.port);
-        tracing::info!(at = %port.local(), interface = ?port.interface(), "listening for DHCP");
+        let port = &self.port;
+        let interface = port.interface().unwrap_or("every interface");
+        tracing::info!(at = %port.local(), interface, "listening for DHCP");
         loop {
-            tokio::select! {
+            let ready = tokio::select! {
                 () = ended(&mut shutdown) => break,
-                ready = port.readable() => {
-                    let drained = ready.and_then(|()| self.drain(&mut inbox));
-                    if let Err(error) = drained {
-                        tracing::warn!(%error, at = %port.local(), "cannot receive DHCP");
-                        tokio::time::sleep(AFTER_AN_ERROR).await;
-                    }
-                }
+                ready = self.port.readable() => ready,
                 Some(done) = self.groups.join_next(), if !self.groups.is_empty() => {
-                    if let Err(error) = done {
-                        tracing::error!(%error, "DHCP answers were lost");
-                    }
+                    self.released(done);
+                    Ok(())
+                }
+                () = std::future::ready(()), if self.has_begun() => Ok(()),
+                () = tokio::time::sleep(ASKING), if self.parts.intake.somebody_asks() => Ok(()),
+            };
+            match ready.and_then(|()| self.turn(&mut inbox)) {
+                Ok(true) => {}
+                Ok(false) => std::thread::sleep(REST),
+                Err(error) => {
+                    tracing::warn!(%error, at = %self.port.local(), "cannot receive DHCP");
+                    tokio::time::sleep(AFTER_AN_ERROR).await;
                 }
             }
+            // What the store has taken meanwhile.
+            tokio::task::yield_now().await;
         }
-        tracing::info!(at = %port.local(), dropped = ?self.gate.dropped(), "DHCP ends");
-        let rest = async { while self.groups.join_next().await.is_some() {} };
+        self.finish().await;
+    }
+
+    /// What was read is answered, and what is decided is stored.
+    async fn finish(mut self) {
+        self.store();
+        self.parts.intake.asked_alone(true);
+        let rest = async {
+            while let Some(done) = self.groups.join_next().await {
+                self.released(done);
+            }
+        };
         if tokio::time::timeout(LAST_ACKS_WAIT, rest).await.is_err() {
             tracing::warn!("the store did not take the last leases in time; they are not answered");
         }
+        while !self.outbox.is_empty() {
+            send(&self.port, &self.outbox.spurt());
+            tokio::time::sleep(REST).await;
+        }
+        tracing::info!(at = %self.port.local(), "DHCP ends; {}", self.gate.dropped());
     }
 
-    /// Takes what waits, up to some batches; replies leave after each of them, and leases go to the
-    /// store at the end.
-    fn drain(&mut self, inbox: &mut Inbox) -> io::Result<()> {
+    /// There is work for the next turn, whatever comes.
+    fn has_begun(&self) -> bool {
+        !self.outbox.is_empty() || !self.group.moves.is_empty()
+    }
+
+    /// Takes what waits, up to some batches; sends what may leave, and brings the store what has
+    /// gathered. True if more may be waiting.
+    fn turn(&mut self, inbox: &mut Inbox) -> io::Result<bool> {
+        while let Some(done) = self.groups.try_join_next() {
+            self.released(done);
+        }
+        let received = self.receive(inbox);
+        send(&self.port, &self.outbox.spurt());
+        self.gathering = self.gathering.saturating_sub(1);
+        if self.gathering == 0 || self.group.moves.len() >= GATHERED_MAX {
+            self.store();
+        }
+        self.parts.intake.asked_alone(false);
+        self.tell();
+        received
+    }
+
+    /// What was refused is said in one line, once in a while.
+    fn tell(&mut self) {
+        let at = self.port.local();
+        if let Some(dropped) = self.gate.news() {
+            tracing::warn!(%at, "DHCP messages beyond the limits: {dropped}");
+        }
+        let now = self.clock.instant();
+        if now.saturating_duration_since(self.told) >= gate::REFUSALS_TOLD_EVERY {
+            self.told = now;
+            if let Some(refused) = self.parts.leases.refused() {
+                tracing::warn!(%at, "strangers were refused an address: {refused}");
+            }
+        }
+    }
+
+    fn receive(&mut self, inbox: &mut Inbox) -> io::Result<bool> {
         self.gate.at(self.clock.instant());
-        let mut received = Ok(());
         for _ in 0..BATCHES {
             let count = match self.port.receive(inbox) {
                 Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => {
-                    received = Err(error);
-                    break;
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
             };
             for index in 0..count {
                 if let Some((heard, bytes)) = self.port.datagram(inbox, index) {
                     self.on_datagram(bytes, heard);
                 }
             }
-            send(&self.port, &self.replies);
-            self.replies.clear();
-            if count < BATCH {
-                break;
-            }
         }
-        if !self.group.moves.is_empty() {
-            let Group { moves, promises, seats } = std::mem::take(&mut self.group);
-            let stored = self.parts.intake.leases_moved(moves);
-            self.groups.spawn(acknowledge(Arc::clone(&self.port), stored, promises, seats));
+        Ok(true)
+    }
+
+    fn store(&mut self) {
+        if self.group.moves.is_empty() {
+            return;
         }
-        if let Some(dropped) = self.gate.news() {
-            tracing::warn!(at = %self.port.local(), ?dropped, "DHCP messages beyond the limits");
+        self.gathering = GATHERING_TURNS;
+        let Group { moves, promises, seats } = std::mem::take(&mut self.group);
+        let stored = self.parts.intake.leases_moved(moves);
+        self.groups.spawn(acknowledge(stored, promises, seats));
+    }
+
+    fn released(&mut self, done: Result<Vec<Posted>, JoinError>) {
+        match done {
+            Ok(replies) => self.outbox.extend(replies),
+            Err(error) => tracing::error!(%error, "DHCP answers were lost"),
         }
-        received
     }
 
     fn on_datagram(&mut self, bytes: &[u8], heard: Received) {
         // Without a glance it is no request; reading it says why, within the same budgets.
         let glance = Glance::of(bytes).unwrap_or(Glance::NOBODY);
         let planned = self.parts.intake.plans(glance.mac);
-        if !self.gate.may_be_read(&glance, heard.interface, planned) {
+        let way = Way { relay: glance.relay.map(IpAddr::V4), interface: heard.interface };
+        if !self.gate.may_be_read(glance.mac, way, planned) {
             return;
         }
-        let request = match request::understand(bytes, &heard) {
+        let mut request = match request::understand(bytes, &heard) {
             Ok(request) => request,
             Err(why) => {
                 tracing::debug!(from = %heard.from, %why, "a datagram that is no DHCP request");
@@ -207,17 +323,21 @@ impl Driver {
                 }
             },
         };
+        let (platforms, options) = (&self.parts.platforms, &request.message.options);
+        request.planned = planned;
+        request.recognised = self.likenesses.recognise(platforms, options, request.mac);
         let now = self.clock.now();
         let outcome = request::handle(&request, &heard, &self.parts, &mut self.gate, now);
         match (outcome, seat) {
-            (Outcome::Say(reply), _) => self.replies.push(posted(reply, heard)),
+            (Outcome::Say(reply), _) => self.outbox.put(posted(reply, heard)),
             (Outcome::Store(promised), Some(seat)) => {
                 let Promised { promise, lease } = *promised;
                 self.group.moves.push(Moved::Bound(lease));
                 self.group.promises.push((promise, heard, seat));
             }
-            (Outcome::End(ended), Some(seat)) => {
-                self.group.moves.push(Moved::Ended(ended));
+            (Outcome::End(ending), Some(seat)) => {
+                let Ending { ended, device } = ending;
+                self.group.moves.push(Moved::Ended(ended, device));
                 self.group.seats.push(seat);
             }
             // Neither a DISCOVER nor an INFORM binds or ends anything.
@@ -231,38 +351,42 @@ async fn ended(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|end| *end).await;
 }
 
-/// RFC 2131 section 3.1: the bindings are stored before the clients hear of them.
+/// RFC 2131 section 3.1: the bindings are stored before the clients hear of them. Gives what may
+/// leave then.
 async fn acknowledge(
-    port: Arc<Port>,
     stored: impl Future<Output = Result<Committed, Refused>>,
-    promises: Vec<(Promise, Received, Seat)>,
-    seats: Vec<Seat>,
-) {
-    match stored.await {
-        Ok(receipt) => {
-            let released = promises
-                .into_iter()
-                .map(|(promise, heard, _seat)| posted(promise.release(receipt), heard));
-            send(&port, &released.collect::<Vec<_>>());
-        }
+    promises: Vec<(Promise, Received, Seat<Key>)>,
+    seats: Vec<Seat<Key>>,
+) -> Vec<Posted> {
+    let stored = stored.await;
+    // Whoever ends a lease may be heard again now.
+    drop(seats);
+    match stored {
+        Ok(receipt) => promises
+            .into_iter()
+            .map(|(promise, heard, _seat)| posted(promise.release(receipt), heard))
+            .collect(),
         Err(error) => {
             let count = promises.len();
             tracing::warn!(%error, count, "no ACK, because the leases are not stored");
+            Vec::new()
         }
     }
-    // Whoever ends a lease may be heard again once that is stored.
-    drop(seats);
 }
 
 fn posted(reply: Reply, asked: Received) -> Posted {
     let Reply { bytes, to, left_out } = reply;
     if !left_out.is_empty() {
-        tracing::warn!(%to, codes = ?left_out, "no room for these DHCP options");
+        let codes = left_out.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+        tracing::warn!(%to, codes, "no room for these DHCP options");
     }
     Posted { bytes, to, asked }
 }
 
 fn send(port: &Port, replies: &[Posted]) {
+    if replies.is_empty() {
+        return;
+    }
     if let Err(Lost { count, error }) = port.send(replies) {
         tracing::warn!(%error, count, "cannot send DHCP replies");
     }
@@ -318,6 +442,7 @@ mod tests {
             template: None,
             variables: Variables::default(),
             software: None,
+            expects: Default::default(),
             neighbours: vec![],
             credentials: vec![],
             location: String::new(),
@@ -344,6 +469,7 @@ mod tests {
             inventory: Arc::new(inventory),
             platforms: Arc::new(Platforms::built_in()),
             render: Arc::new(|_, _| Ok(String::new())),
+            secrets: Arc::new(|_| Vec::new()),
             rules: Rules {
                 window: none,
                 file_patience: none,

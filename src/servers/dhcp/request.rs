@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::address::Mac;
 use crate::clock::Timestamp;
@@ -16,12 +17,14 @@ use crate::proto::dhcp4::ask::NoAsk;
 use crate::proto::dhcp4::relay::{Information, kept_position};
 use crate::proto::dhcp4::{Ask, DecodeError, Message, MessageType};
 use crate::servers::dhcp::Parts;
-use crate::servers::dhcp::flight::Key;
 use crate::servers::dhcp::gate::Gate;
 use crate::servers::socket::dhcp::Received;
 use crate::service::intake::{Clues, Identity, Sighting};
 use crate::service::leases::{Asker, Decision, Ended, Link};
 use crate::service::memory::Lease;
+
+/// Client, transaction and kind.
+pub type Key = (Mac, u32, MessageType);
 
 /// A request that may be answered.
 #[derive(Debug)]
@@ -29,6 +32,10 @@ pub struct Request {
     pub message: Message,
     pub ask: Ask,
     pub mac: Mac,
+    /// The inventory knows this hardware address, as far as that is found out.
+    pub planned: bool,
+    /// What it looks like, once that is found out.
+    pub recognised: Option<Arc<Recognised>>,
     kind: MessageType,
 }
 
@@ -64,7 +71,15 @@ pub enum Outcome {
     Say(Reply),
     Silent,
     Store(Box<Promised>),
-    End(Ended),
+    End(Ending),
+}
+
+/// A RELEASE or DECLINE that counts.
+#[derive(Debug)]
+pub struct Ending {
+    pub ended: Ended,
+    /// Whose address it was, if a device's.
+    pub device: Option<Arc<Device>>,
 }
 
 /// An ACK and the lease it waits for.
@@ -80,7 +95,7 @@ pub fn understand(bytes: &[u8], heard: &Received) -> Result<Request, Ignored> {
     let Message { htype, hlen, .. } = message;
     let mac = message.mac().ok_or(Ignored::NotEthernet { htype, hlen })?;
     let kind = message.message_type().ok_or(Ignored::NoAsk(NoAsk::NoMessageType))?;
-    Ok(Request { message, ask, mac, kind })
+    Ok(Request { message, ask, mac, planned: false, recognised: None, kind })
 }
 
 fn sighting(mac: Mac, conflict: bool, description: String, clues: Clues) -> Sighting {
@@ -111,15 +126,21 @@ fn who(
     now: Timestamp,
 ) -> Option<Option<Arc<Device>>> {
     let Request { message, ask, mac, .. } = request;
-    let recognised = parts.platforms.recognise(&message.options, *mac);
     let kept = held(*ask).and_then(|held| parts.leases.relay_information(*mac, held, now));
-    let clues = clues_of(request, recognised.as_ref(), kept.as_deref());
+    let clues = clues_of(request, kept.as_deref());
     match parts.intake.identify(&clues) {
         Identity::Device(device) if device.managed || device.address.is_some() => {
-            let known = parts.intake.plans(*mac) || gate.may_be_served(*mac, &device.name);
+            let known = request.planned || gate.may_be_served(*mac, &device.name);
             known.then_some(Some(device))
         }
-        Identity::Device(_) | Identity::Nobody => None,
+        Identity::Device(_) => None,
+        Identity::Nobody => {
+            let via = message.relay().map_or_else(|| "no relay".to_owned(), |ip| ip.to_string());
+            let port = clues.position.map_or_else(String::new, |position| position.circuit_id);
+            let what = "a DHCP client that nobody planned and no platform recognises";
+            tracing::debug!(%mac, relay = via, port, "{what}");
+            None
+        }
         Identity::Conflict { .. } | Identity::Stranger { .. } if !gate.may_be_noticed() => None,
         Identity::Conflict { detail } => {
             parts.intake.sighted(&sighting(*mac, true, detail, clues));
@@ -143,13 +164,15 @@ fn decide(
 ) -> Outcome {
     let Request { message, ask, mac, .. } = request;
     let planned = device.is_some();
-    let asker = asker_of(request, heard, device.as_ref());
+    let mut asker = asker_of(request, heard, device.as_ref());
+    asker.lease_at_least = device.as_ref().and_then(|device| lease_at_least(device, parts));
     let discovering = is_discovering(*ask);
     if let Some(device) = device.as_ref().filter(|device| device.managed && discovering) {
         parts.intake.asked(device);
     }
     if let Ask::Decline { .. } | Ask::Release { .. } = ask {
-        return parts.leases.end(&asker, *ask, now).map_or(Outcome::Silent, Outcome::End);
+        let ended = parts.leases.end(&asker, *ask, now);
+        return ended.map_or(Outcome::Silent, |ended| Outcome::End(Ending { ended, device }));
     }
     let server = parts.settings.server_address;
     if message.server_id().is_some_and(|chosen| chosen != server) && is_extending(*ask) {
@@ -209,7 +232,8 @@ fn is_extending(ask: Ask) -> bool {
 
 /// What the request lets us know about its sender. `kept` is the option 82 of the lease that this
 /// very port holds at the address it speaks of.
-fn clues_of(request: &Request, recognised: Option<&Recognised>, kept: Option<&str>) -> Clues {
+fn clues_of(request: &Request, kept: Option<&str>) -> Clues {
+    let recognised = request.recognised.as_ref();
     let position = match request.message.relay_information() {
         Some(option) => Information::of(option).position(),
         // RFC 2131 section 4.3.2: what a client sends to us alone passes no relay.
@@ -242,6 +266,7 @@ fn asker_of(request: &Request, heard: &Received, device: Option<&Arc<Device>>) -
         client_id: message.client_id_hex(),
         device: device.cloned(),
         relay_information: message.relay_information_hex(),
+        lease_at_least: None,
         link: Link {
             // Without giaddr no relay spoke, whatever stands in option 82 (RFC 3527 section 3).
             relay: message.relay().map(|giaddr| link.unwrap_or(giaddr)),
@@ -275,6 +300,11 @@ fn network(pool: &Pool) -> Network {
         dns: pool.dns.clone(),
         domain: pool.domain.clone(),
     }
+}
+
+/// The shortest lease that the device takes while it is to be provisioned.
+fn lease_at_least(device: &Device, parts: &Parts) -> Option<Duration> {
+    parts.platforms.get(&device.platform).filter(|_| device.managed)?.lease_at_least
 }
 
 /// What the device's platform must be told. A device in service already gets an address and no
@@ -335,7 +365,7 @@ mod tests {
     fn the_port_at_the_relay_is_a_clue_and_the_client_s_own_belief_is_none() {
         let message = Message { giaddr: RELAY, ciaddr: RELAY, ..discover() }
             .with(82, *b"\x01\x06\x00\x04Gi17\x02\x02sw");
-        let clues = clues_of(&understood(&message), None, None);
+        let clues = clues_of(&understood(&message), None);
         let position = Position { circuit_id: "Gi17".into(), remote_id: Some("sw".into()) };
         assert_eq!(clues.position, Some(position));
         assert_eq!(clues.mac, Some(Mac::new([2, 0, 0, 0, 0, 1])));
@@ -346,7 +376,7 @@ mod tests {
     fn a_renewal_past_the_relay_is_placed_by_the_lease() {
         let held = Ipv4Addr::new(10, 0, 9, 33);
         let renewing = Message { ciaddr: held, ..discover() }.with(code::MESSAGE_TYPE, [3]);
-        let clues = |kept| clues_of(&understood(&renewing), None, kept);
+        let clues = |kept| clues_of(&understood(&renewing), kept);
         let position = Position { circuit_id: "Gi1".into(), remote_id: None };
         let placed = clues(Some("0103476931"));
         assert_eq!((placed.position, placed.address), (Some(position), Some(IpAddr::V4(held))));

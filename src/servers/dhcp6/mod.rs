@@ -4,8 +4,9 @@
 //! Nothing waits for the disk but the Reply itself: each is a task of its own, so that the store
 //! can put many of them into one flush while the loop goes on receiving.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -15,18 +16,18 @@ use crate::config::meant::Dhcp6;
 use crate::error::Error;
 use crate::platform::Platforms;
 use crate::proto::dhcp6::answer::Reply;
-use crate::proto::dhcp6::{Duid, MESSAGE_BYTES_MAX};
+use crate::proto::dhcp6::{Duid, Glance, MESSAGE_BYTES_MAX, mac_within};
+use crate::servers::dhcp::flight::{Flight, Seat};
+use crate::servers::dhcp::gate::{self, Gate, Way};
 use crate::servers::socket::dhcp6::{Port, Received};
 use crate::service::intake::Intake;
 use crate::service::leases6::Leases6;
 
-mod flight;
 mod request;
 #[cfg(test)]
 mod tests;
 
-use flight::{Flight, Seat};
-use request::{Outcome, Promised, Rows};
+use request::{Client, Key, Outcome, Promised, Rows};
 
 /// What the server works with. Clones share everything.
 #[derive(Clone)]
@@ -57,6 +58,8 @@ pub async fn serve(ports: Vec<Port>, parts: Parts, clock: Clock, shutdown: watch
         let driver = Driver {
             port: Arc::new(port),
             parts: parts.clone(),
+            gate: Gate::new(&parts.settings.limits, clock.instant()),
+            told: clock.instant(),
             clock: clock.clone(),
             flight: flight.clone(),
             replies: JoinSet::new(),
@@ -77,12 +80,18 @@ const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
 /// An interface that comes up later is heard after this time; a client repeats for longer.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 
+/// Between two looks for devices that asked and then fell silent.
+const ASKING: Duration = Duration::from_millis(250);
+
 /// One socket and its loop.
 struct Driver {
     port: Arc<Port>,
     parts: Parts,
     clock: Clock,
-    flight: Flight,
+    flight: Flight<Key>,
+    gate: Gate,
+    /// When it was last told how many strangers were refused an address.
+    told: Instant,
     replies: JoinSet<()>,
 }
 
@@ -91,14 +100,19 @@ impl Driver {
         let mut buffer = vec![0; MESSAGE_BYTES_MAX + 1];
         let port = Arc::clone(&self.port);
         let mut rounds = tokio::time::interval(LOOK_AROUND);
-        tracing::info!(at = %port.local(), interface = ?port.interface(), "listening for DHCPv6");
+        let interface = port.interface().unwrap_or("every interface");
+        tracing::info!(at = %port.local(), interface, "listening for DHCPv6");
         loop {
             tokio::select! {
                 _ = shutdown.wait_for(|end| *end) => break,
                 heard = hear(&port, &mut buffer) => {
                     self.on_datagram(&buffer[..heard.length], heard);
                 }
+                () = tokio::time::sleep(ASKING), if self.parts.intake.somebody_asks() => {
+                    self.parts.intake.asked_alone(false);
+                }
                 _ = rounds.tick() => {
+                    self.tell();
                     if let Err(error) = port.look_around() {
                         tracing::warn!(%error, "cannot list the interfaces");
                     }
@@ -110,6 +124,8 @@ impl Driver {
                 }
             }
         }
+        self.parts.intake.asked_alone(true);
+        tracing::info!(at = %self.port.local(), "DHCPv6 ends; {}", self.gate.dropped());
         let rest = async { while self.replies.join_next().await.is_some() {} };
         if tokio::time::timeout(LAST_REPLIES_WAIT, rest).await.is_err() {
             tracing::warn!("the store did not take the last leases in time; they are not answered");
@@ -117,7 +133,22 @@ impl Driver {
     }
 
     fn on_datagram(&mut self, bytes: &[u8], heard: Received) {
-        let request = match request::understand(bytes, &heard, &self.parts.name) {
+        self.gate.at(self.clock.instant());
+        let glance = Glance::of(bytes);
+        let near = || mac_within(*heard.from.ip()).filter(|_| glance.relay.is_none());
+        let mac = glance.mac.or_else(near);
+        let known = mac.filter(|mac| self.parts.intake.plans(*mac));
+        let from = heard.from.ip().octets();
+        let client: Client<'_> = match (known, glance.duid) {
+            (Some(mac), _) => (Some(mac), &[]),
+            (None, []) => (None, &from),
+            (None, duid) => (None, duid),
+        };
+        let way = Way { relay: glance.relay.map(IpAddr::V6), interface: heard.interface };
+        if !self.gate.may_be_read(client, way, known.is_some()) {
+            return;
+        }
+        let mut request = match request::understand(bytes, &heard, &self.parts.name) {
             Ok(request) => request,
             Err(why) => {
                 tracing::debug!(from = %heard.from, %why, "a datagram that asks us nothing");
@@ -127,16 +158,35 @@ impl Driver {
         for complaint in &request.datagram.complaints {
             tracing::debug!(from = %heard.from, %complaint, "a part of a DHCPv6 message is broken");
         }
-        let Some(seat) = self.flight.take(request.key()) else {
+        request.planned = known.is_some();
+        let Some(seat) = self.flight.take(request.key(), request.planned) else {
             tracing::debug!(client = %request.client(), "this DHCPv6 message is under way");
             return;
         };
-        match request::handle(&request, &heard, &self.parts, self.clock.now()) {
+        let now = self.clock.now();
+        match request::handle(&request, &heard, &self.parts, &mut self.gate, now) {
             Outcome::Say(reply) => send(&self.port, &reply, &heard),
             Outcome::Silent => {}
             Outcome::Store(promised) => {
                 let (port, intake) = (Arc::clone(&self.port), self.parts.intake.clone());
                 self.replies.spawn(reply(port, intake, *promised, heard, seat));
+            }
+        }
+    }
+}
+
+impl Driver {
+    /// What was refused is said in one line, once in a while.
+    fn tell(&mut self) {
+        let (at, now) = (self.port.local(), self.clock.instant());
+        self.gate.at(now);
+        if let Some(dropped) = self.gate.news() {
+            tracing::warn!(%at, "DHCPv6 messages beyond the limits: {dropped}");
+        }
+        if now.saturating_duration_since(self.told) >= gate::REFUSALS_TOLD_EVERY {
+            self.told = now;
+            if let Some(refused) = self.parts.leases.refused() {
+                tracing::warn!(%at, "strangers were refused an address: {refused}");
             }
         }
     }
@@ -156,11 +206,17 @@ async fn hear(port: &Port, buffer: &mut [u8]) -> Received {
 }
 
 /// The bindings, or their ends, are stored before the client hears of them.
-async fn reply(port: Arc<Port>, intake: Intake, promised: Promised, heard: Received, seat: Seat) {
+async fn reply(
+    port: Arc<Port>,
+    intake: Intake,
+    promised: Promised,
+    heard: Received,
+    seat: Seat<Key>,
+) {
     let Promised { promise, rows, client } = promised;
     let stored = match rows {
         Rows::Bound { leases, neighbour } => intake.leases6_bound(leases, neighbour).await,
-        Rows::Ended(ended) => intake.leases6_ended(ended).await,
+        Rows::Ended { addresses, device } => intake.leases6_ended(addresses, device).await,
     };
     match stored {
         Ok(receipt) => send(&port, &promise.release(receipt), &heard),
@@ -173,7 +229,8 @@ async fn reply(port: Arc<Port>, intake: Intake, promised: Promised, heard: Recei
 
 fn send(port: &Port, reply: &Reply, heard: &Received) {
     if !reply.left_out.is_empty() {
-        tracing::warn!(to = %reply.to, codes = ?reply.left_out, "no room for these DHCPv6 options");
+        let codes = reply.left_out.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+        tracing::warn!(to = %reply.to, codes, "no room for these DHCPv6 options");
     }
     if let Err(error) = port.send(&reply.bytes, reply.to, heard) {
         tracing::warn!(%error, to = %reply.to, "cannot send a DHCPv6 reply");

@@ -15,19 +15,28 @@ use crate::proto::dhcp6::answer::{
 };
 use crate::proto::dhcp6::ask::NoAsk;
 use crate::proto::dhcp6::duid::Kind;
-use crate::proto::dhcp6::{Ask, Datagram, Duid, class, mac_within};
+use crate::proto::dhcp6::{Ask, Datagram, Duid, MessageType, class, mac_within};
+use crate::servers::dhcp::gate::Gate;
 use crate::servers::dhcp6::Parts;
-use crate::servers::dhcp6::flight::Key;
 use crate::servers::socket::dhcp6::Received;
 use crate::service::intake::{Clues, Identity, Neighbour, Sighting};
 use crate::service::leases6::{Asker, Decision, Link};
 use crate::service::memory::Lease6;
+
+/// Client, transaction and kind.
+pub type Key = (Option<Duid>, u32, MessageType);
+
+/// What tells one client from another: the hardware address where the inventory knows that, so
+/// that nobody is many planned devices by making up DUIDs; and otherwise the DUID.
+pub type Client<'a> = (Option<Mac>, &'a [u8]);
 
 /// A message that may be answered.
 #[derive(Debug)]
 pub struct Request {
     pub datagram: Datagram,
     pub ask: Ask,
+    /// The inventory knows its hardware address, as far as that is found out.
+    pub planned: bool,
     /// The client's, as far as it or a relay tells.
     mac: Option<Mac>,
 }
@@ -81,7 +90,7 @@ pub struct Promised {
 #[derive(Debug)]
 pub enum Rows {
     Bound { leases: Vec<Lease6>, neighbour: Option<Neighbour> },
-    Ended(Vec<(Ipv6Addr, Option<Timestamp>)>),
+    Ended { addresses: Vec<(Ipv6Addr, Option<Timestamp>)>, device: Option<Arc<Device>> },
 }
 
 pub fn understand(bytes: &[u8], heard: &Received, server: &Duid) -> Result<Request, Ignored> {
@@ -89,15 +98,21 @@ pub fn understand(bytes: &[u8], heard: &Received, server: &Duid) -> Result<Reque
     let ask = Ask::of(&datagram, server, heard.to_us_alone()).map_err(Ignored::NoAsk)?;
     let near = || mac_within(*heard.from.ip()).filter(|_| datagram.relays.is_empty());
     let mac = datagram.mac().or_else(near);
-    Ok(Request { datagram, ask, mac })
+    Ok(Request { datagram, ask, planned: false, mac })
 }
 
 /// Finds out who asks, which addresses it gets, and what is answered.
-pub fn handle(request: &Request, heard: &Received, parts: &Parts, now: Timestamp) -> Outcome {
+pub fn handle(
+    request: &Request,
+    heard: &Received,
+    parts: &Parts,
+    gate: &mut Gate,
+    now: Timestamp,
+) -> Outcome {
     if let Ask::ByUnicast { .. } = request.ask {
         return outcome_of(request, heard, said(request, heard, parts, None), now);
     }
-    let device = match who(request, heard, parts, now) {
+    let device = match who(request, heard, (parts, gate), now) {
         Who::Device(device) => Some(device),
         Who::Quarantined => None,
         Who::Refused => return Outcome::Silent,
@@ -112,9 +127,10 @@ pub fn handle(request: &Request, heard: &Received, parts: &Parts, now: Timestamp
         Ask::Release(_) | Ask::Decline(_) => {
             let ended = parts.leases.end(&asker, &request.ask, now);
             let rows = ended.addresses.iter();
-            let rows = rows.map(|ended| (ended.address, ended.quarantined_until)).collect();
+            let addresses = rows.map(|ended| (ended.address, ended.quarantined_until)).collect();
+            let rows = Rows::Ended { addresses, device: device.clone() };
             let verdict = Verdict::Ended(ended.iaids);
-            Said { verdict, rows: Rows::Ended(rows), ..said(request, heard, parts, device) }
+            Said { verdict, rows, ..said(request, heard, parts, device) }
         }
         Ask::Solicit { .. }
         | Ask::Request(_)
@@ -144,13 +160,35 @@ enum Who {
     Refused,
 }
 
-fn who(request: &Request, heard: &Received, parts: &Parts, now: Timestamp) -> Who {
+fn who(
+    request: &Request,
+    heard: &Received,
+    (parts, gate): (&Parts, &mut Gate),
+    now: Timestamp,
+) -> Who {
     let clues = clues_of(request, parts, now);
     match parts.intake.identify(&clues) {
         Identity::Device(device) if device.managed || device.address6.is_some() => {
-            Who::Device(device)
+            let duid = request.ask.client().map(Duid::bytes).unwrap_or_default();
+            let stranger: Client<'_> = (None, duid);
+            match request.planned || gate.may_be_served(stranger, &device.name) {
+                true => Who::Device(device),
+                false => Who::Refused,
+            }
         }
-        Identity::Device(_) | Identity::Nobody => Who::Refused,
+        Identity::Device(_) | Identity::Nobody => {
+            tracing::debug!(
+                client = request.client(),
+                mac = %shown(request.mac),
+                link = %shown(request.datagram.link()),
+                port = %shown(clues.position.map(|position| position.circuit_id)),
+                "a DHCPv6 client that nobody planned and no platform recognises"
+            );
+            Who::Refused
+        }
+        Identity::Conflict { .. } | Identity::Stranger { .. } if !gate.may_be_noticed() => {
+            Who::Refused
+        }
         Identity::Conflict { detail } => {
             parts.intake.sighted(&sighting(request, heard, true, detail, clues));
             Who::Refused
@@ -163,6 +201,10 @@ fn who(request: &Request, heard: &Received, parts: &Parts, now: Timestamp) -> Wh
             }
         }
     }
+}
+
+fn shown(known: Option<impl fmt::Display>) -> String {
+    known.map_or_else(|| "unknown".to_owned(), |known| known.to_string())
 }
 
 /// The key is the MAC where there is one, so that a stranger who asks in both families is one.

@@ -1,27 +1,49 @@
 //! What the server does without a store behind it, on loopback.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::address::Mac;
-use crate::config::meant::{Listen, Pool6, Unknown};
+use crate::config::meant::{DhcpLimits, Listen, Pool6, Unknown};
 use crate::domain::inventory::meant::{Device, Inventory, Place, Variables};
 use crate::proto::dhcp6::{Datagram, Message, MessageType, code};
+use crate::receipt::Committed;
 use crate::service::leases6::Kept;
 use crate::service::plan::{InForce, Plan, Rules};
-use crate::service::runner;
+use crate::service::runner::{self, Bundle};
 
 const MAC: Mac = Mac::new([2, 0, 0, 0, 0, 1]);
 
+const DEVICES: usize = 60;
+
+fn mac(number: usize) -> Mac {
+    let [_, _, high, low] = (number as u32).to_be_bytes();
+    Mac::new([2, 0, 0, 0, high, low])
+}
+
+/// `sw1` at [`MAC`], and others behind it.
 fn inventory() -> Arc<Inventory> {
-    let device = Device {
-        name: "sw1".into(),
+    let mut inventory = Inventory::default();
+    for number in 1..=DEVICES {
+        inventory.by_name.insert(format!("sw{number}"), number - 1);
+        inventory.by_mac.insert(mac(number), number - 1);
+        inventory.devices.push(Arc::new(device(number)));
+    }
+    Arc::new(inventory)
+}
+
+fn device(number: usize) -> Device {
+    Device {
+        name: format!("sw{number}"),
         site: "oslo".into(),
         platform: "frr".into(),
         serial: None,
-        macs: vec![MAC],
+        macs: vec![mac(number)],
         position: None,
         address: None,
         address6: None,
@@ -30,15 +52,12 @@ fn inventory() -> Arc<Inventory> {
         template: None,
         variables: Variables::default(),
         software: None,
+        expects: Default::default(),
         neighbours: vec![],
         credentials: vec![],
         location: String::new(),
         place: Place::default(),
-    };
-    let mut inventory = Inventory { devices: vec![Arc::new(device)], ..Inventory::default() };
-    inventory.by_name.insert("sw1".into(), 0);
-    inventory.by_mac.insert(MAC, 0);
-    Arc::new(inventory)
+    }
 }
 
 fn settings() -> Dhcp6 {
@@ -56,6 +75,8 @@ fn settings() -> Dhcp6 {
         valid: Duration::from_secs(3600),
         unknown: Unknown::Refuse,
         rapid_commit: false,
+        addresses_max: 16,
+        limits: DhcpLimits::default(),
     }
 }
 
@@ -78,17 +99,21 @@ fn rules() -> Rules {
 
 /// A server whose store does not answer, and what ends it.
 fn without_a_store() -> (SocketAddr, watch::Sender<bool>) {
-    let settings = settings();
+    let (runs, waiting) = runner::channel();
+    drop(waiting);
+    server(settings(), runs)
+}
+
+fn server(settings: Dhcp6, runs: runner::Runs) -> (SocketAddr, watch::Sender<bool>) {
     let platforms = Arc::new(Platforms::built_in());
     let plan = InForce::new(Plan {
         inventory: inventory(),
         platforms: Arc::clone(&platforms),
         render: Arc::new(|_, _| Ok(String::new())),
+        secrets: Arc::new(|_| Vec::new()),
         rules: rules(),
         generation: 1,
     });
-    let (runs, waiting) = runner::channel();
-    drop(waiting);
     let intake = Intake::new(plan, runs, Clock::System, &[], Arc::new(|_, _| Vec::new()));
     let now = Clock::System.now();
     let ports = bind(&settings).unwrap();
@@ -143,4 +168,92 @@ async fn what_cannot_be_stored_is_not_said() {
     let length = client.recv(&mut buffer).await.unwrap();
     let next = Datagram::decode(&buffer[..length]).unwrap().message;
     assert_eq!((next.kind, next.transaction), (MessageType::Reply, 3));
+}
+
+/// A store that needs 5 ms for whatever came meanwhile.
+async fn flushes(mut waiting: mpsc::Receiver<Bundle>) {
+    let mut group = Vec::new();
+    while waiting.recv_many(&mut group, 512).await > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        for receipt in group.drain(..).filter_map(|bundle| bundle.receipt) {
+            let _ = receipt.send(Ok(Committed::by_the_store(1)));
+        }
+    }
+}
+
+/// Solicits of made-up network devices, each with a DUID of its own, until told to end.
+fn flood(server: SocketAddr, end: &AtomicBool) -> usize {
+    let socket = std::net::UdpSocket::bind("[::1]:0").unwrap();
+    let class = [&30065_u32.to_be_bytes()[..], &[0, 37], b"Arista;DCS-7050S-64;01.23;JPE12221671"];
+    let mut sent: usize = 0;
+    while !end.load(Ordering::SeqCst) {
+        for _ in 0..64 {
+            sent += 1;
+            let mut uuid = [9; 16];
+            uuid[..8].copy_from_slice(&sent.to_be_bytes());
+            let solicit = Message::new(MessageType::Solicit, sent as u32 & 0xff_ffff)
+                .with(code::CLIENT_ID, Duid::uuid(uuid).bytes())
+                .with(code::VENDOR_CLASS, class.concat())
+                .with(code::IA_NA, [&1u32.to_be_bytes()[..], &[0; 8]].concat());
+            let _ = socket.send_to(&Datagram::bare(solicit).encode(), server);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    sent
+}
+
+/// Takes every planned device through all four messages; tells how many were served.
+fn exchanges(server: SocketAddr) -> usize {
+    let socket = std::net::UdpSocket::bind("[::1]:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let ask = |number: usize, kind| {
+        Message::new(kind, number as u32)
+            .with(code::CLIENT_ID, Duid::link_layer(mac(number)).bytes())
+            .with(code::IA_NA, [&1u32.to_be_bytes()[..], &[0; 8]].concat())
+    };
+    let name = Duid::uuid([7; 16]);
+    let (mut offered, mut served) = (HashSet::new(), HashSet::new());
+    let mut buffer = [0; 1500];
+    for _round in 0..60 {
+        for number in (1..=DEVICES).filter(|number| !served.contains(number)) {
+            let message = match offered.contains(&number) {
+                false => ask(number, MessageType::Solicit),
+                true => ask(number, MessageType::Request).with(code::SERVER_ID, name.bytes()),
+            };
+            socket.send_to(&Datagram::bare(message).encode(), server).unwrap();
+        }
+        while let Ok(length) = socket.recv(&mut buffer) {
+            let answer = Datagram::decode(&buffer[..length]).unwrap().message;
+            let number = answer.transaction as usize;
+            match answer.kind {
+                MessageType::Advertise => drop(offered.insert(number)),
+                MessageType::Reply => drop(served.insert(number)),
+                other => panic!("{other:?} for {number}"),
+            }
+        }
+        if served.len() == DEVICES {
+            break;
+        }
+    }
+    served.len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_made_up_duids_flood_every_planned_device_gets_its_address() {
+    let mut settings = settings();
+    settings.unknown = Unknown::Quarantine;
+    settings.pools[0].range = Some(("::10".parse().unwrap(), "::8f".parse().unwrap()));
+    let (runs, waiting) = runner::channel();
+    tokio::spawn(flushes(waiting));
+    let (server, _stop) = server(settings, runs);
+    let end = Arc::new(AtomicBool::new(false));
+    let flooding = {
+        let end = Arc::clone(&end);
+        std::thread::spawn(move || flood(server, &end))
+    };
+    let served = tokio::task::spawn_blocking(move || exchanges(server)).await.unwrap();
+    end.store(true, Ordering::SeqCst);
+    let sent = flooding.join().unwrap();
+    assert_eq!(served, DEVICES, "beside {sent} messages of strangers");
+    assert!(sent > 20 * DEVICES, "{sent} messages are no flood");
 }

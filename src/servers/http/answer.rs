@@ -7,31 +7,13 @@ use base64::Engine as _;
 use hyper::body::Bytes;
 use hyper::header::{
     ACCEPT_RANGES, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap,
-    HeaderValue, IF_RANGE, RANGE, TRANSFER_ENCODING,
+    HeaderName, HeaderValue, IF_RANGE, RANGE, TRANSFER_ENCODING,
 };
 use hyper::{Method, Request, Response, StatusCode};
 
-use crate::address::Mac;
+use crate::platform::recognition::HeaderClues;
 use crate::servers::files::{Content, Served, canonical};
 use crate::service::serving::{Ask, Refusal};
-
-/// Where a serial number stands, in the order of preference: Arista, Cisco IOS XR, Cumulus, ONIE,
-/// SONiC.
-const SERIAL_HEADERS: [&str; 5] =
-    ["x-arista-serial", "x-cisco-serial", "cumulus-serial", "onie-serial-number", "serial-number"];
-
-/// Where a MAC address stands. Cumulus sends two; that of the management port is the one DHCP
-/// knows.
-const MAC_HEADERS: [&str; 5] = [
-    "x-arista-systemmac",
-    "cumulus-mgmt-mac",
-    "cumulus-base-mac",
-    "onie-eth-addr",
-    "base-mac-address",
-];
-
-/// Serial numbers have up to 20 characters; chassis with prefixes have more.
-const SERIAL_BYTES_MAX: usize = 64;
 
 /// A piece of an artifact, as it is to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,16 +37,27 @@ pub fn refuse<B>(request: &Request<B>) -> Option<Response<Bytes>> {
     has_body.then(|| last(text(StatusCode::PAYLOAD_TOO_LARGE, "a request may not have a body")))
 }
 
-/// Who asks for what.
-pub fn ask<B>(request: &Request<B>, peer: SocketAddr, local: SocketAddr) -> Ask {
-    let headers = request.headers();
+/// Headers of a request that are looked at for who sends it. Devices send some ten.
+const HEADERS_MAX: usize = 64;
+
+/// Who asks for what. `identity` reads in the headers who that is.
+pub fn ask<B>(
+    request: &Request<B>,
+    (peer, local): (SocketAddr, SocketAddr),
+    identity: impl Fn(&[(String, String)]) -> HeaderClues,
+) -> Ask {
+    let text = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    let headers = request.headers().iter().filter_map(text).take(HEADERS_MAX);
+    let HeaderClues { serial, mac, model: _ } = identity(&headers.collect::<Vec<_>>());
     Ask {
         transport: "http",
         peer: canonical(peer),
         local: canonical(local),
         name: name(request.uri().path()),
-        serial: SERIAL_HEADERS.iter().find_map(|name| serial(headers.get(*name)?)),
-        mac: MAC_HEADERS.iter().find_map(|name| value(headers.get(*name)?)?.parse::<Mac>().ok()),
+        serial,
+        mac,
     }
 }
 
@@ -187,18 +180,6 @@ fn name(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn serial(header: &HeaderValue) -> Option<String> {
-    let value = value(header)?;
-    let usable = !value.is_empty() && value.len() <= SERIAL_BYTES_MAX;
-    (usable && value.bytes().all(|byte| byte.is_ascii_graphic())).then(|| value.to_owned())
-}
-
-/// The value without the `UTF-8''` that IOS XR puts before each.
-fn value(header: &HeaderValue) -> Option<&str> {
-    let text = header.to_str().ok()?.trim();
-    Some(text.strip_prefix("UTF-8''").or_else(|| text.strip_prefix("utf-8''")).unwrap_or(text))
-}
-
 fn text(status: StatusCode, why: &str) -> Response<Bytes> {
     let body = Bytes::from(format!("{why}\n"));
     let mut response = Response::new(body.clone());
@@ -220,6 +201,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::address::Mac;
+    use crate::platform::Platforms;
+    use crate::platform::recognition::IdentityHeaders;
+
+    thread_local! {
+        static NAMES: IdentityHeaders = Platforms::built_in().identity_headers();
+    }
 
     fn asked(path: &str, headers: &[(&str, &str)]) -> Ask {
         let mut request = Request::builder().uri(path);
@@ -227,7 +215,9 @@ mod tests {
             request = request.header(*name, *value);
         }
         let peer = "[::ffff:10.77.0.9]:40000".parse().unwrap();
-        ask(&request.body(()).unwrap(), peer, "10.77.0.1:80".parse().unwrap())
+        let request = request.body(()).unwrap();
+        let local = "10.77.0.1:80".parse().unwrap();
+        NAMES.with(|names| ask(&request, (peer, local), |headers| names.read(headers)))
     }
 
     #[test]

@@ -119,6 +119,9 @@ async fn serve_within(
     files: Files,
     mut shutdown: watch::Receiver<bool>,
 ) {
+    for at in listeners.listening() {
+        tracing::info!(%at, "listening for HTTP");
+    }
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -221,7 +224,7 @@ async fn respond(
     if let Some(refused) = answer::refuse(&request) {
         return refused.map(Content::text);
     }
-    let ask = answer::ask(&request, peer, local);
+    let ask = answer::ask(&request, (peer, local), |headers| files.header_clues(headers));
     let answered = tokio::time::timeout(ARTIFACT_PATIENCE, files.artifact(ask.clone())).await;
     let late = || Refusal::Unavailable { why: "no answer in time, ask again".to_owned() };
     let served = match answered.unwrap_or_else(|_| Err(late())) {
@@ -281,6 +284,7 @@ mod tests {
 
     use super::*;
     use crate::config::meant::Listen;
+    use crate::platform::recognition::HeaderClues;
     use crate::servers::images::Images;
     use crate::service::serving::Artifact;
 
@@ -339,6 +343,10 @@ mod tests {
         std::fs::write(images.path().join("image"), image()).unwrap();
         let files = files.with_images(Images::new(images.path().to_owned()), |ask| {
             (ask.name != "small").then(|| "sw1".to_owned())
+        });
+        let files = files.with_identity(|headers| {
+            let serial = headers.iter().find(|(name, _)| name == "x-arista-serial");
+            HeaderClues { serial: serial.map(|(_, value)| value.clone()), ..HeaderClues::default() }
         });
         let (shutdown, end) = watch::channel(false);
         let task = tokio::spawn(serve_within(patience, listeners, config, files, end));

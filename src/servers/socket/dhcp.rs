@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::tftp::batch::{self, Inbox, Letter};
+use super::tftp::batch::{self, Inbox, Letter, PARCEL_BYTES_MAX, SEGMENTS_MAX};
 use super::tftp::raw::Arrival;
 use crate::config::meant::Listen;
 use crate::error::{Code, Error};
@@ -26,6 +28,8 @@ pub struct Port {
     socket: UdpSocket,
     local: SocketAddrV4,
     interface: Option<String>,
+    /// Replies are joined: the path has not refused it.
+    joins: AtomicBool,
 }
 
 /// Where a datagram came in.
@@ -84,7 +88,13 @@ impl Port {
         let SocketAddr::V4(local) = socket.local_addr()? else {
             return Err(io::Error::other("an IPv4 socket has an IPv6 address"));
         };
-        Ok(Self { socket, local, interface })
+        Ok(Self { socket, local, interface, joins: AtomicBool::new(true) })
+    }
+
+    /// The same port, known to the runtime that calls this and to no other.
+    pub fn moved(self) -> io::Result<Self> {
+        let socket = UdpSocket::from_std(self.socket.into_std()?)?;
+        Ok(Self { socket, ..self })
     }
 
     /// Where it is bound.
@@ -119,25 +129,120 @@ impl Port {
     /// Sends each from the address that was asked; a broadcast leaves by the interface that heard
     /// the request. What the kernel cannot take now is lost, as on the wire: clients repeat. Tells
     /// how many were lost, and the last reason.
+    ///
+    /// Replies of one length to one relay leave in one piece, which the kernel cuts: most of what
+    /// a datagram costs is its way through the kernel.
     pub fn send(&self, replies: &[Posted]) -> Result<(), Lost> {
-        let local = SocketAddr::V4(self.local);
+        let sorted = Sorted::of(replies, self.joins.load(Ordering::Relaxed));
         let mut lost = None;
-        let mut rest = replies;
-        while !rest.is_empty() {
-            match batch::send((&self.socket, local), rest.iter().map(Posted::letter)) {
+        let mut rest = &sorted.parcels[..];
+        while let Some(first) = rest.first() {
+            let letters = rest.iter().map(|parcel| sorted.letter(parcel));
+            match batch::send((&self.socket, self.local.into()), letters) {
                 Ok(sent) => rest = &rest[sent.max(1).min(rest.len())..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let count = rest.len() + lost.map_or(0, |lost: Lost| lost.count);
-                    return Err(Lost { count, error });
+                    let count = rest.iter().map(|parcel| parcel.members.len()).sum();
+                    return Err(Lost::also(lost, Lost { count, error }));
+                }
+                Err(_) if first.joint.is_some() => {
+                    // A path that cannot cut says so; if it was something else, so does this.
+                    if let Err(more) = self.send_singly(sorted.members(first)) {
+                        lost = Some(Lost::also(lost, more));
+                    } else {
+                        self.joins.store(false, Ordering::Relaxed);
+                    }
+                    rest = &rest[1..];
                 }
                 Err(error) => {
-                    let count = 1 + lost.map_or(0, |lost: Lost| lost.count);
-                    lost = Some(Lost { count, error });
+                    lost = Some(Lost::also(lost, Lost { count: 1, error }));
                     rest = &rest[1..];
                 }
             }
         }
         lost.map_or(Ok(()), Err)
+    }
+
+    fn send_singly<'a>(&self, replies: impl Iterator<Item = &'a Posted>) -> Result<(), Lost> {
+        let mut lost = None;
+        for reply in replies {
+            let letter = std::iter::once(reply.letter());
+            if let Err(error) = batch::send((&self.socket, self.local.into()), letter) {
+                lost = Some(Lost::also(lost, Lost { count: 1, error }));
+            }
+        }
+        lost.map_or(Ok(()), Err)
+    }
+}
+
+/// Longer replies leave singly: what the kernel cuts must fit the path, and a path takes 1280 bytes
+/// with its heads or more.
+const JOINED_BYTES_MAX: usize = 1232;
+
+/// Replies in the order in which they leave, those that can be joined side by side.
+struct Sorted<'a> {
+    replies: &'a [Posted],
+    order: Vec<usize>,
+    parcels: Vec<Parcel>,
+    /// The bytes of those that are joined.
+    bytes: Vec<u8>,
+}
+
+/// What leaves in one piece.
+struct Parcel {
+    /// Where they stand in the order.
+    members: Range<usize>,
+    /// Where their bytes stand, if they are several.
+    joint: Option<Range<usize>>,
+}
+
+impl<'a> Sorted<'a> {
+    fn of(replies: &'a [Posted], joins: bool) -> Self {
+        let mut order: Vec<usize> = (0..replies.len()).collect();
+        let key = |index: &usize| {
+            let Posted { bytes, to, asked } = &replies[*index];
+            let joins = joins && !to.ip().is_broadcast() && bytes.len() <= JOINED_BYTES_MAX;
+            // Whatever is not joined stands for itself.
+            (if joins { 0 } else { index + 1 }, *to, asked.local, bytes.len())
+        };
+        order.sort_by_key(key);
+        let mut sorted = Self { replies, order, parcels: Vec::new(), bytes: Vec::new() };
+        let mut start = 0;
+        while start < replies.len() {
+            let first = key(&sorted.order[start]);
+            let most = (PARCEL_BYTES_MAX / first.3.max(1)).clamp(1, SEGMENTS_MAX);
+            let same = sorted.order[start..].iter().take(most);
+            let end = start + same.take_while(|index| key(index) == first).count();
+            sorted.pack(start..end);
+            start = end;
+        }
+        sorted
+    }
+
+    fn pack(&mut self, members: Range<usize>) {
+        let start = self.bytes.len();
+        if members.len() > 1 {
+            for index in &self.order[members.clone()] {
+                self.bytes.extend_from_slice(&self.replies[*index].bytes);
+            }
+        }
+        let joint = (members.len() > 1).then_some(start..self.bytes.len());
+        self.parcels.push(Parcel { members, joint });
+    }
+
+    fn members(&self, parcel: &Parcel) -> impl Iterator<Item = &'a Posted> {
+        self.order[parcel.members.clone()].iter().map(|index| &self.replies[*index])
+    }
+
+    fn letter(&self, parcel: &Parcel) -> Letter<'_> {
+        let first = &self.replies[self.order[parcel.members.start]];
+        match &parcel.joint {
+            None => first.letter(),
+            Some(joint) => Letter {
+                bytes: &self.bytes[joint.clone()],
+                segment: Some(first.bytes.len()),
+                ..first.letter()
+            },
+        }
     }
 }
 
@@ -167,6 +272,12 @@ impl Posted {
 pub struct Lost {
     pub count: usize,
     pub error: io::Error,
+}
+
+impl Lost {
+    fn also(before: Option<Self>, more: Self) -> Self {
+        Self { count: more.count + before.map_or(0, |lost| lost.count), ..more }
+    }
 }
 
 fn interface_with(address: Ipv4Addr) -> io::Result<String> {

@@ -9,15 +9,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::meant::Uploads;
 use crate::proto::tftp::packet::ErrorCode;
 use crate::proto::tftp::upload::Write;
+use crate::servers::places::{Place, Places};
 use crate::service::serving::Refusal;
 
 /// Files that come in at the same time. Each holds up to 256 KiB of memory and one open file.
 const UPLOADS_MAX: usize = 128;
+
+/// Of one device: its configuration, a log, a crash file, each perhaps begun anew because an answer
+/// was lost.
+const UPLOADS_OF_ONE_MAX: usize = 8;
 
 /// A name is cut here: NAME_MAX of Linux is 255, and the numbers of versions come behind it.
 const NAME_BYTES_MAX: usize = 100;
@@ -29,7 +33,7 @@ const PART: &str = ".part-";
 #[derive(Debug, Clone)]
 pub struct Area {
     settings: Uploads,
-    places: Arc<Semaphore>,
+    places: Places,
     next: Arc<AtomicU64>,
     /// Held while versions move.
     moving: Arc<Mutex<()>>,
@@ -45,7 +49,7 @@ pub struct Part {
     name: String,
     hasher: Sha256,
     bytes: u64,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 #[derive(Debug)]
@@ -95,7 +99,7 @@ impl From<Refusal> for Refused {
 impl Area {
     /// Removes what a killed server left half written.
     pub fn new(settings: Uploads) -> Self {
-        let places = Arc::new(Semaphore::new(UPLOADS_MAX));
+        let places = Places::new(UPLOADS_MAX, UPLOADS_OF_ONE_MAX);
         let area = Self { settings, places, next: Arc::default(), moving: Arc::default() };
         if let Err(error) = area.sweep() {
             tracing::debug!(%error, "half written uploads could not be looked for");
@@ -122,8 +126,7 @@ impl Area {
         let directory = harmless(device)
             .map(|device| self.settings.directory.join(device))
             .ok_or_else(|| refused(ErrorCode::AccessViolation, "the device has no name"))?;
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        let place = place.map_err(|_| Refused::busy())?;
+        let place = self.places.take(device).ok_or_else(Refused::busy)?;
         // Backups hold passwords: nobody reads them but the server's own user.
         let mut private = fs::DirBuilder::new();
         let made = private.recursive(true).mode(0o700).create(&directory);
@@ -336,6 +339,18 @@ mod tests {
             assert_eq!(harmless(name).as_deref(), expected, "{name:?}");
         }
         assert_eq!(harmless(&"x".repeat(5000)).unwrap().len(), NAME_BYTES_MAX);
+    }
+
+    #[test]
+    fn one_device_that_sends_without_end_leaves_places_for_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let area = area(folder.path(), 3);
+        let open = |device: &str| area.open(device, "confg");
+        let mut parts: Vec<_> = (0..UPLOADS_OF_ONE_MAX).map(|_| open("sw1").unwrap()).collect();
+        assert_eq!(open("sw1").unwrap_err(), Refused::busy());
+        assert!(open("sw2").is_ok());
+        parts.pop();
+        assert!(open("sw1").is_ok());
     }
 
     #[test]

@@ -133,6 +133,9 @@ pub async fn serve(
     clock: Clock,
     shutdown: watch::Receiver<bool>,
 ) {
+    for at in sockets.listening() {
+        tracing::info!(%at, "listening for TFTP");
+    }
     let limits = Limits {
         block_bytes_max: config.block_bytes_max,
         window_blocks_max: config.window_blocks_max,
@@ -265,10 +268,10 @@ mod tests {
         let files = files.with_uploads(
             |ask| match ask.peer.ip().to_string().as_str() {
                 "127.0.0.66" => Err(Refusal::Forbidden { why: "not known".into() }),
-                _ => Ok("sw1".to_owned()),
+                _ => Ok(device_at(ask.peer)),
             },
             move |end: Uploaded| {
-                assert!(!end.complete || stored.join("sw1").join(&end.name).exists());
+                assert!(!end.complete || stored.join(&end.device).join(&end.name).exists());
                 told.send_modify(|uploads: &mut Vec<Uploaded>| uploads.push(end));
                 std::future::ready(())
             },
@@ -278,10 +281,20 @@ mod tests {
         std::fs::write(area.path().join(".images/img/big"), image()).unwrap();
         let images = Images::new(area.path().join(".images"));
         let known = |ask: &Ask| ask.peer.ip().to_string() != "127.0.0.66";
-        let files = files.with_images(images, move |ask| known(ask).then(|| "sw1".to_owned()));
+        let files = files.with_images(images, move |ask| known(ask).then(|| device_at(ask.peer)));
         let (shutdown, end) = watch::channel(false);
         let task = tokio::spawn(serve(sockets, config, files, Clock::System, end));
         Room { server, asks, reports, uploads, area, shutdown, task }
+    }
+
+    /// `sw1`, but `sw-7` at 127.0.1.7.
+    fn device_at(peer: SocketAddr) -> String {
+        match peer.ip().to_canonical() {
+            std::net::IpAddr::V4(ip) if ip.octets()[..3] == [127, 0, 1] => {
+                format!("sw-{}", ip.octets()[3])
+            }
+            std::net::IpAddr::V4(_) | std::net::IpAddr::V6(_) => "sw1".to_owned(),
+        }
     }
 
     fn room() -> Room {
@@ -324,7 +337,15 @@ mod tests {
     }
 
     async fn download(server: SocketAddr, wish: Wish) -> (Outcome, Vec<u8>, Option<u64>) {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        download_from("127.0.0.1".to_owned(), server, wish).await
+    }
+
+    async fn download_from(
+        source: String,
+        server: SocketAddr,
+        wish: Wish,
+    ) -> (Outcome, Vec<u8>, Option<u64>) {
+        let socket = UdpSocket::bind((source, 0)).await.unwrap();
         let mut out = Output::default();
         let now = || Clock::System.instant();
         let mut download = Download::start(server, wish, now(), &mut out);
@@ -458,8 +479,9 @@ mod tests {
             ..Wish::plain("img/big")
         };
         let mut readers = JoinSet::new();
-        for _ in 0..100 {
-            readers.spawn(download(room.server, wish.clone()));
+        for number in 0..100 {
+            let source = format!("127.0.1.{}", number % 10);
+            readers.spawn(download_from(source, room.server, wish.clone()));
         }
         let image = image();
         for (outcome, bytes, tsize) in readers.join_all().await {
@@ -592,7 +614,9 @@ mod tests {
             window_blocks: Some(8),
             ..Offer::plain(&format!("confg-{}", number % 9))
         };
-        let puts = (0..100).map(|number| put(&room, (offer(number), "127.0.0.1"), &file));
+        let sources: Vec<String> = (0..20).map(|number| format!("127.0.1.{number}")).collect();
+        let puts = (0..100)
+            .map(|number| put(&room, (offer(number), sources[number % 20].as_str()), &file));
         let mut puts: Vec<_> = puts.map(Box::pin).collect();
         std::future::poll_fn(|cx| {
             puts.retain_mut(|put| match put.as_mut().poll(cx) {
@@ -606,8 +630,9 @@ mod tests {
         })
         .await;
         assert_eq!(room.uploads.borrow().iter().filter(|upload| upload.complete).count(), 100);
-        for number in 0..9 {
-            let stored = room.area.path().join(format!("sw1/confg-{number}"));
+        for number in 0..100 {
+            let stored = format!("sw-{}/confg-{}", number % 20, number % 9);
+            let stored = room.area.path().join(stored);
             assert!(std::fs::read(stored).unwrap() == *file);
         }
     }

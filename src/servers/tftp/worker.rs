@@ -26,6 +26,41 @@ const DATA_HEAD_BYTES: usize = 4;
 /// Bytes that wait to be sent, before they are: eight of the largest windows.
 const WAITING_BYTES_MAX: usize = 1 << 20;
 
+/// For the answer of a lone reader that is near: within this time it is looked for without sleep,
+/// because to sleep and to be woken takes longer than the way to it and back.
+const NEAR: Duration = Duration::from_micros(100);
+
+/// So long a lone reader is served in turn before anything else is looked at.
+const TURNS: Duration = Duration::from_millis(1);
+
+/// Whether the reader is near. Each time it was not, it is asked half as often, down to once in a
+/// thousand turns.
+#[derive(Debug, Default)]
+struct Nearness {
+    misses: u32,
+    /// Turns until it is looked for again.
+    rest: u32,
+}
+
+const MISSES_MAX: u32 = 10;
+
+impl Nearness {
+    fn is_likely(&mut self) -> bool {
+        let likely = self.rest == 0;
+        self.rest = self.rest.saturating_sub(1);
+        likely
+    }
+
+    fn learn(&mut self, near: bool) {
+        if near {
+            self.misses = 0;
+        } else {
+            self.misses = (self.misses + 1).min(MISSES_MAX);
+            self.rest = 1 << self.misses;
+        }
+    }
+}
+
 /// What a task brings back.
 #[derive(Debug)]
 enum Done {
@@ -55,6 +90,7 @@ pub struct Worker {
     inbox: Inbox,
     todo: Todo,
     post: Post,
+    nearness: Nearness,
 }
 
 impl Worker {
@@ -81,6 +117,7 @@ impl Worker {
             inbox: Inbox::new(buffer_bytes),
             todo: Todo::default(),
             post: Post::default(),
+            nearness: Nearness::default(),
         }
     }
 
@@ -105,7 +142,9 @@ impl Worker {
                 () = &mut end => break,
                 port = self.ports.readable(last) => {
                     last = port;
-                    self.drain(port);
+                    if self.drain(port) == 1 {
+                        self.take_turns(port).await;
+                    }
                 }
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     self.on_done(done);
@@ -124,22 +163,56 @@ impl Worker {
         self.stop().await;
     }
 
-    /// Takes what waits at this port, up to a batch.
-    fn drain(&mut self, port: usize) {
+    /// Takes what waits at this port, up to a batch; how many there were.
+    fn drain(&mut self, port: usize) -> usize {
         let count = match self.ports.ports[port].receive(&mut self.inbox) {
             Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return 0,
             // An error of one datagram is no reason to stop listening.
             Err(error) => {
                 tracing::debug!(%error, "tftp receive");
-                return;
+                return 0;
             }
         };
+        self.on_datagrams(port, count);
+        count
+    }
+
+    fn on_datagrams(&mut self, port: usize, count: usize) {
         let now = self.clock.instant();
         for index in 0..count {
             self.on_datagram(port, index, now);
         }
         self.start_tasks();
+    }
+
+    /// A lone datagram came: its sender may wait for our answer and have the next one ready before
+    /// we could fall asleep.
+    async fn take_turns(&mut self, port: usize) {
+        let began = self.clock.instant();
+        while self.tasks.is_empty() && !self.todo.out.is_empty() && self.nearness.is_likely() {
+            self.flush().await;
+            let count = self.look(port);
+            self.nearness.learn(count.is_some());
+            let Some(count) = count else { break };
+            self.on_datagrams(port, count);
+            if count > 1 || self.clock.instant().saturating_duration_since(began) >= TURNS {
+                break;
+            }
+        }
+    }
+
+    /// What comes to this port within [`NEAR`].
+    fn look(&mut self, port: usize) -> Option<usize> {
+        let began = self.clock.instant();
+        loop {
+            if let Ok(count) = self.ports.ports[port].look(&mut self.inbox) {
+                return Some(count);
+            }
+            if self.clock.instant().saturating_duration_since(began) >= NEAR {
+                return None;
+            }
+        }
     }
 
     fn on_datagram(&mut self, port: usize, index: usize, now: Instant) {
@@ -260,14 +333,14 @@ impl Worker {
         let (images, rest): (Vec<_>, Vec<_>) =
             asks.into_iter().partition(|(_, ask)| self.files.concerns_images(ask));
         for ask in images {
-            self.start_question(vec![ask]);
+            self.start_question(vec![ask], true);
         }
         if !rest.is_empty() {
-            self.start_question(rest);
+            self.start_question(rest, false);
         }
     }
 
-    fn start_question(&mut self, asks: Vec<(u64, Ask)>) {
+    fn start_question(&mut self, asks: Vec<(u64, Ask)>, of_images: bool) {
         let (ids, asks): (Vec<u64>, Vec<Ask>) = asks.into_iter().unzip();
         let refused = |ids: Vec<u64>, why: &str| {
             let refusal = |id| (id, Err(Refusal::Unavailable { why: why.to_owned() }));
@@ -279,7 +352,13 @@ impl Worker {
         }
         let files = self.files.clone();
         self.tasks.spawn(async move {
-            match tokio::time::timeout(ARTIFACT_PATIENCE, files.artifacts(asks)).await {
+            let answers = async {
+                match of_images {
+                    true => files.artifacts(asks).await,
+                    false => files.configurations(asks).await,
+                }
+            };
+            match tokio::time::timeout(ARTIFACT_PATIENCE, answers).await {
                 Ok(answers) => Done::Answered(ids.into_iter().zip(answers).collect()),
                 Err(_) => refused(ids, "no answer in time, ask again"),
             }
@@ -352,4 +431,31 @@ fn is_request(bytes: &[u8]) -> bool {
 /// The worker that answers a broadcast of this peer: each of them has a copy.
 fn owner(from: SocketAddr, workers: usize) -> usize {
     usize::from(from.port()) % workers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often it is looked for in so many turns.
+    fn looks(nearness: &mut Nearness, turns: usize, near: bool) -> usize {
+        let mut looked = 0;
+        for _ in 0..turns {
+            if nearness.is_likely() {
+                looked += 1;
+                nearness.learn(near);
+            }
+        }
+        looked
+    }
+
+    #[test]
+    fn a_far_reader_is_looked_for_ever_less_often_and_a_near_one_every_time() {
+        let mut nearness = Nearness::default();
+        assert_eq!(looks(&mut nearness, 100, true), 100);
+        assert!(looks(&mut nearness, 10_000, false) < 20);
+        assert!((looks(&mut nearness, 100_000, false)) < 100);
+        // Once it is near again, that is seen within a thousand turns.
+        assert!(looks(&mut nearness, 2_000, true) > 900);
+    }
 }

@@ -150,7 +150,10 @@ impl Book {
         let resting = kept.resting(now);
         let mut leases = kept.leases;
         let mut book = Self {
-            strangers: Strangers::new(&settings.limits, &shelves),
+            strangers: Strangers::new(
+                &settings.limits,
+                shelves.iter().map(|shelf| u128::from(shelf.addresses())),
+            ),
             shelves,
             lease: settings.lease,
             server: settings.server_address,

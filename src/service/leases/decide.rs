@@ -121,8 +121,9 @@ impl Book {
         };
         let allowed = |address: &Ipv4Addr| self.may_have(shelf, *address, asker, now).is_ok();
         let had = self.address_of(shelf, Whose::of(asker)).filter(allowed);
+        let found = had.or_else(|| wanted.filter(allowed));
         self.room_for(shelf, had, asker, now)?;
-        if let Some(address) = had.or_else(|| wanted.filter(allowed)) {
+        if let Some(address) = found {
             return Ok(address);
         }
         self.take(shelf, now).ok_or_else(|| format!("no address is free from {first} to {last}"))
@@ -226,7 +227,7 @@ impl Book {
     /// Says why this asker gets no further address, if it is a stranger that does not hold
     /// `address` at this time.
     fn room_for(
-        &self,
+        &mut self,
         shelf: usize,
         address: Option<Ipv4Addr>,
         asker: &Asker,
@@ -242,7 +243,10 @@ impl Book {
     }
 
     fn grant(&self, shelf: usize, address: Ipv4Addr, asker: &Asker, now: Timestamp) -> Grant {
-        let span = if asker.device.is_some() { self.lease } else { QUARANTINE_LEASE };
+        let span = match asker.device {
+            Some(_) => asker.lease_at_least.map_or(self.lease, |least| self.lease.max(least)),
+            None => QUARANTINE_LEASE,
+        };
         let kept = self
             .holding(address)
             .filter(|holding| self.is_same(holding.mac, &holding.owner, asker))

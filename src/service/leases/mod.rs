@@ -19,7 +19,9 @@ use crate::service::memory::Lease;
 mod book;
 mod decide;
 mod shelf;
-mod strangers;
+pub(super) mod strangers;
+
+pub use strangers::Refused;
 
 /// How long an offered address waits for its REQUEST. Clients answer within seconds and give up
 /// after a minute (RFC 2131 section 4.1: 4, 8, 16, 32 s).
@@ -46,6 +48,8 @@ pub struct Asker {
     pub device: Option<Arc<Device>>,
     /// Option 82 as lower-case hex; empty when absent, and then the stored one is kept.
     pub relay_information: String,
+    /// Its platform refuses an offer with a shorter lease.
+    pub lease_at_least: Option<Duration>,
     pub link: Link,
 }
 
@@ -143,6 +147,11 @@ impl Leases {
         holding.state.until(now).map(|_| holding.relay_information.to_string())
     }
 
+    /// How many times strangers were refused an address since this was last asked, if ever.
+    pub fn refused(&self) -> Option<Refused> {
+        self.book().strangers.refused()
+    }
+
     fn book(&self) -> MutexGuard<'_, book::Book> {
         self.book.lock().expect("no decision panics while it holds the tables")
     }
@@ -202,6 +211,7 @@ mod tests {
             template: None,
             variables: Variables::default(),
             software: None,
+            expects: Default::default(),
             neighbours: vec![],
             credentials: vec![],
             location: String::new(),
@@ -228,6 +238,7 @@ mod tests {
             client_id: String::new(),
             device: device.cloned(),
             relay_information: String::new(),
+            lease_at_least: None,
             link: Link { relay: None, local: SERVER },
         }
     }
@@ -290,6 +301,21 @@ mod tests {
         leases.decide(&a, DISCOVER, at(100));
         let wanted = Ask::Discover { wanted: Some(ip(10)) };
         assert_eq!(told(leases.decide(&b, wanted, at(300))), "10.0.0.11 for 300 s");
+    }
+
+    #[test]
+    fn a_platform_that_refuses_short_leases_gets_a_longer_one_and_a_stranger_does_not() {
+        let core = device("core1", None);
+        let leases = tables(&[]);
+        let span = |device, seconds| {
+            let lease_at_least = Some(Duration::from_secs(seconds));
+            let asker = Asker { lease_at_least, ..asker(1, device) };
+            let told = told(leases.decide(&asker, DISCOVER, at(0)));
+            told.rsplit_once("for ").unwrap().1.to_owned()
+        };
+        assert_eq!(span(Some(&core), 7200), "7200 s");
+        assert_eq!(span(Some(&core), 60), "3600 s");
+        assert_eq!(span(None, 7200), "300 s");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::config::meant::Dhcp6;
 use crate::domain::inventory::meant::Inventory;
+use crate::service::leases::strangers::{Strangers, Via};
 use crate::service::leases6::shelf::Shelf;
 use crate::service::leases6::{Asker, Kept, Lifetimes};
 
@@ -22,8 +23,9 @@ pub struct Book {
     pub rapid_commit: bool,
     pub server: Ipv6Addr,
     pub inventory: Arc<Inventory>,
-    /// How many addresses strangers hold, or have declined of late.
-    pub strangers: usize,
+    /// Addresses that one holder may have at a time, over all its DUIDs and associations.
+    pub addresses_max: usize,
+    pub strangers: Strangers,
     holdings: HashMap<Ipv6Addr, Holding>,
     /// The newest address of each owner in each pool, whether it still counts or not.
     owners: HashMap<(usize, Owner), Ipv6Addr>,
@@ -72,9 +74,16 @@ pub struct Holding {
     /// The DUID that asked last.
     pub duid: String,
     pub state: State,
+    via: Via,
     shelf: usize,
     awaited: bool,
     put_back: bool,
+}
+
+impl Holding {
+    fn is_a_stranger_s(&self) -> bool {
+        self.owner.holder.is_stranger()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,17 +144,20 @@ pub struct Note {
     pub owner: Owner,
     pub duid: String,
     pub state: State,
+    pub via: Via,
 }
 
 impl Book {
     pub fn new(settings: &Dhcp6, inventory: Arc<Inventory>, kept: Kept, now: Timestamp) -> Self {
+        let shelves: Vec<Shelf> = settings.pools.iter().cloned().map(Shelf::new).collect();
         let mut book = Self {
-            shelves: settings.pools.iter().cloned().map(Shelf::new).collect(),
+            addresses_max: settings.addresses_max,
+            strangers: Strangers::new(&settings.limits, shelves.iter().map(Shelf::addresses)),
+            shelves,
             lifetimes: Lifetimes { preferred: settings.preferred, valid: settings.valid },
             rapid_commit: settings.rapid_commit,
             server: settings.server_address,
             inventory,
-            strangers: 0,
             holdings: HashMap::new(),
             owners: HashMap::new(),
             held: HashMap::new(),
@@ -163,7 +175,8 @@ impl Book {
             };
             let owner = Owner { holder, iaid: lease.iaid };
             let state = State::Bound { until: lease.expires };
-            book.write(shelf, lease.address, Note { owner, duid: lease.duid, state });
+            let note = Note { owner, duid: lease.duid, state, via: Via::Unknown };
+            book.write(shelf, lease.address, note);
         }
         for (address, until) in resting {
             book.rest(address, until);
@@ -201,7 +214,7 @@ impl Book {
     /// Writes who holds an address from now on, in place of whoever did.
     pub fn write(&mut self, shelf: usize, address: Ipv6Addr, note: Note) {
         self.count(address, false);
-        let Note { owner, duid, state } = note;
+        let Note { owner, duid, state, via } = note;
         let before = self.holdings.remove(&address);
         if let Some(before) = before.as_ref().filter(|before| before.owner != owner) {
             let key = (before.shelf, before.owner.clone());
@@ -211,7 +224,7 @@ impl Book {
         }
         let (awaited, put_back) = before.map_or((false, false), |b| (b.awaited, b.put_back));
         self.owners.insert((shelf, owner.clone()), address);
-        let holding = Holding { owner, duid, state, shelf, awaited, put_back };
+        let holding = Holding { owner, duid, state, via, shelf, awaited, put_back };
         self.holdings.insert(address, holding);
         self.count(address, true);
         self.look_again(address);
@@ -223,11 +236,14 @@ impl Book {
         let Some(shelf) = self.shelf_of(address) else { return };
         // Nobody asks with this key: it is no hex.
         let holder = Holder::Client(format!("resting {address}"));
-        let strangers = self
+        let account = self
             .holding(address)
-            .is_some_and(|holding| holding.state.counts() && holding.owner.holder.is_stranger());
+            .filter(|holding| holding.state.counts() && holding.is_a_stranger_s())
+            .map(|holding| holding.via);
+        let (strangers, via) = (account.is_some(), account.unwrap_or(Via::Unknown));
         let state = State::Resting { until, strangers };
-        let note = Note { owner: Owner { holder, iaid: 0 }, duid: String::new(), state };
+        let owner = Owner { holder, iaid: 0 };
+        let note = Note { owner, duid: String::new(), state, via };
         self.write(shelf, address, note);
     }
 
@@ -322,9 +338,10 @@ impl Book {
         }
         let holder = holding.owner.holder.clone();
         if holder.is_stranger() {
-            let here = &mut self.shelves[holding.shelf].strangers;
-            *here = if more { *here + 1 } else { *here - 1 };
-            self.strangers = if more { self.strangers + 1 } else { self.strangers - 1 };
+            match more {
+                true => self.strangers.add(holding.shelf, holding.via),
+                false => self.strangers.remove(holding.shelf, holding.via),
+            }
         }
         let held = self.held.entry(holder.clone()).or_default();
         *held = if more { *held + 1 } else { held.saturating_sub(1) };

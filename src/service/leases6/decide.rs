@@ -9,13 +9,10 @@ use crate::proto::dhcp6::Ask;
 use crate::proto::dhcp6::answer::{Decided, Given, Outcome};
 use crate::proto::dhcp6::ask::Wish;
 use crate::proto::dhcp6::association::Association;
+use crate::service::leases::strangers::Via;
 use crate::service::leases::{DECLINED_RESTS, OFFER_WAITS, QUARANTINE_LEASE};
-use crate::service::leases6::STRANGERS_MAX;
 use crate::service::leases6::book::{Book, Holder, Holding, Note, Owner, State};
-use crate::service::leases6::shelf::Shelf;
-use crate::service::leases6::{
-    Asker, Bound, Decision, Ended, EndedAddress, HELD_BY_ONE_MAX, Lifetimes,
-};
+use crate::service::leases6::{Asker, Bound, Decision, Ended, EndedAddress, Lifetimes};
 use crate::service::memory::Lease6;
 
 /// One message on its way through the tables.
@@ -186,12 +183,14 @@ impl Book {
             self.holding(**address).is_some_and(|holding| is_same(holding, round.asker))
                 && self.may_have(round, **address).is_ok()
         };
-        match association.addresses.iter().find(known).copied() {
-            Some(address) => self.give(round, association.iaid, address),
-            None => {
-                let why = "nothing is known of these addresses and their owner".to_owned();
-                Outcome::NoBinding { why }
-            }
+        let Some(address) = association.addresses.iter().find(known).copied() else {
+            let why = "nothing is known of these addresses and their owner".to_owned();
+            return Outcome::NoBinding { why };
+        };
+        let shelf = self.shelf_of(address).unwrap_or(round.shelf());
+        match self.room_for(round, shelf, Some(address)) {
+            Ok(()) => self.give(round, association.iaid, address),
+            Err(why) => Outcome::NoBinding { why },
         }
     }
 
@@ -207,13 +206,25 @@ impl Book {
         link.iter().any(|shelf| self.shelves[*shelf].pool.subnet.contains(&address))
     }
 
-    /// RFC 8415 section 18.3.3: the subnets count, not the bindings.
+    /// RFC 8415 section 18.3.3: the subnets count, not the bindings. Temporary addresses are never
+    /// ours: one of a subnet that we do not know cannot be judged, and then nothing is said.
     fn confirm(&self, link: &[usize], wish: &Wish) -> Decision {
-        let mut addresses = wish.associations.iter().flat_map(|held| &held.addresses);
-        match addresses.find(|address| !self.is_on(link, **address)) {
+        let all = |held: &'_ [Association]| {
+            held.iter().flat_map(|held| held.addresses.clone()).collect::<Vec<Ipv6Addr>>()
+        };
+        let elsewhere = |address: &&Ipv6Addr| !self.is_on(link, **address);
+        let (lasting, temporary) = (all(&wish.associations), all(&wish.temporary));
+        let known = |address: &&Ipv6Addr| self.shelf_of(**address).is_some();
+        let wrong = lasting.iter().find(elsewhere);
+        let wrong = wrong.or_else(|| temporary.iter().filter(elsewhere).find(known));
+        if let Some(address) = wrong {
+            let subnet = self.shelves[link[0]].pool.subnet;
+            return Decision::NotOnLink { why: format!("{address} is not in the subnet {subnet}") };
+        }
+        match temporary.iter().find(elsewhere) {
             Some(address) => {
-                let subnet = self.shelves[link[0]].pool.subnet;
-                Decision::NotOnLink { why: format!("{address} is not in the subnet {subnet}") }
+                let why = format!("no pool holds {address}, a temporary address to be confirmed");
+                Decision::Nothing { why }
             }
             None => Decision::OnLink(Arc::clone(&self.shelves[link[0]].pool)),
         }
@@ -228,9 +239,6 @@ impl Book {
         let allowed = |address: &Ipv6Addr| self.may_have(round, *address).is_ok();
         let owner = round.owner(association.iaid);
         let had = self.address_of(shelf, &owner).filter(allowed);
-        if let Some(address) = had {
-            return Ok(address);
-        }
         // A stranger finds what it held and chooses nothing: each address that was ever used is
         // remembered, and a made-up client must not fill the memory with made-up addresses.
         let known = |address: &Ipv6Addr| {
@@ -238,11 +246,9 @@ impl Book {
             round.asker.device.is_some() || self.holding(*address).is_some_and(its)
         };
         let wanted = association.addresses.iter().copied().find(|a| known(a) && allowed(a));
-        if round.asker.device.is_none() {
-            self.room_for_strangers(shelf)?;
-        }
-        if self.held_by(&owner.holder) >= HELD_BY_ONE_MAX {
-            return Err(format!("{} holds {HELD_BY_ONE_MAX} addresses already", round.name()));
+        self.room_for(round, shelf, had)?;
+        if let Some(address) = had {
+            return Ok(address);
         }
         if let Some(address) = wanted {
             return Ok(address);
@@ -255,15 +261,26 @@ impl Book {
         self.take(shelf, round.now).ok_or_else(none)
     }
 
-    /// Says why no further address of this pool goes to strangers, if so.
-    fn room_for_strangers(&self, shelf: usize) -> Result<(), String> {
-        if self.strangers >= STRANGERS_MAX {
-            return Err(format!("{STRANGERS_MAX} unknown askers hold addresses already"));
+    /// Says why this asker gets no further address, if it does not hold `address` at this time.
+    fn room_for(
+        &mut self,
+        round: &Round<'_>,
+        shelf: usize,
+        address: Option<Ipv6Addr>,
+    ) -> Result<(), String> {
+        let its =
+            |holding: &Holding| holding.state.is_held(round.now) && is_same(holding, round.asker);
+        if address.and_then(|address| self.holding(address)).is_some_and(its) {
+            return Ok(());
         }
-        let Shelf { strangers, pool, .. } = &self.shelves[shelf];
+        let stranger = round.asker.device.is_none();
         // A pool without a range has nothing for them, and says so itself.
-        if pool.range.is_some() && *strangers >= self.shelves[shelf].strangers_max() {
-            return Err(format!("unknown askers hold {strangers} addresses of this pool already"));
+        if stranger && self.shelves[shelf].pool.range.is_some() {
+            self.strangers.room(shelf, Via::of(round.asker.link.relay))?;
+        }
+        if self.held_by(&Holder::of(round.asker)) >= self.addresses_max {
+            let most = self.addresses_max;
+            return Err(format!("{} holds {most} addresses already (addresses_max)", round.name()));
         }
         Ok(())
     }
@@ -324,7 +341,8 @@ impl Book {
             false => self.offered(address, now, OFFER_WAITS),
         };
         let shelf = self.shelf_of(address).unwrap_or(round.shelf());
-        let note = Note { owner: round.owner(iaid), duid: asker.duid.clone(), state };
+        let via = Via::of(asker.link.relay);
+        let note = Note { owner: round.owner(iaid), duid: asker.duid.clone(), state, via };
         self.write(shelf, address, note);
         round.taken.push(address);
         if round.commit {

@@ -15,7 +15,7 @@ use crate::config::meant::{Dhcp6, Pool6};
 use crate::domain::inventory::meant::{Device, Inventory};
 use crate::proto::dhcp6::Ask;
 use crate::proto::dhcp6::answer::Decided;
-use crate::service::leases::DECLINED_RESTS;
+use crate::service::leases::{DECLINED_RESTS, Refused};
 use crate::service::memory::Lease6;
 
 mod book;
@@ -24,15 +24,6 @@ pub mod name;
 mod shelf;
 #[cfg(test)]
 mod tests;
-
-/// Addresses that one holder may have at a time, over all its DUIDs and associations: a switch asks
-/// for one on each of a few ports, and one that makes up a new association at each try must not
-/// empty a pool.
-pub const HELD_BY_ONE_MAX: usize = 16;
-
-/// Addresses that unknown askers may hold at a time: a flood of made-up DUIDs must not empty the
-/// pools.
-pub const STRANGERS_MAX: usize = 1024;
 
 /// The address tables. Clones share them.
 #[derive(Clone)]
@@ -75,7 +66,7 @@ pub enum Decision {
     Bound(Bound),
     /// A Confirm whose addresses all fit this link.
     OnLink(Arc<Pool6>),
-    /// A Confirm with an address of another link.
+    /// A Confirm with an address of another link that we know.
     NotOnLink { why: String },
     /// An Information-request from this pool: parameters, no lease.
     Parameters(Arc<Pool6>),
@@ -164,6 +155,11 @@ impl Leases6 {
                 .is_some_and(|holding| holding.duid == duid && holding.state.is_held(now))
         };
         addresses.iter().find(its).copied()
+    }
+
+    /// How many times strangers were refused an address since this was last asked, if ever.
+    pub fn refused(&self) -> Option<Refused> {
+        self.book().strangers.refused()
     }
 
     fn book(&self) -> MutexGuard<'_, book::Book> {

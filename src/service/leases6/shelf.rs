@@ -5,7 +5,6 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use crate::config::meant::Pool6;
-use crate::service::leases6::STRANGERS_MAX;
 
 /// How many addresses without a binding are remembered with their last owner. Past it the one that
 /// is free the longest goes out again before one that was never used: a pool may have 2^64 of them,
@@ -22,14 +21,12 @@ pub struct Shelf {
     freed: VecDeque<Ipv6Addr>,
     /// Some address before `next` was forgotten.
     dropped: bool,
-    /// How many addresses strangers hold here, or have declined of late.
-    pub strangers: usize,
 }
 
 impl Shelf {
     pub fn new(pool: Pool6) -> Self {
         let next = pool.range.map(|(first, _)| first.to_bits());
-        Self { next, freed: VecDeque::new(), dropped: false, strangers: 0, pool: Arc::new(pool) }
+        Self { next, freed: VecDeque::new(), dropped: false, pool: Arc::new(pool) }
     }
 
     /// True for an address that may be handed out to somebody without a reservation. The first of a
@@ -41,12 +38,10 @@ impl Shelf {
         self.pool.range.is_some_and(within) && subnet.contains(&address) && !routers
     }
 
-    /// How many addresses strangers may hold here: half of them, as with IPv4.
-    pub fn strangers_max(&self) -> usize {
+    /// How many addresses the dynamic range has.
+    pub fn addresses(&self) -> u128 {
         let between = |(first, last): (Ipv6Addr, Ipv6Addr)| last.to_bits() - first.to_bits();
-        // One more than lies between, halved and rounded up.
-        let half = self.pool.range.map_or(0, |range| between(range) / 2 + 1);
-        usize::try_from(half).unwrap_or(usize::MAX).min(STRANGERS_MAX)
+        self.pool.range.map_or(0, |range| between(range).saturating_add(1))
     }
 
     /// Begins at the first address again, after reservations have changed.

@@ -20,6 +20,7 @@ impl Alarms {
     /// Replaces the timer; `None` removes it.
     pub fn set(&mut self, run: &str, timer: Timer, at: Option<Timestamp>) {
         let (name, mut times) = match self.of_run.get_key_value(run) {
+            Some((_, times)) if times[place(timer)] == at => return,
             Some((name, times)) => (Arc::clone(name), *times),
             None if at.is_none() => return,
             None => (Arc::from(run), Times::default()),
@@ -37,6 +38,11 @@ impl Alarms {
         } else {
             self.of_run.insert(name, times);
         }
+    }
+
+    /// Whether this timer of the run is set.
+    pub fn has(&self, run: &str, timer: Timer) -> bool {
+        self.of_run.get(run).is_some_and(|times| times[place(timer)].is_some())
     }
 
     /// When the next one goes off.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::service::memory::Refused;
-use crate::service::runner::{Bundle, Input};
+use crate::service::runner::{Bundle, Input, Otherwise};
 
 /// How long an input waits that the store would not take, before it is tried again. There is no
 /// more than one line about refusals in this time.
@@ -40,15 +40,15 @@ impl Later {
     /// Answers those who wait, keeps what nobody would bring again, and drops the rest.
     pub(super) fn put_off(&mut self, group: Vec<Bundle>, why: &str, now: Instant) {
         let refused = Refused::Unavailable { why: why.to_owned() };
-        for Bundle { inputs, receipt, droppable } in group {
+        for Bundle { inputs, receipt, otherwise } in group {
             if let Some(receipt) = receipt {
-                self.tally.answered += inputs.len();
                 // Whoever no longer waits does not hear it.
                 let _ = receipt.send(Err(refused.clone()));
-            } else if droppable {
-                self.tally.dropped += inputs.len();
-            } else {
-                self.keep(inputs);
+            }
+            match otherwise {
+                Otherwise::Told => self.tally.answered += inputs.len(),
+                Otherwise::Dropped => self.tally.dropped += inputs.len(),
+                Otherwise::Kept => self.keep(inputs),
             }
         }
         self.try_at.get_or_insert(now + RETRY);
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn what_comes_again_is_dropped_and_what_does_not_is_tried_again_a_second_later() {
         let (mut later, now) = (Later::default(), Clock::System.instant());
-        let again = Bundle { droppable: true, ..asked(2) };
+        let again = Bundle { otherwise: Otherwise::Dropped, ..asked(2) };
         later.put_off(vec![asked(1), again, asked(3)], "full", now);
         assert!(later.due(now + RETRY / 2).is_empty());
         let due = later.due(now + RETRY);
@@ -142,9 +142,19 @@ mod tests {
     fn whoever_waits_is_told_and_nothing_of_it_is_kept() {
         let (mut later, now) = (Later::default(), Clock::System.instant());
         let (receipt, mut answer) = tokio::sync::oneshot::channel();
-        later.put_off(vec![Bundle { receipt: Some(receipt), ..asked(1) }], "full", now);
+        let told = Bundle { receipt: Some(receipt), otherwise: Otherwise::Told, ..asked(1) };
+        later.put_off(vec![told], "full", now);
         assert!(matches!(answer.try_recv(), Ok(Err(Refused::Unavailable { .. }))));
         assert_eq!(later.len(), 0);
+    }
+
+    #[test]
+    fn what_nobody_brings_again_is_kept_though_somebody_waited_for_it() {
+        let (mut later, now) = (Later::default(), Clock::System.instant());
+        let (receipt, mut answer) = tokio::sync::oneshot::channel();
+        later.put_off(vec![Bundle { receipt: Some(receipt), ..asked(1) }], "full", now);
+        assert!(matches!(answer.try_recv(), Ok(Err(Refused::Unavailable { .. }))));
+        assert_eq!(later.due(now + RETRY).iter().map(device).collect::<Vec<_>>(), ["1"]);
     }
 
     #[test]

@@ -101,13 +101,23 @@ pub struct Bundle {
     pub inputs: Vec<Input>,
     /// Answered after the flush.
     pub receipt: Option<oneshot::Sender<Result<Committed, Refused>>>,
-    /// It is brought again anyway, and need not be kept while the store is unavailable.
-    pub droppable: bool,
+    pub otherwise: Otherwise,
+}
+
+/// What becomes of a bundle that the store does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otherwise {
+    /// It is kept and tried again; whoever waits is told that it is not stored yet.
+    Kept,
+    /// Whoever waits is told, and brings it again or gives up.
+    Told,
+    /// It is brought again anyway.
+    Dropped,
 }
 
 impl From<Input> for Bundle {
     fn from(input: Input) -> Self {
-        Self { inputs: vec![input], receipt: None, droppable: false }
+        Self { inputs: vec![input], receipt: None, otherwise: Otherwise::Kept }
     }
 }
 
@@ -166,7 +176,7 @@ impl Runs {
     /// Brings an event if there is room. False: dropped, as it would be on a full wire. It is
     /// dropped later if the store does not take it.
     pub fn try_send(&self, input: Input) -> bool {
-        self.bundles.try_send(Bundle { droppable: true, ..input.into() }).is_ok()
+        self.bundles.try_send(Bundle { otherwise: Otherwise::Dropped, ..input.into() }).is_ok()
     }
 
     /// Brings an event and waits until it is stored.
@@ -177,10 +187,19 @@ impl Runs {
     /// Brings events, and waits until all of them are stored: one waiting for many.
     pub async fn all_stored(&self, inputs: Vec<Input>) -> Result<Committed, Refused> {
         let (receipt, answer) = oneshot::channel();
-        let _ =
-            self.bundles.send(Bundle { inputs, receipt: Some(receipt), droppable: false }).await;
+        let bundle = Bundle { inputs, receipt: Some(receipt), otherwise: Otherwise::Told };
+        let _ = self.bundles.send(bundle).await;
         let gone = || Refused::Unavailable { why: "the server is stopping".into() };
         answer.await.map_err(|_| gone())?
+    }
+
+    /// Brings events that nobody brings again, and waits until all of them are stored, or are kept
+    /// to be stored when the store is back.
+    pub async fn all_kept(&self, inputs: Vec<Input>) {
+        let (receipt, answer) = oneshot::channel();
+        let bundle = Bundle { inputs, receipt: Some(receipt), otherwise: Otherwise::Kept };
+        let _ = self.bundles.send(bundle).await;
+        let _ = answer.await;
     }
 
     /// Brings events at once, in the order of the calls; what is awaited is that all of them are
@@ -190,8 +209,8 @@ impl Runs {
         inputs: Vec<Input>,
     ) -> impl Future<Output = Result<Committed, Refused>> + Send + use<> {
         let (receipt, answer) = oneshot::channel();
-        let brought =
-            self.bundles.try_send(Bundle { inputs, receipt: Some(receipt), droppable: false });
+        let bundle = Bundle { inputs, receipt: Some(receipt), otherwise: Otherwise::Told };
+        let brought = self.bundles.try_send(bundle);
         let why = if brought.is_ok() { "the server is stopping" } else { "too much waits" };
         let refused = move |_| Err(Refused::Unavailable { why: why.into() });
         async move { answer.await.unwrap_or_else(refused) }
@@ -260,7 +279,7 @@ pub async fn run(
         if now >= forget_at {
             forget_at = now.plus(FORGET_EVERY);
             let forget = Input::changes(vec![Change::Forget { before: now.minus(KEPT) }]);
-            group.push(Bundle { droppable: true, ..forget.into() });
+            group.push(Bundle { otherwise: Otherwise::Dropped, ..forget.into() });
         }
         if !group.is_empty() {
             runner.settle(std::mem::take(&mut group)).await;

@@ -191,6 +191,14 @@ impl Runner {
         staged.runs.insert(run.device.clone(), run);
     }
 
+    /// Whether this timer is set, or may be since a step of this group.
+    fn may_wake(&self, staged: &Staged, run: &Run, timer: Timer) -> bool {
+        let mut this_step = staged.timers.iter().rev().take_while(|(id, ..)| *id == run.id);
+        self.alarms.has(&run.id, timer)
+            || staged.runs.contains_key(&run.device)
+            || this_step.any(|(_, set, _)| *set == timer)
+    }
+
     fn follow(
         &self,
         staged: &mut Staged,
@@ -204,6 +212,7 @@ impl Runner {
                 staged.changes.push(timer_change(&run.id, timer, Some(at)));
                 staged.timers.push((run.id.clone(), timer, Some(at)));
             }
+            Effect::Sleep { timer } if !self.may_wake(staged, run, timer) => {}
             Effect::Sleep { timer } => {
                 staged.changes.push(timer_change(&run.id, timer, None));
                 staged.timers.push((run.id.clone(), timer, None));
@@ -245,6 +254,7 @@ fn order(run: &Run, (attempt, address): (u64, IpAddr), errand: Errand) -> VisitO
         errand,
         pinned_host_key: run.host_key.clone(),
         first_visit: run.first_visit,
+        counted: run.findings.as_ref().map(|seen| seen.counted.clone()).unwrap_or_default(),
     }
 }
 

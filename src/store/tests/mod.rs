@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use rusqlite::Connection;
 use rusqlite::types::Value;
+use rusqlite::{Connection, ffi};
 use tokio::sync::oneshot;
 
 use crate::clock::Timestamp;
@@ -26,7 +26,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds)
 }
 
-fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
+pub(super) fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
     let device = Device {
         address6: None,
         name: name.into(),
@@ -41,6 +41,7 @@ fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
         template: None,
         variables: Variables::default(),
         software: None,
+        expects: Default::default(),
         neighbours: Vec::new(),
         credentials: Vec::new(),
         location: String::new(),
@@ -207,6 +208,7 @@ fn file(number: u64, name_bytes: usize) -> Change {
 #[test]
 fn commits_get_their_receipts_in_the_middle_of_a_sweep() {
     let (_folder, mut keeper) = fresh();
+    keeper.slice_entries = 1000;
     let many = (0..5000).map(|number| vec![served(number)]).collect();
     assert!(store(&mut keeper, many).iter().all(Result::is_ok));
     keeper.backlog.seal();
@@ -271,6 +273,32 @@ fn tables_that_cannot_be_written_keep_the_log_and_at_the_bound_refuse() {
         .query_row("SELECT COUNT(*) FROM served WHERE bytes < 4", (), |row| row.get(0))
         .unwrap();
     assert_eq!(found, 3);
+}
+
+#[test]
+fn after_a_failed_flush_nothing_is_confirmed_until_a_new_start() {
+    let (folder, mut keeper) = fresh();
+    assert!(one(&mut keeper, vec![served(1)]).is_ok());
+    let failed = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+    keeper.distrust(&failed(ffi::SQLITE_FULL));
+    assert!(one(&mut keeper, vec![served(2)]).is_ok(), "a full disk may have room again");
+    keeper.distrust(&failed(ffi::SQLITE_IOERR_FSYNC));
+    // The disk takes all of it, and is not believed.
+    for number in 3..5 {
+        let Err(Refused::Unavailable { why }) = one(&mut keeper, vec![served(number)]) else {
+            panic!("{number} was confirmed");
+        };
+        assert!(why.contains("flush"), "{why}");
+        keeper.apply_all();
+    }
+    drop(keeper);
+    let mut keeper = Keeper::open(&folder.path().join("greenlight.db")).unwrap();
+    assert!(one(&mut keeper, vec![served(5)]).is_ok());
+    keeper.apply_all();
+    let mut statement = keeper.connection.prepare("SELECT bytes FROM served ORDER BY row").unwrap();
+    let found: Vec<i64> =
+        statement.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(found, [1, 2, 5]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Whatever happens to the store in whatever order, it decides like a plain model and ends as a store
-//! that applies each commit at once.
+//! Whatever happens to the store in whatever order, it decides like a plain model and ends as a
+//! store that applies each commit at once.
 
 use super::*;
 

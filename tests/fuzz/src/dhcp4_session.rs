@@ -173,6 +173,7 @@ impl Room {
             client_id: message.client_id_hex(),
             device: self.devices.get(usize::from(who)).cloned(),
             relay_information: message.relay_information_hex(),
+            lease_at_least: None,
             link: Link {
                 relay: message.relay().map(|giaddr| link.unwrap_or(giaddr)),
                 local: SERVER,

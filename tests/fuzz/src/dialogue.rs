@@ -59,7 +59,9 @@ fn typed(cli: &Cli, actions: &[Action]) {
     for action in actions {
         let Action::Type(text) = action else { continue };
         let line = text.trim_end_matches('\n');
-        let ours = COMMANDS.contains(&line)
+        // To go on behind any pager or banner, and to see the prompt again.
+        let ours = [" ", "\n", "q"].contains(&text.as_str())
+            || COMMANDS.contains(&line)
             || cli.preparation.iter().any(|known| known == line)
             || cli.pagers.iter().any(|(_, keys)| keys == text)
             || cli.enable.as_ref().is_some_and(|enable| enable.command == line)
@@ -82,7 +84,7 @@ fn judge(end: End) {
                 assert!(text.len() <= most, "{} bytes: {text:.200}", text.len());
             }
         }
-        End::EnableRefused { why } | End::Broken { why } => {
+        End::EnableRefused { why } | End::LoginRefused { why } | End::Broken { why } => {
             assert!(why.len() < 2000 && !why.contains(SECRET), "{why}");
         }
     }

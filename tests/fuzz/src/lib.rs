@@ -3,6 +3,7 @@
 //! libFuzzer calls them from `fuzz_targets/`; `tests/it/knocks.rs` calls the same ones for every
 //! file of `corpus/`, for all its beginnings and for mutations of it. `docs/fuzzing.md` tells how.
 
+pub mod capture;
 pub mod dhcp4;
 pub mod dhcp4_session;
 pub mod dhcp6;
@@ -34,7 +35,9 @@ pub struct Target {
 
 const MIB: usize = 1 << 20;
 
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
+    // Nothing of a capture is copied; the interfaces of pcapng are remembered.
+    Target { name: "capture", check: capture::check, memory: (4, MIB) },
     // A datagram is copied a few times: decoded, encoded again, answered; the first call reads the
     // platform files.
     Target { name: "dhcp4", check: dhcp4::check, memory: (200, 64 * MIB) },

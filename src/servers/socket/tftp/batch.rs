@@ -148,6 +148,14 @@ impl Port {
         receive((&self.socket, self.local), inbox)
     }
 
+    /// The same without asking whether something is there: for who expects a datagram any moment.
+    /// The word that it had come may follow when it is long taken.
+    pub fn look(&self, inbox: &mut Inbox) -> io::Result<usize> {
+        inbox.port = self.local;
+        inbox.count = 0;
+        inbox.fill::<FEW>(self.socket.as_raw_fd())
+    }
+
     /// Sends the first of these parcels, whose ranges lie in `bytes`; returns how many the kernel
     /// took. An error is that of the first one.
     pub fn send(&self, bytes: &[u8], parcels: &[Parcel]) -> io::Result<usize> {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::{
     ARTIFACT_PATIENCE, Arrival, Beginning, Bounds, HOST_SHARE, HOST_TRANSFERS_MIN, LEFT, Slot,
-    State, Table, Todo, Way,
+    State, Table, Todo, Way, keys,
 };
 use crate::proto::tftp::packet::{ErrorCode, Request};
 use crate::servers::files::canonical;
@@ -42,11 +42,11 @@ impl Table {
     }
 
     pub(super) fn request_key(&self, peer: SocketAddr, asked: SocketAddr) -> u64 {
-        self.hasher.hash_one((peer, asked))
+        keys::of_ends(&self.hasher, &[peer, asked])
     }
 
     pub(super) fn transfer_key(&self, port: usize, peer: SocketAddr) -> u64 {
-        self.hasher.hash_one((port, peer))
+        keys::of_port(&self.hasher, port, peer)
     }
 
     /// The newest transfer of this peer at this address of ours.
@@ -64,7 +64,7 @@ impl Table {
 
     pub(super) fn place(&self, peer: SocketAddr) -> usize {
         // The remainder is below LEFT.
-        (self.hasher.hash_one(peer) % LEFT as u64) as usize
+        (keys::of_ends(&self.hasher, &[peer]) % LEFT as u64) as usize
     }
 
     /// Joins or begins. The port from which the answer leaves, or why there is no place.

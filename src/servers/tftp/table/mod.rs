@@ -18,10 +18,12 @@ use crate::servers::files::{Content, Report, Served};
 use crate::servers::images::{Image, Reading};
 use crate::servers::tftp::area::Part;
 use crate::service::serving::{Ask, Refusal, Uploaded};
+use keys::ByNumber;
 use uploads::Taking;
 
 mod begin;
 mod images;
+mod keys;
 mod uploads;
 
 /// For the answer of the service. Devices ask again after a few seconds, for a minute or two.
@@ -101,12 +103,12 @@ pub struct Job {
 pub struct Table {
     bounds: Bounds,
     /// Boxed, so that the empty places of the map are small.
-    slots: HashMap<u64, Box<Slot>>,
+    slots: ByNumber<Box<Slot>>,
     /// The newest transfer by peer and the address it asked: by a hash of both, which nobody
     /// outside can aim at. The slot says whether it is meant.
-    by_request: HashMap<u64, u64>,
+    by_request: ByNumber<u64>,
     /// By a hash of its port and its peer.
-    by_transfer: HashMap<u64, u64>,
+    by_transfer: ByNumber<u64>,
     by_host: HashMap<IpAddr, u32>,
     /// One entry for each slot, never later than its deadline: it moves when it is due, not with
     /// every ACK.
@@ -181,9 +183,9 @@ impl Table {
     pub fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
-            slots: HashMap::new(),
-            by_request: HashMap::new(),
-            by_transfer: HashMap::new(),
+            slots: ByNumber::default(),
+            by_request: ByNumber::default(),
+            by_transfer: ByNumber::default(),
             by_host: HashMap::new(),
             wakes: BTreeSet::new(),
             next_id: 0,

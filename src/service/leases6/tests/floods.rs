@@ -16,7 +16,11 @@ fn a_flood_of_made_up_clients_leaves_room_for_planned_devices() {
     let count = (0..3000)
         .filter(|number| given(&leases.decide(&stranger(*number), &solicit(&[]), at(0))))
         .count();
-    assert_eq!(count, STRANGERS_MAX);
+    let limits = DhcpLimits::default();
+    assert_eq!(count, limits.relay_strangers_max);
+    let refused = leases.refused().unwrap();
+    assert_eq!(refused.relay_strangers_max, 3000 - 512);
+    assert_eq!(refused.to_string(), "2488 beyond relay_strangers_max");
     let core = device("core1", None);
     assert!(given(&leases.decide(&asker(1, Some(&core)), &solicit(&[]), at(0))));
     assert!(given(&leases.decide(&stranger(9000), &solicit(&[]), at(61))));
@@ -27,7 +31,54 @@ fn a_flood_of_made_up_clients_leaves_room_for_planned_devices() {
             given(&leases.decide(&asker(1, Some(&core)), &ask, at(100)))
         })
         .count();
-    assert_eq!(count, HELD_BY_ONE_MAX);
+    assert_eq!(count, settings.addresses_max);
+}
+
+#[test]
+fn a_stranger_that_once_held_an_address_counts_like_any_other_when_it_comes_back() {
+    let limits = DhcpLimits { strangers_max: 2, ..DhcpLimits::default() };
+    let leases = Leases6::new(&Dhcp6 { limits, ..settings() }, plan(&[]), Kept::default(), NOW);
+    let stranger = |number: u32| Asker { duid: format!("{number:08x}"), ..asker(0, None) };
+    let given = |number, ask: &Ask, seconds| {
+        let Decision::Bound(bound) = leases.decide(&stranger(number), ask, at(seconds)) else {
+            return None;
+        };
+        match bound.decided[0].outcome {
+            Outcome::Given(Given { address, .. }) => Some(address),
+            Outcome::NoAddress { .. } | Outcome::NoBinding { .. } | Outcome::NotOnLink { .. } => {
+                None
+            }
+        }
+    };
+    let had = given(1, &Ask::Request(wish(&[(1, &[])])), 0).unwrap();
+    let renewing = Ask::Renew(wish(&[(1, &[had])]));
+    assert_eq!(given(1, &renewing, 200), Some(had), "within its time it goes on");
+    for other in [2, 3] {
+        assert!(given(other, &Ask::Request(wish(&[(1, &[])])), 600).is_some());
+    }
+    assert_eq!(given(1, &solicit(&[]), 600), None);
+    assert_eq!(given(1, &renewing, 600), None);
+    assert_eq!(given(1, &solicit(&[]), 1000), Some(had), "there is room again");
+}
+
+#[test]
+fn a_confirm_of_temporary_addresses_is_answered_where_it_can_be_judged() {
+    let leases = Leases6::new(&settings(), plan(&[]), Kept::default(), NOW);
+    let told = |lasting: &[Ipv6Addr], temporary: &[Ipv6Addr]| {
+        let wish =
+            Wish { temporary: wish(&[(1, temporary)]).associations, ..wish(&[(1, lasting)]) };
+        match leases.decide(&asker(1, None), &Ask::Confirm(wish), at(0)) {
+            Decision::OnLink(_) => "on link",
+            Decision::NotOnLink { .. } => "not on link",
+            Decision::Nothing { .. } => "nothing",
+            Decision::Bound(_) | Decision::Parameters(_) => "something else",
+        }
+    };
+    let (here, elsewhere) = (ip("99"), "2001:db8:ffff::1".parse().unwrap());
+    assert_eq!(told(&[], &[here]), "on link");
+    assert_eq!(told(&[], &[elsewhere]), "nothing");
+    assert_eq!(told(&[here], &[elsewhere]), "nothing");
+    assert_eq!(told(&[elsewhere], &[here]), "not on link");
 }
 
 #[test]
@@ -51,7 +102,8 @@ fn made_up_clients_that_decline_what_they_are_given_stay_within_the_limit() {
         let ask = Ask::Decline(wish(&[(1, &[address])]));
         !leases.end(&stranger(number), &ask, at(0)).addresses.is_empty()
     };
-    assert_eq!((0..3000).filter(|number| decline(*number)).count(), STRANGERS_MAX);
+    let most = settings.limits.relay_strangers_max;
+    assert_eq!((0..3000).filter(|number| decline(*number)).count(), most);
     assert_eq!(given(9000, 599), None, "they rest");
     // Each message clears away some of what has ended.
     assert!((9000..9100).any(|number| given(number, 600).is_some()), "the rests are over");

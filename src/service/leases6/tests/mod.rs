@@ -5,13 +5,12 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::meant::Unknown;
+use crate::config::meant::{DhcpLimits, Unknown};
 use crate::domain::inventory::meant::{Place, Variables};
 use crate::proto::dhcp6::Duid;
 use crate::proto::dhcp6::answer::{Given, Outcome};
 use crate::proto::dhcp6::ask::Wish;
 use crate::proto::dhcp6::association::Association;
-use crate::service::leases6::STRANGERS_MAX;
 
 mod floods;
 
@@ -39,6 +38,8 @@ fn settings() -> Dhcp6 {
         valid: Duration::from_secs(3600),
         unknown: Unknown::Quarantine,
         rapid_commit: false,
+        addresses_max: 16,
+        limits: DhcpLimits::default(),
     }
 }
 
@@ -57,6 +58,7 @@ fn device(name: &str, address6: Option<Ipv6Addr>) -> Arc<Device> {
         template: None,
         variables: Variables::default(),
         software: None,
+        expects: Default::default(),
         neighbours: vec![],
         credentials: vec![],
         location: String::new(),
@@ -409,7 +411,7 @@ fn after_a_restart_the_store_s_leases_count() {
                 None,
                 1,
                 solicit(&[]),
-                "no address: unknown askers hold 3 addresses of this pool already",
+                "no address: strangers hold 3 addresses of this pool already (pool_strangers_percent)",
             ),
             (4, Some(&edge), 1, solicit(&[]), "no address: no address is free from ::10 to ::14"),
             (4, Some(&edge), 500, solicit(&[ip("11")]), "::11 for 1800/3600 s"),

@@ -1,0 +1,124 @@
+//! The file with the digest of another one: who gets it, and that it is no transfer of a
+//! configuration.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenlight::clock::Clock;
+use greenlight::platform::Platforms;
+use greenlight::platform::checksum::Kind;
+use greenlight::service::memory::{Lease, Query};
+use greenlight::service::plan::{InForce, Plan, Rules};
+use greenlight::service::serving::{Artifact, Ask, Refusal, Serving, Transferred};
+
+use crate::service::{House, house_of, plan};
+
+/// Two switches of NX-OS, whose files carry their checksums.
+fn nexus() -> InForce {
+    let before = plan().get();
+    let mut inventory = greenlight::domain::inventory::meant::Inventory::default();
+    for (index, device) in before.inventory.devices.iter().enumerate() {
+        let device = greenlight::domain::inventory::meant::Device {
+            platform: "cisco_nxos".into(),
+            ..device.as_ref().clone()
+        };
+        inventory.by_name.insert(device.name.clone(), index);
+        inventory.devices.push(Arc::new(device));
+    }
+    let platforms = Arc::new(Platforms::built_in());
+    let nxos = platforms.by_id["cisco_nxos"].clone();
+    InForce::new(Plan {
+        inventory: Arc::new(inventory),
+        platforms,
+        render: Arc::new(move |device, _| {
+            Ok(nxos.finish(format!("#!/bin/env python\n# {}\n", device.name)))
+        }),
+        rules: Rules { settle: Some(Duration::from_millis(10)), ..before.rules.clone() },
+        secrets: Arc::new(|_| Vec::new()),
+        generation: 1,
+    })
+}
+
+fn ask(peer: &str, name: &str) -> Ask {
+    Ask {
+        transport: "tftp",
+        peer: SocketAddr::new(peer.parse().unwrap(), 4000),
+        local: "127.0.0.1:69".parse().unwrap(),
+        name: name.into(),
+        serial: None,
+        mac: None,
+    }
+}
+
+async fn asked(serving: &Serving, peer: &str, name: &str) -> Result<Artifact, Refusal> {
+    serving.artifacts(vec![ask(peer, name)]).await.remove(0)
+}
+
+async fn text(serving: &Serving, peer: &str, name: &str) -> String {
+    let artifact = asked(serving, peer, name).await.unwrap();
+    String::from_utf8(artifact.content.to_vec()).unwrap()
+}
+
+async fn runs(house: &House) -> usize {
+    house.memory.ask(Query::LatestRuns).await.unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_digest_is_for_whom_its_file_is_for_and_proves_no_transfer() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = nexus();
+    let house = house_of(folder.path(), plan.clone()).await;
+    let now = Clock::System.now();
+    for (name, address) in [("sw1", "127.7.0.51"), ("sw2", "127.7.0.52")] {
+        let lease = Lease {
+            address: address.parse().unwrap(),
+            mac: greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]),
+            client_id: String::new(),
+            device: Some(name.into()),
+            relay_information: String::new(),
+            granted: now,
+            expires: now.plus(Duration::from_secs(3600)),
+        };
+        house.intake.lease_bound(lease).await.unwrap();
+    }
+    let before = runs(&house).await;
+    let serving =
+        Serving::new(plan, house.intake.clone(), house.runs.clone(), Clock::System, false);
+    let digest = text(&serving, "127.7.0.51", "sw1.py.md5").await;
+    let file = text(&serving, "127.7.0.51", "sw1.py").await;
+    assert_eq!(digest, format!("{}  sw1.py\n", Kind::Md5.digest(&file)));
+    let other = text(&serving, "127.7.0.52", "/conf/sw1.py.md5").await;
+    let own = text(&serving, "127.7.0.52", "poap.py").await;
+    assert_eq!(
+        other,
+        format!("{}  sw1.py\n", Kind::Md5.digest(&own)),
+        "its own file's, by any name"
+    );
+    for (peer, name) in
+        [("127.7.0.51", "image.bin.md5"), ("127.7.0.51", ".md5"), ("127.7.0.9", "sw1.py.md5")]
+    {
+        let refused = asked(&serving, peer, name).await.unwrap_err();
+        assert!(matches!(refused, Refusal::NotFound { .. }), "{peer} {name}: {refused:?}");
+    }
+    assert!(before <= runs(&house).await);
+    let end = Transferred {
+        device: "sw1".into(),
+        transport: "tftp",
+        peer: "127.7.0.51:4000".parse().unwrap(),
+        name: "sw1.py.md5".into(),
+        complete: true,
+        image: false,
+        first_byte: 0,
+        bytes: 41,
+        sha256: "ab".into(),
+        repeats: 0,
+        why: String::new(),
+    };
+    serving.transferred(vec![end.clone()]).await;
+    let fetching = house.until(|run| run.device == "sw1").await;
+    assert_eq!(fetching.phase.name(), "fetching", "{fetching:?}");
+    serving.transferred(vec![Transferred { name: "sw1.py".into(), bytes: 400, ..end }]).await;
+    house.until(|run| run.device == "sw1" && run.phase.name() != "fetching").await;
+    house.end().await;
+}
