@@ -1,7 +1,7 @@
 //! The commands that need no running server: `check`, `render`, `init`, `schema`, `platform`,
 //! `explain`.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -18,11 +18,13 @@ pub fn check(config: &Path, check: &Check) -> ExitCode {
     let (complaints, remarks) = match files::load(config) {
         Ok(mut loaded) => {
             let mut remarks = std::mem::take(&mut loaded.remarks);
+            let found = files::images::look(&loaded, &mut reading);
+            remarks.extend(found.remarks);
             remarks.extend(files::platforms::limits(&loaded));
             // The process ends here: freeing a plan of 100,000 devices first takes a tenth of the
             // time.
             std::mem::forget(loaded);
-            (Vec::new(), remarks)
+            (found.complaints, remarks)
         }
         Err(complaints) => (complaints, Vec::new()),
     };
@@ -34,6 +36,19 @@ pub fn check(config: &Path, check: &Check) -> ExitCode {
         }
     }
     if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// How far a large image was read, for whoever waits at a terminal.
+fn reading(name: &str, done: u64, all: u64) {
+    const LARGE: u64 = 64 << 20;
+    if all < LARGE || !std::io::stderr().is_terminal() {
+        return;
+    }
+    let percent = |bytes: u64| bytes.saturating_mul(100) / all;
+    if percent(done) != percent(done.saturating_sub(1 << 20)) || done == all {
+        let end = if done == all { "\n" } else { "" };
+        eprint!("\rreading {name}: {} %{end}", percent(done));
+    }
 }
 
 /// `greenlight render DEVICE`.

@@ -4,6 +4,7 @@
 mod dhcp6;
 pub mod limits;
 pub mod meant;
+pub mod reach;
 pub mod resolve;
 pub mod tftp_written;
 pub mod written;

@@ -30,11 +30,13 @@ use crate::service::performer::Performer;
 use crate::service::plan::{InForce, Plan, Rules};
 use crate::service::runner::{self, Parts, Runs, Told};
 use crate::service::serving::Serving;
+use crate::service::upgrade::Images as KnownImages;
 use crate::store;
 
 pub mod commands;
 mod heap;
 mod outward;
+mod upgrades;
 mod voice;
 
 /// Servers and outlets end within this time, or are cut: with the runner's own farewell it is less
@@ -142,7 +144,9 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
         outbox: Outbox::new(memory.clone(), clock.clone(), bell.clone()),
         outbox_bell,
     };
-    let performer = performer(config, &plan, &clock);
+    let images = config.images.clone().map(Images::new);
+    let reach = config.reach(sockets.http_port());
+    let performer = performer(config, &plan, &clock, upgrades::images(images.clone(), reach));
     let mut tasks = JoinSet::new();
     let outlets = outward::Outlets { config, memory: &memory, runs: &runs, clock: &clock, bell };
     outlets.start(&mut tasks, &shutdown)?;
@@ -155,7 +159,7 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
     });
     let runner = Runner { stop: stop_runner, task };
     let operations = Operations::new(memory.clone(), plan.clone(), runs.clone());
-    let facing = Facing { plan: plan.clone(), runs: runs.clone(), intake, clock, shutdown };
+    let facing = Facing { plan: plan.clone(), runs: runs.clone(), intake, clock, images, shutdown };
     let Addresses { dhcp, dhcp6, tftp, http } = sockets.addresses();
     let reload = Reload { plan, leases: leases.clone(), leases6: leases6.clone() };
     let addressing = Addressing { leases, leases6, name };
@@ -163,13 +167,14 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
     Ok(Running { dhcp, dhcp6, tftp, http, memory, runs, operations, reload, stop, tasks, runner })
 }
 
-fn performer(config: &Config, plan: &InForce, clock: &Clock) -> Performer {
+fn performer(config: &Config, plan: &InForce, clock: &Clock, images: KnownImages) -> Performer {
     Performer {
         prober: ssh::prober(config.ssh.clone()),
         secrets: Arc::new(files::secret),
         plan: plan.clone(),
         clock: clock.clone(),
         visits: Arc::new(Semaphore::new(config.runs.visits_max)),
+        images,
     }
 }
 
@@ -179,6 +184,7 @@ struct Facing {
     runs: Runs,
     intake: Intake,
     clock: Clock,
+    images: Option<Images>,
     shutdown: watch::Receiver<bool>,
 }
 
@@ -198,13 +204,16 @@ impl Facing {
         (addressing, operations): (Addressing, Operations),
         tasks: &mut JoinSet<()>,
     ) {
-        let Self { plan, runs, intake, clock, shutdown } = self;
+        let Self { plan, runs, intake, clock, images, shutdown } = self;
         let config = &loaded.config;
         let Addressing { leases, leases6, name } = addressing;
         let alone = config.dhcp.is_none() && config.dhcp6.is_none();
         let (http_port, http_port6) = (sockets.http_port(), sockets.http_port6());
         let serving = Serving::new(plan, intake.clone(), runs, clock.clone(), alone);
-        let files = Files::of(serving, config.images.clone().map(Images::new));
+        if let Some(images) = images.clone() {
+            tasks.spawn(upgrades::look_ahead(images, Arc::clone(&loaded.inventory)));
+        }
+        let files = Files::of(serving, images);
         if let (Some(dhcp), Some(leases)) = (&config.dhcp, leases) {
             let parts = dhcp::Parts {
                 intake: intake.clone(),

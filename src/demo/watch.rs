@@ -61,6 +61,7 @@ impl Watch {
                     | Phase::Settling { .. }
                     | Phase::Connecting { .. }
                     | Phase::Verifying { .. }
+                    | Phase::Upgrading { .. }
                     | Phase::HandingOff { .. }
                     | Phase::Ready { .. }
                     | Phase::Failed { .. }
@@ -68,7 +69,7 @@ impl Watch {
                 };
                 return Some(Read { device: run.device.clone(), problem });
             }
-            Kind::Progress | Kind::StillWaiting | Kind::Ended => {}
+            Kind::Progress | Kind::Upgrading | Kind::StillWaiting | Kind::Ended => {}
         }
         None
     }

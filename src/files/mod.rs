@@ -20,6 +20,7 @@ use crate::written::{At, SYNTAX_HINT, shown};
 mod check;
 mod disk;
 mod endless;
+pub mod images;
 pub mod platforms;
 mod secrets;
 
@@ -90,7 +91,9 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
             }
         };
     let mut fetched = secrets::Fetched::default();
-    let renderer = Arc::new(renderer.with_secrets(fetched.all(secrets)));
+    let images = config.images.as_ref().and_then(|_| config.reach(None).best().map(str::to_owned));
+    let renderer = renderer.with_secrets(fetched.all(secrets)).with_images(images);
+    let renderer = Arc::new(renderer);
     let inventory = Arc::new(inventory);
     let mut broken: HashSet<String> = errors.into_iter().map(|error| error.template).collect();
     for (template, device) in endless::templates(&renderer, &inventory) {

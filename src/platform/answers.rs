@@ -35,6 +35,7 @@ enum Piece {
     Server,
     Device,
     HttpPort,
+    Image,
 }
 
 /// What gaps are filled with.
@@ -44,12 +45,14 @@ pub struct Gaps<'a> {
     pub server: String,
     pub device: &'a str,
     pub http_port: Option<u16>,
+    /// The image to be installed, by its name on our server.
+    pub image: Option<&'a str>,
 }
 
 impl<'a> From<&'a AnswerFacts> for Gaps<'a> {
     fn from(facts: &'a AnswerFacts) -> Self {
         let AnswerFacts { server, device, http_port } = facts;
-        Self { server: server.to_string(), device, http_port: *http_port }
+        Self { server: server.to_string(), device, http_port: *http_port, image: None }
     }
 }
 
@@ -65,6 +68,7 @@ impl Template {
                 "server" => Piece::Server,
                 "device" => Piece::Device,
                 "http_port" => Piece::HttpPort,
+                "image" => Piece::Image,
                 other => {
                     return Err(format!(
                         "expected {{server}}, {{device}} or {{http_port}}, found {{{other}}}"
@@ -86,6 +90,7 @@ impl Template {
                 Piece::Server => text.push_str(&gaps.server),
                 Piece::Device => text.push_str(gaps.device),
                 Piece::HttpPort => text.push_str(&gaps.http_port?.to_string()),
+                Piece::Image => text.push_str(gaps.image?),
             }
         }
         Some(text)
@@ -100,33 +105,46 @@ impl std::fmt::Display for Template {
             Piece::Server => f.write_str("{server}"),
             Piece::Device => f.write_str("{device}"),
             Piece::HttpPort => f.write_str("{http_port}"),
+            Piece::Image => f.write_str("{image}"),
         })
     }
 }
 
 /// Code and value of each option, in the order written.
 pub fn options(answers: &[Answer], facts: &AnswerFacts) -> Vec<(u8, Vec<u8>)> {
+    options_with(answers, facts, None)
+}
+
+/// The same where an image is to be installed.
+pub fn options_with(
+    answers: &[Answer],
+    facts: &AnswerFacts,
+    image: Option<&str>,
+) -> Vec<(u8, Vec<u8>)> {
     let mut options: Vec<(u8, Vec<u8>)> = Vec::new();
     for answer in answers {
         if options.iter().any(|(code, _)| *code == answer.option) {
             continue;
         }
-        options.extend(answer.value.fill(facts).map(|value| (answer.option, value)));
+        options.extend(answer.value.fill(facts, image).map(|value| (answer.option, value)));
     }
     options
 }
 
 impl Value {
     /// `None` if something in it cannot be filled.
-    fn fill(&self, facts: &AnswerFacts) -> Option<Vec<u8>> {
+    fn fill(&self, facts: &AnswerFacts, image: Option<&str>) -> Option<Vec<u8>> {
         match self {
-            Value::Text(template) => template.fill(&facts.into()).map(String::into_bytes),
+            Value::Text(template) => {
+                let gaps = Gaps { image, ..facts.into() };
+                template.fill(&gaps).map(String::into_bytes)
+            }
             Value::ServerAddress => Some(facts.server.octets().to_vec()),
             Value::Bytes(bytes) => Some(bytes.clone()),
             Value::SubOptions(subs) => {
                 let mut encapsulated = Vec::new();
                 for sub in subs {
-                    let value = sub.value.fill(facts)?;
+                    let value = sub.value.fill(facts, image)?;
                     encapsulated.extend([sub.option, u8::try_from(value.len()).ok()?]);
                     encapsulated.extend(value);
                 }

@@ -79,6 +79,7 @@ impl Platform {
             server: format!("[{}]", facts.server),
             device: &facts.device,
             http_port: facts.http_port,
+            image: None,
         };
         let of_a_file = self.answers.iter().filter(|answer| URL_OPTIONS.contains(&answer.option));
         let texts = of_a_file.filter_map(|answer| match &answer.value {

@@ -28,6 +28,7 @@ pub mod ports;
 pub mod recognition;
 mod resolve;
 pub mod samples;
+pub mod software;
 pub mod table;
 mod written;
 
@@ -79,6 +80,8 @@ pub struct Platform {
     pub ports: ports::Ports,
     /// What counts when two of its configurations are compared.
     pub comparison: Comparison,
+    /// How it comes to other software, where that is known.
+    pub software: Option<software::Software>,
 }
 
 /// A way to fetch a file.
@@ -129,7 +132,7 @@ impl std::fmt::Display for Complaint {
 }
 
 /// How its command line behaves.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Cli {
     pub channel: Channel,
     /// The output ends in one of these when the device waits for a command.
@@ -171,7 +174,7 @@ pub enum Channel {
     Exec,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Enable {
     /// `enable`.
     pub command: String,

@@ -16,6 +16,9 @@ use crate::platform::{Channel, Cli, Complaint, Enable, Legacy, Platform, Templat
 
 mod answers;
 mod questions;
+mod software;
+
+pub(super) use software::WrittenSoftware;
 
 /// How long a device may take to come back where its file says nothing.
 const BACK_DEADLINE: Duration = Duration::from_secs(120);
@@ -90,6 +93,7 @@ impl Desk<'_> {
             recognition: written.recognise.into_iter().map(|rule| self.rule(rule)).collect(),
             answers: written.dhcp.into_iter().filter_map(|answer| self.answer(&answer)).collect(),
             comparison: self.comparison(written.comparison, ports.clone()),
+            software: written.software.and_then(|written| self.software(written)),
             ports,
         }
     }

@@ -42,6 +42,7 @@ pub struct Platform {
     pub ports: Ports,
     #[serde(default)]
     pub comparison: Comparison,
+    pub software: Option<crate::platform::resolve::WrittenSoftware>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

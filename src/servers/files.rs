@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::platform::recognition::HeaderClues;
+use crate::platform::software::{Digests, Hasher};
 use crate::servers::images::{Image, Images, Missing, Reading};
 use crate::service::serving::{Artifact, Ask, Refusal, Serving, Transferred, Uploaded};
 
@@ -27,6 +28,8 @@ pub struct Served {
     pub content: Content,
     /// Lower-case hex. Empty for an image, whose digest is known at its end.
     pub sha256: String,
+    /// It is an image or tells of one, and not the device's configuration.
+    pub image: bool,
 }
 
 /// Where its bytes are.
@@ -46,7 +49,7 @@ pub struct Report {
 impl From<Artifact> for Served {
     fn from(artifact: Artifact) -> Self {
         let Artifact { device, content, sha256 } = artifact;
-        Self { device, content: Content::Here(content), sha256 }
+        Self { device, content: Content::Here(content), sha256, image: false }
     }
 }
 
@@ -76,6 +79,8 @@ pub struct Files {
     identity: Arc<Identity>,
     /// The images, and who may fetch one by the name it asks for.
     images: Option<(Images, Arc<Fetcher>)>,
+    /// Hears of each image that a device begins to fetch: device and name.
+    begun: Arc<dyn Fn(&str, &str) + Send + Sync>,
 }
 
 impl Files {
@@ -125,6 +130,7 @@ impl Files {
             uploaded: Arc::new(|_| Box::pin(std::future::ready(()))),
             identity: Arc::new(|_| HeaderClues::default()),
             images: None,
+            begun: Arc::new(|_, _| {}),
         }
     }
 
@@ -166,6 +172,9 @@ impl Files {
     /// What a service serves, with the images of this directory.
     pub fn of(serving: Serving, images: Option<Images>) -> Self {
         let files = Self::from(serving.clone());
+        let hears = serving.clone();
+        let begun = move |device: &str, name: &str| hears.image_asked(device, name);
+        let files = Self { begun: Arc::new(begun), ..files };
         match images {
             Some(images) => files.with_images(images, move |ask| serving.may_fetch_image(ask)),
             None => files,
@@ -218,14 +227,14 @@ impl Files {
     async fn image(&self, ask: &Ask) -> Result<Option<Served>, Refusal> {
         let Some((images, fetcher)) = &self.images else { return Ok(None) };
         let Some(device) = fetcher(ask) else { return Ok(None) };
-        let (images, name, reader) = (images.clone(), ask.name.clone(), device.clone());
-        let found = tokio::task::spawn_blocking(move || images.find(&name, &reader)).await;
-        match found.unwrap_or(Err(Missing::NotThere)) {
+        let found = find(images, &ask.name, &device).await;
+        match found {
             Ok(reading) => {
+                (self.begun)(&device, &ask.name);
                 let content = Content::Image(reading);
-                Ok(Some(Served { device, content, sha256: String::new() }))
+                Ok(Some(Served { device, content, sha256: String::new(), image: true }))
             }
-            Err(Missing::NotThere) => Ok(None),
+            Err(Missing::NotThere) => Ok(beside(images, &device, &ask.name).await),
             Err(Missing::Busy) => Err(Refusal::Unavailable { why: "busy, ask again".to_owned() }),
         }
     }
@@ -281,6 +290,32 @@ impl From<Serving> for Files {
             },
         )
     }
+}
+
+async fn find(images: &Images, name: &str, device: &str) -> Result<Arc<Reading>, Missing> {
+    let (images, name, reader) = (images.clone(), name.to_owned(), device.to_owned());
+    let found = tokio::task::spawn_blocking(move || images.find(&name, &reader)).await;
+    found.unwrap_or(Err(Missing::NotThere))
+}
+
+/// The digest of an image, as a file of its own beside it: `NAME.sha256` and `NAME.md5`, in the
+/// form of `sha256sum`.
+async fn beside(images: &Images, device: &str, name: &str) -> Option<Served> {
+    let (image, ending) = name.rsplit_once('.')?;
+    let pick = match ending {
+        "sha256" => |digests: Digests| digests.sha256,
+        "md5" => |digests: Digests| digests.md5,
+        _ => return None,
+    };
+    let reading = find(images, image, device).await.ok()?;
+    let digest = pick(reading.image().digests().await?);
+    let file = image.rsplit('/').next().unwrap_or(image);
+    let text = format!("{digest}  {file}\n");
+    let mut hasher = Hasher::default();
+    hasher.update(text.as_bytes());
+    let sha256 = hasher.finish().sha256;
+    let content = Content::Here(text.into_bytes().into());
+    Some(Served { device: device.to_owned(), content, sha256, image: true })
 }
 
 /// The address without `::ffff:`, which dual-stack sockets put before IPv4.

@@ -11,9 +11,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use sha2::{Digest, Sha256};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
+use crate::platform::software::{Digests, Hasher};
 use crate::proto::tftp::content::PIECE_BYTES;
 use crate::servers::places::{Place, Places};
 
@@ -45,7 +45,7 @@ pub struct Images {
 #[derive(Debug, Default)]
 struct Shared {
     open: Mutex<HashMap<Key, Weak<Image>>>,
-    digests: Mutex<HashMap<Key, String>>,
+    digests: Mutex<HashMap<Key, Digests>>,
 }
 
 /// A version of a file. Whoever replaces a file makes a new one.
@@ -64,7 +64,7 @@ pub struct Image {
     file: File,
     lanes: [Mutex<()>; LANES],
     pieces: Mutex<HashMap<u64, Weak<Vec<u8>>>>,
-    digest: OnceCell<String>,
+    digest: OnceCell<Digests>,
     shared: Arc<Shared>,
 }
 
@@ -83,6 +83,11 @@ pub enum Missing {
     /// Too many readers, or too many of this device.
     Busy,
 }
+
+/// Images whose digests are computed at the same time: one disk is not faster with more.
+const HASHING_MAX: usize = 2;
+
+static HASHING: Semaphore = Semaphore::const_new(HASHING_MAX);
 
 /// Counts the readers of this process: memory is one.
 static PLACES: std::sync::LazyLock<Places> =
@@ -192,28 +197,38 @@ impl Image {
     /// SHA-256 of the file in lower-case hex, computed once for each version of it. Empty if the
     /// file cannot be read or has changed.
     pub async fn sha256(self: Arc<Self>) -> String {
-        if let Some(known) = locked(&self.shared.digests).get(&self.key) {
-            return known.clone();
+        self.digests().await.unwrap_or_default().sha256
+    }
+
+    /// The digests, if they were computed already.
+    pub fn known(&self) -> Option<Digests> {
+        locked(&self.shared.digests).get(&self.key).cloned()
+    }
+
+    /// The digests of the file, computed once for each version of it. `None` if the file cannot be
+    /// read or has changed.
+    pub async fn digests(self: Arc<Self>) -> Option<Digests> {
+        if let Some(known) = self.known() {
+            return Some(known);
         }
         let image = Arc::clone(&self);
         let compute = || async {
+            let _turn = HASHING.acquire().await;
             let computed = tokio::task::spawn_blocking(move || image.compute()).await;
             computed.ok().and_then(Result::ok).ok_or(())
         };
         // What could not be read is tried again by the next one who asks.
-        let digest = self.digest.get_or_try_init(compute).await.cloned().unwrap_or_default();
-        if !digest.is_empty() {
-            let mut digests = locked(&self.shared.digests);
-            if digests.len() >= DIGESTS_MAX {
-                digests.clear();
-            }
-            digests.insert(self.key.clone(), digest.clone());
+        let digest = self.digest.get_or_try_init(compute).await.ok()?.clone();
+        let mut digests = locked(&self.shared.digests);
+        if digests.len() >= DIGESTS_MAX {
+            digests.clear();
         }
-        digest
+        digests.insert(self.key.clone(), digest.clone());
+        Some(digest)
     }
 
-    fn compute(&self) -> io::Result<String> {
-        let (mut hasher, mut piece, mut offset) = (Sha256::new(), vec![0; PIECE_BYTES], 0);
+    fn compute(&self) -> io::Result<Digests> {
+        let (mut hasher, mut piece, mut offset) = (Hasher::default(), vec![0; PIECE_BYTES], 0);
         loop {
             let length = self.file.read_at(&mut piece, offset)?;
             if length == 0 {
@@ -223,7 +238,7 @@ impl Image {
             offset += length as u64;
         }
         self.same()?;
-        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hasher.finish())
     }
 
     fn same(&self) -> io::Result<()> {

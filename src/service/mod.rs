@@ -13,3 +13,4 @@ pub mod plan;
 pub mod probe;
 pub mod runner;
 pub mod serving;
+pub mod upgrade;

@@ -196,6 +196,7 @@ pub fn line(run: Run) -> DeviceStatus {
         | crate::domain::run::Phase::Settling { .. }
         | crate::domain::run::Phase::Connecting { .. }
         | crate::domain::run::Phase::Verifying { .. }
+        | crate::domain::run::Phase::Upgrading { .. }
         | crate::domain::run::Phase::HandingOff { .. }
         | crate::domain::run::Phase::Ready { .. }
         | crate::domain::run::Phase::Failed { .. }

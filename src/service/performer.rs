@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -16,6 +17,7 @@ use crate::service::probe::{
     Credential, Jump, Order, Outcome, PrivateKey, Prober, Purpose, Report,
 };
 use crate::service::runner::Input;
+use crate::service::upgrade::Images;
 
 /// Fetches a secret from where it is kept.
 pub type Secrets = Arc<dyn Fn(&SecretSource) -> Result<Secret, String> + Send + Sync>;
@@ -27,11 +29,20 @@ pub struct VisitOrder {
     pub device: String,
     pub attempt: u64,
     pub address: IpAddr,
-    pub save: bool,
+    pub errand: Errand,
     pub pinned_host_key: Option<String>,
     pub first_visit: Option<Timestamp>,
     /// What earlier visits of the run have counted.
     pub counted: Counted,
+}
+
+/// What a visit is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    /// Ask every question; `save`: save the running configuration first.
+    Look { save: bool },
+    /// Take this step of an upgrade.
+    Step { index: usize },
 }
 
 /// Makes visits, so many at a time. Clones share the limit.
@@ -42,35 +53,52 @@ pub struct Performer {
     pub plan: InForce,
     pub clock: Clock,
     pub visits: Arc<Semaphore>,
+    pub images: Images,
 }
 
 impl Performer {
     /// Visits, compares what was seen with the plan, and returns the run's event.
     pub async fn visit(&self, visit: VisitOrder) -> Input {
-        let _permit = self.visits.acquire().await;
-        let plan = self.plan.get();
-        let outcome = match plan.inventory.device(&visit.device) {
-            Some(device) => match self.order(&plan, device, &visit) {
-                Ok(order) => {
-                    let secrets = known_secrets(&plan, device, &order);
-                    let report = (self.prober)(order).await;
-                    self.judged(&plan, device, (&visit, &secrets), report)
-                }
-                Err(why) => Visit::OurSide { why },
-            },
-            None => Visit::Broken { why: "the device left the inventory".into() },
+        let outcome = match visit.errand {
+            Errand::Look { save } => {
+                let _permit = self.visits.acquire().await;
+                self.look(&visit, save).await
+            }
+            // Long ones have places of their own, or nobody else would be visited.
+            Errand::Step { index } => self.step(&visit, index).await,
         };
         let event = Event::Visited { attempt: visit.attempt, visit: outcome };
         Input::answer(visit.run, event)
     }
 
-    fn order(&self, plan: &Plan, device: &Device, visit: &VisitOrder) -> Result<Order, String> {
+    async fn look(&self, visit: &VisitOrder, save: bool) -> Visit {
+        let plan = self.plan.get();
+        let Some(device) = plan.inventory.device(&visit.device) else {
+            return Visit::Broken { why: "the device left the inventory".into() };
+        };
+        let purpose = if save { Purpose::SaveAndObserve } else { Purpose::Observe };
+        let order = match self.order(&plan, device, visit, (purpose, plan.rules.visit_timeout)) {
+            Ok(order) => order,
+            Err(why) => return Visit::OurSide { why },
+        };
+        let secrets = known_secrets(&plan, device, &order);
+        let report = (self.prober)(order).await;
+        let seen = self.judged(&plan, device, (visit, &secrets), report);
+        self.offered(&plan, device, seen).await
+    }
+
+    pub(super) fn order(
+        &self,
+        plan: &Plan,
+        device: &Device,
+        visit: &VisitOrder,
+        (purpose, deadline): (Purpose, Duration),
+    ) -> Result<Order, String> {
         let platform = plan
             .platforms
             .get(&device.platform)
             .ok_or_else(|| format!("no platform `{}`", device.platform))?;
         let jumps = plan.inventory.jumps_to(&device.name);
-        let purpose = if visit.save { Purpose::SaveAndObserve } else { Purpose::Observe };
         Ok(Order {
             target: SocketAddr::new(visit.address, device.ssh_port),
             platform: Arc::clone(platform),
@@ -79,7 +107,7 @@ impl Performer {
             pinned_host_key: visit.pinned_host_key.clone(),
             purpose,
             further: check::further_commands(&planned(plan, device, "", false)),
-            deadline: plan.rules.visit_timeout,
+            deadline,
         })
     }
 
@@ -123,6 +151,7 @@ impl Performer {
             Outcome::LoginRefused { why } => Visit::LoginRefused { why },
             Outcome::HostKeyChanged { found } => Visit::HostKeyChanged { found },
             Outcome::Broken { why } => Visit::Broken { why },
+            Outcome::Stepped { .. } => Visit::Broken { why: "a step was not asked for".into() },
             Outcome::OurSide { why } => Visit::OurSide { why },
             Outcome::Observed(seen) => {
                 let rendered = match (plan.render)(device, &plan.inventory) {

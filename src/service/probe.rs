@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::run::upgrade::StepEnd;
 use crate::platform::Platform;
 use crate::platform::observation::Observation;
+use crate::platform::software::Filled;
 use crate::secret::Secret;
 
 /// One visit.
@@ -26,12 +28,14 @@ pub struct Order {
     pub deadline: Duration,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Purpose {
     /// Ask every question of the platform.
     Observe,
     /// Save the running configuration, then ask every question.
     SaveAndObserve,
+    /// Take one step of an upgrade, unless nothing is left to do.
+    Step(Box<Filled>),
 }
 
 /// A login, fetched from its source for this visit.
@@ -75,6 +79,10 @@ pub struct Report {
 #[derive(Debug, Clone)]
 pub enum Outcome {
     Observed(Box<Observation>),
+    /// A step of an upgrade came to its end.
+    Stepped {
+        end: StepEnd,
+    },
     /// No TCP connection, or no SSH banner in time.
     Unreachable {
         why: String,

@@ -15,6 +15,7 @@ use crate::service::intake::{Clues, Identity, Intake};
 use crate::service::memory::{Change, ServedFile};
 use crate::service::plan::{InForce, Plan};
 use crate::service::runner::{Input, Opening, Runs};
+use crate::service::upgrade;
 
 mod kept;
 
@@ -199,6 +200,15 @@ impl Serving {
         let configured = device.managed && device.template.is_some();
         let own = configured && fits(&self.plan.get(), &device, &ask.name);
         (!own).then(|| device.name.clone())
+    }
+
+    /// A device begins to fetch an image. Its run hears of it, if there is room.
+    pub fn image_asked(&self, device: &str, name: &str) {
+        let plan = self.plan.get();
+        let own = plan.inventory.device(device);
+        let own = own.and_then(|device| upgrade::own_image(&plan, device, name));
+        let event = Event::ImageAsked { name: shortened(name.to_owned()), own };
+        self.runs.try_send(Input::event(device, event, Opening::Never));
     }
 
     /// Who a request says it is, in the headers of any platform.

@@ -51,6 +51,10 @@ pub enum Doing {
     Applied {
         lost: Option<String>,
     },
+    /// It was told to reload; this is the version it boots.
+    Reloading {
+        version: String,
+    },
     /// It took its configuration and stands still; only a power cycle helps.
     Hung,
     DoorOpen {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::sim::cabling::{Face, Heard, Plant, Presence};
 use crate::sim::chassis::{Chassis, Login};
+use crate::sim::flash::{Flash, Shelf};
 use crate::sim::running::Lines;
 
 /// The inside of one box in its place. Clones are the same box.
@@ -14,6 +15,8 @@ use crate::sim::running::Lines;
 pub struct Inside {
     place: Arc<str>,
     plant: Plant,
+    /// Its images.
+    pub flash: Flash,
     state: Arc<Mutex<State>>,
 }
 
@@ -40,6 +43,7 @@ pub struct View {
     pub address: Option<Ipv4Addr>,
     pub now: Timestamp,
     pub uptime: Duration,
+    pub shelf: Shelf,
 }
 
 impl Inside {
@@ -57,7 +61,8 @@ impl Inside {
             address: None,
             refuses_logins: false,
         };
-        Self { place: place.into(), plant, state: Arc::new(Mutex::new(state)) }
+        let flash = Flash::default();
+        Self { place: place.into(), plant, flash, state: Arc::new(Mutex::new(state)) }
     }
 
     pub fn place(&self) -> &str {
@@ -75,11 +80,13 @@ impl Inside {
     /// Puts another box into this place: other label, other addresses, nothing configured.
     pub fn exchange(&self, chassis: Chassis) {
         self.state().chassis = chassis;
+        self.flash.empty();
         self.forget_everything();
     }
 
     /// Power off: the running configuration and the address are gone, the saved one stays.
     pub fn power_off(&self) {
+        self.flash.disconnect();
         {
             let mut state = self.state();
             state.address = None;
@@ -133,6 +140,13 @@ impl Inside {
         state.saved = Some(state.running.clone());
     }
 
+    /// The next boot brings what the flash says.
+    pub fn boot_image(&self) {
+        if let Some(version) = self.flash.next_version() {
+            self.state().chassis.software = version;
+        }
+    }
+
     pub fn set_address(&self, address: Option<Ipv4Addr>) {
         self.state().address = address;
     }
@@ -163,6 +177,7 @@ impl Inside {
             let (cabling, now) = self.plant.look();
             (cabling.heard_by(&self.place, now), cabling.links_of(&self.place), now)
         };
+        let shelf = self.flash.shelf();
         let state = self.state();
         View {
             hostname: state.running.hostname().to_owned(),
@@ -174,6 +189,7 @@ impl Inside {
             address: state.address,
             now,
             uptime: now.since(state.booted),
+            shelf,
         }
     }
 

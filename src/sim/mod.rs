@@ -10,6 +10,7 @@ pub mod chassis;
 pub mod cli;
 pub mod device;
 pub mod diary;
+pub mod flash;
 pub mod hands;
 pub mod inside;
 pub mod running;

@@ -10,6 +10,7 @@ mod knocks;
 mod ntc_templates;
 mod platform_page;
 mod service;
+mod software;
 mod store;
 
 /// What the fuzzer runs for an hour runs here for some seconds.

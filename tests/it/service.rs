@@ -119,6 +119,7 @@ pub async fn house_of(folder: &std::path::Path, plan: InForce) -> House {
         plan: plan.clone(),
         clock: Clock::System,
         visits: Arc::new(Semaphore::new(4)),
+        images: greenlight::service::upgrade::no_images(),
     };
     let (runs, waiting) = runner::channel();
     let leases = memory.ask(Query::Leases).await.unwrap();

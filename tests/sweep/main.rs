@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use greenlight::domain::inventory::meant::{
-    Device, Inventory, Place, PlannedNeighbour, Unplanned, Variables,
+    Device, Inventory, Place, PlannedNeighbour, Software, Unplanned, Variables,
 };
 use greenlight::entropy::Entropy;
 use greenlight::platform::Platforms;
@@ -183,7 +183,7 @@ fn inventory(world: &World, ours: &str, systems: &[&str]) -> Inventory {
     });
     access.neighbours = cables.collect();
     access.serial = Some("FDO1234".to_owned());
-    access.software = Some("17.9.5".to_owned());
+    access.software = Some(Software::version("17.9.5"));
     inventory.by_name.insert("acc-1".to_owned(), 0);
     inventory.devices.push(Arc::new(access));
     let planned = world.devices.iter().enumerate().take(world.devices.len() - 1);

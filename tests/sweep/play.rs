@@ -302,6 +302,9 @@ impl<'a> Play<'a> {
                 Effect::Tell { kind: Notice::ActionNeeded, problem: Some(problem) } => {
                     self.told(problem);
                 }
+                Effect::Upgrade { .. } => {
+                    self.outcome.false_alarms.push("an upgrade without an image".to_owned());
+                }
                 Effect::Tell { .. } | Effect::HandOff { .. } => {}
             }
         }

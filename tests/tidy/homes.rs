@@ -8,7 +8,7 @@ pub const HOMES: &[(&str, &[&str], &str)] = &[
     ("axum", &["faces/", "servers/http/"], "HTTP servers"),
     (
         "base64",
-        &["outlets/", "probes/", "proto/", "sim/", "demo/", "domain/inventory/access/"],
+        &["outlets/", "probes/", "proto/", "servers/", "sim/", "demo/", "domain/inventory/access/"],
         "fingerprints, signatures",
     ),
     ("clap", &["faces/", "main.rs"], "the command line"),

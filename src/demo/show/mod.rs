@@ -128,6 +128,7 @@ fn loud(notice: &Notice) -> String {
         Kind::Progress => "",
         Kind::ActionNeeded => "LOOK",
         Kind::Cleared => "solved",
+        Kind::Upgrading => "updates",
         Kind::StillWaiting => "waiting",
         Kind::Done => "GREEN",
         Kind::Ended => "ended",
@@ -171,6 +172,7 @@ fn doing(doing: &Doing) -> String {
         Doing::Applied { lost: Some(line) } => {
             format!("took its configuration, but not `{line}`")
         }
+        Doing::Reloading { version } => format!("reloads into {version}"),
         Doing::Hung => "hangs".to_owned(),
         Doing::DoorOpen { at, .. } => format!("answers SSH on {at}"),
     }

@@ -86,7 +86,8 @@ pub(super) fn members(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks
 
 /// The version must be the planned one to the letter.
 pub(super) fn software(plan: &Plan<'_>, seen: &Observation) -> Verdict {
-    let Some(planned) = &plan.device.software else { return Verdict::NotPlanned };
+    let Some(software) = &plan.device.software else { return Verdict::NotPlanned };
+    let planned = &software.version;
     let facts = match facts(seen) {
         Ok(facts) => facts,
         Err(unknown) => return unknown,

@@ -27,7 +27,7 @@ impl Scene {
     pub(super) fn cabled(cables: &[(&str, &str, &str)]) -> Self {
         let mut access = device("acc-sw-17");
         access.serial = Some("FDO1234".to_owned());
-        access.software = Some("17.9.5".to_owned());
+        access.software = Some(crate::domain::inventory::meant::Software::version("17.9.5"));
         access.neighbours = cables
             .iter()
             .map(|(local_port, device, port)| PlannedNeighbour {
@@ -59,7 +59,7 @@ impl Scene {
                 hostname: Some(device.name.clone()),
                 serials: device.serial.clone().into_iter().collect(),
                 model: None,
-                software: device.software.clone(),
+                software: device.software.as_ref().map(|software| software.version.clone()),
             }),
             lldp: Reading::Seen(device.neighbours.iter().map(rows).collect()),
             cdp: Reading::NotAsked,

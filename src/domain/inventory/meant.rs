@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::address::Mac;
 pub use crate::complaint::Place;
 pub use crate::domain::inventory::expected::Expectations;
+pub use crate::domain::inventory::software::{Image, Install, Software};
 
 /// Everything that is planned. Immutable: a reload makes a new one.
 #[derive(Debug, Default)]
@@ -103,8 +104,8 @@ pub struct Device {
     pub template: Option<String>,
     /// Defaults, group, site and device variables merged, the nearest last.
     pub variables: Variables,
-    /// The software version planned, compared exactly.
-    pub software: Option<String>,
+    /// The software planned.
+    pub software: Option<Arc<Software>>,
     /// What else must be proven.
     pub expects: Arc<Expectations>,
     pub neighbours: Vec<PlannedNeighbour>,

@@ -11,4 +11,6 @@ pub mod expecting;
 pub mod meant;
 pub mod parts;
 pub mod resolve;
+pub mod software;
+pub mod software_written;
 pub mod written;

@@ -278,7 +278,7 @@ fn meant_device(
         managed,
         template: template.filter(|_| managed),
         variables: Variables::default(),
-        software: text(|layer| &layer.software),
+        software: nearest(stack, |layer| Some(Arc::clone(&layer.software.as_ref()?.0))),
         expects: Arc::default(),
         neighbours: Vec::new(),
         unplanned_neighbours: text(|layer| &layer.unplanned_neighbours)

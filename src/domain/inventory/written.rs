@@ -14,6 +14,7 @@ use crate::domain::inventory::expected_written::{
     self as expected, WrittenCheck, WrittenInterface, WrittenMember,
 };
 use crate::domain::inventory::meant::{SecretSource, Unplanned};
+use crate::domain::inventory::software_written::{self, WrittenSoftware};
 use crate::written::fields::{self, Fields};
 use crate::written::{At, Node, Streamed, parse_with, scalar};
 
@@ -43,8 +44,9 @@ pub struct Layer {
     /// The template's file name below the template directory: `*.j2` (minijinja) or `*.tera`
     /// (tera).
     pub template: Option<At<String>>,
-    /// The software version planned, compared exactly with what the device says.
-    pub software: Option<At<String>>,
+    /// The software planned, compared exactly with what the device says: a version, or a version
+    /// with its image.
+    pub software: Option<WrittenSoftware>,
     /// The model planned, compared without case with what the device says.
     pub model: Option<At<String>>,
     /// How ports must run, besides having their neighbour. A list replaces that of an outer layer.
@@ -291,7 +293,7 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
     let mut layer = Layer {
         platform: fields.text("platform", complaints),
         template: fields.text("template", complaints),
-        software: fields.text("software", complaints),
+        software: fields.get("software").and_then(|node| software_written::read(node, complaints)),
         model: fields.text("model", complaints),
         interfaces: fields.get("interfaces").map(|node| expected::interfaces(node, complaints)),
         reaches: fields.get("reaches").map(|node| fields::texts(node, "reaches", complaints)),
@@ -341,7 +343,7 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
 }
 
 /// Names that every template finds at its top level besides the variables.
-pub const RESERVED: [&str; 3] = ["device", "site", "secrets"];
+pub const RESERVED: [&str; 4] = ["device", "site", "secrets", "software"];
 
 /// Reads `{ env: NAME }` or `{ file: PATH }`. A secret written down is refused, and not repeated.
 pub fn secret(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSecret> {

@@ -61,6 +61,7 @@ fn under_way(phase: &Phase) -> LineState {
         | Phase::Settling { .. }
         | Phase::Connecting { .. }
         | Phase::Verifying { .. }
+        | Phase::Upgrading { .. }
         | Phase::HandingOff { .. }
         | Phase::Ready { .. } => LineState::Working,
         Phase::ActionNeeded { .. } => LineState::Attention,
@@ -80,6 +81,7 @@ fn text(words: &Words, run: &Run, step: Milestone, state: LineState) -> String {
     };
     let template = match state {
         LineState::Done => done,
+        LineState::Working if matches!(run.phase, Phase::Upgrading { .. }) => &steps.upgrading,
         LineState::Working | LineState::Attention => working,
         LineState::Waiting => waiting,
     };

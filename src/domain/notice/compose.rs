@@ -9,6 +9,7 @@ use crate::domain::notice::clean::{TEXT_CHARS_MAX, clean};
 use crate::domain::notice::words::{Fill, Words};
 use crate::domain::notice::written::Entry;
 use crate::domain::notice::{ChecklistLine, HEADLINE_CHARS_MAX, Kind, LineState, Notice};
+use crate::domain::run::upgrade::Offer;
 use crate::domain::run::{Milestone, Phase, Run};
 
 /// Which step of which run is told, and when.
@@ -31,6 +32,9 @@ pub fn compose(telling: Telling<'_>, words: &Words) -> Notice {
     let Telling { run, kind, problem, seq, now } = telling;
     let checklist = checklist(run, words);
     let mut fill = known(telling, &checklist, words);
+    if kind == Kind::Upgrading {
+        fill_upgrade(run, &mut fill, now);
+    }
     if let Some(problem) = problem {
         // Where to act is the problem's to say: the far end may stand elsewhere.
         fill.forget("location");
@@ -73,6 +77,7 @@ fn entry<'a>(telling: Telling<'_>, words: &'a Words) -> &'a Entry {
         (Kind::Progress, _) | (Kind::ActionNeeded, None) => &words.progress,
         (Kind::ActionNeeded, Some(problem)) => words.of(problem.fault),
         (Kind::Cleared, _) => &words.cleared,
+        (Kind::Upgrading, _) => &words.upgrading,
         (Kind::StillWaiting, None) => &words.still_waiting,
         (Kind::StillWaiting, Some(_)) => &words.still_open,
         (Kind::Done, _) if open(telling.run).is_empty() => &words.done,
@@ -127,11 +132,23 @@ fn known(telling: Telling<'_>, checklist: &[ChecklistLine], words: &Words) -> Fi
         | Phase::Settling { .. }
         | Phase::Connecting { .. }
         | Phase::Verifying { .. }
+        | Phase::Upgrading { .. }
         | Phase::HandingOff { .. }
         | Phase::Ready { .. }
         | Phase::ActionNeeded { .. } => &mut fill,
     };
     fill
+}
+
+/// From which version to which, and how long the power has to stay on.
+fn fill_upgrade(run: &Run, fill: &mut Fill, now: Timestamp) {
+    let Some(upgrade) = &run.upgrade else { return };
+    let Offer { found, planned, takes, .. } = &upgrade.offer;
+    let ready = now.plus(*takes).time_of_day();
+    fill.set("found", found)
+        .set("planned", planned)
+        .set("minutes", &minutes(*takes))
+        .set("ready_at", ready.rsplit_once(':').map_or(&ready, |(hours, _)| hours));
 }
 
 /// `5 min 12 s`, `48 s`, `1 h 3 min`.
@@ -199,6 +216,7 @@ mod tests {
             told: Vec::new(),
             saving: false,
             strange_file: None,
+            upgrade: None,
         }
     }
 
@@ -372,6 +390,29 @@ mod tests {
         assert!(notice.headline.contains("Move its far end"), "{}", notice.headline);
         let whole = format!("{}{}", notice.headline, notice.body);
         assert!(!whole.contains(['\u{1b}', '\n', '`']), "{whole:?}");
+    }
+
+    #[test]
+    fn an_update_says_how_long_the_power_has_to_stay_on() {
+        let stage = crate::domain::run::upgrade::Stage::Step { index: 0 };
+        let phase = Phase::Upgrading { since: T0, stage, done_by: T0 };
+        let mut run = run(phase, &[(Milestone::Back, 5)]);
+        let offer = Offer {
+            found: "17.6.3".into(),
+            planned: "17.9.5".into(),
+            steps: Vec::new(),
+            takes: Duration::from_secs(900),
+        };
+        run.upgrade =
+            Some(crate::domain::run::upgrade::Upgrade { offer, tries: 1, why: String::new() });
+        let notice = say(&run, Kind::Upgrading, None);
+        assert_eq!(
+            notice.headline,
+            "acc-sw-17 updates its software. Nothing for you to do, keep the power on for 15 min."
+        );
+        assert_eq!(notice.body, "From 17.6.3 to 17.9.5. Ready at about 12:03 UTC.");
+        assert_eq!(notice.checklist[4].state, LineState::Working);
+        assert_eq!(notice.checklist[4].text, "updating its software");
     }
 
     #[test]

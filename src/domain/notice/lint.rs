@@ -10,7 +10,7 @@ use crate::domain::notice::written::Rules;
 use crate::domain::notice::{HEADLINE_CHARS_MAX, WHOLE_CHARS_MAX};
 
 /// Every placeholder, with a text as it usually is.
-const SAMPLES: [(&str, &str); 38] = [
+const SAMPLES: [(&str, &str); 39] = [
     ("device", "acc-sw-17"),
     ("location", "12"),
     ("port", "Gi1/0/49"),
@@ -41,6 +41,7 @@ const SAMPLES: [(&str, &str); 38] = [
     ("problem", "acc-sw-17: port 49 has no light. Push its plug in until it clicks."),
     ("address", "12"),
     ("minutes", "12"),
+    ("ready_at", "12"),
     ("member", "2"),
     ("serial", "FOC2345L0AB"),
     ("errors", "312"),
@@ -77,7 +78,8 @@ pub fn lint(words: &Words) -> Vec<String> {
         }
     }
     let checklist = words.checklist.steps();
-    for text in checklist.into_iter().flat_map(|step| [&step.done, &step.working, &step.waiting]) {
+    let of_steps = checklist.into_iter().flat_map(|s| [&s.done, &s.working, &s.waiting]);
+    for text in of_steps.chain([&words.checklist.upgrading]) {
         found.extend(unknown_placeholders("checklist", text));
         found.extend(jargon("checklist", text, &words.rules));
     }

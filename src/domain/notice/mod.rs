@@ -34,6 +34,8 @@ pub enum Kind {
     ActionNeeded,
     /// The fault is gone: the reply and the parent are edited. Never pushes.
     Cleared,
+    /// Its software is being changed, which takes long: a reply. Pushes, once.
+    Upgrading,
     /// Said once after ten minutes of waiting: a reply.
     StillWaiting,
     /// Green: a reply. Pushes.

@@ -20,6 +20,7 @@ pub struct File {
     pub started: Entry,
     pub progress: Entry,
     pub cleared: Entry,
+    pub upgrading: Entry,
     pub still_waiting: Entry,
     pub still_open: Entry,
     pub done: Entry,
@@ -71,11 +72,13 @@ pub struct Checklist {
     pub back: Step,
     pub checked: Step,
     pub handed_over: Step,
+    /// In the place of a step under way while the software is being changed.
+    pub upgrading: String,
 }
 
 impl Checklist {
     pub fn steps(&self) -> [&Step; 6] {
-        let Self { asked, addressed, downloaded, back, checked, handed_over } = self;
+        let Self { asked, addressed, downloaded, back, checked, handed_over, upgrading: _ } = self;
         [asked, addressed, downloaded, back, checked, handed_over]
     }
 }

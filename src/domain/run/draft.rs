@@ -51,7 +51,7 @@ impl Draft {
         self.notes.push((topic.to_owned(), text.into()));
     }
 
-    fn effect(&mut self, effect: Effect) {
+    pub fn effect(&mut self, effect: Effect) {
         self.effects.push(effect);
     }
 
@@ -296,6 +296,7 @@ impl Draft {
             self.run.host_key = host_key.cloned();
         }
         self.run.first_visit.get_or_insert(self.now);
+        let findings = &self.with_reason(findings.clone());
         let before = self.run.findings.replace(findings.clone());
         if !before.is_some_and(|before| before.says_the_same(findings)) {
             self.write_down(findings);
@@ -508,7 +509,7 @@ impl Draft {
                 self.note("visit", shown(why));
                 self.visit_later();
             }
-            Visit::Judged { .. } => {}
+            Visit::Judged { .. } | Visit::Outdated { .. } | Visit::Stepped { .. } => {}
         }
     }
 }

@@ -15,12 +15,16 @@ use crate::domain::check::{Check, Findings, Problem};
 use crate::domain::notice;
 
 mod draft;
+mod endings;
 mod moves;
 mod phases;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod transitions;
+pub mod upgrade;
+#[cfg(test)]
+mod upgrade_tests;
 
 pub use phases::{open, step};
 
@@ -73,6 +77,9 @@ pub struct Run {
     pub saving: bool,
     /// A file name it asked for that its platform does not know.
     pub strange_file: Option<String>,
+    /// The newest upgrade of its software, if there was one.
+    #[serde(default)]
+    pub upgrade: Option<upgrade::Upgrade>,
 }
 
 /// How many said problems a run remembers: more than one device can have within a minute.
@@ -131,6 +138,8 @@ pub enum Phase {
     Connecting { back_by: Timestamp, refused_since: Option<Timestamp> },
     /// It let us in at least once; its answers are compared with the plan.
     Verifying { since: Timestamp },
+    /// Its software is being changed. It may be away for long, which is no fault until `done_by`.
+    Upgrading { since: Timestamp, stage: upgrade::Stage, done_by: Timestamp },
     /// Everything is proven; the hooks named here have not accepted yet.
     HandingOff { since: Timestamp, waiting_for: Vec<String> },
     /// Green.
@@ -161,6 +170,8 @@ pub enum Event {
     FileAsked { transport: String, name: String, address: IpAddr },
     /// It asked for a file that its platform does not know.
     StrangeFileAsked { name: String },
+    /// It fetches an image. `own`: the one that is planned for it.
+    ImageAsked { name: String, own: Option<upgrade::OwnImage> },
     /// A transfer of its configuration ended.
     TransferEnded { complete: bool, bytes: u64, sha256: String, repeats: u32, why: String },
     /// A file that it sent us was stored, or broke off.
@@ -219,6 +230,18 @@ pub enum Visit {
         host_key: Option<String>,
         findings: Findings,
     },
+    /// The same, with another version than planned, and the planned one can be installed.
+    Outdated {
+        host_key: Option<String>,
+        findings: Findings,
+        offer: upgrade::Offer,
+    },
+    /// A step of an upgrade came to its end.
+    Stepped {
+        host_key: Option<String>,
+        index: usize,
+        end: upgrade::StepEnd,
+    },
 }
 
 /// A run's timers. One of each at most; setting one replaces it.
@@ -249,6 +272,12 @@ pub enum Effect {
         attempt: u64,
         address: IpAddr,
         save: bool,
+    },
+    /// Take this step of the upgrade; the answer carries this attempt.
+    Upgrade {
+        attempt: u64,
+        address: IpAddr,
+        index: usize,
     },
     /// Tell people. The words are made of the run and this.
     Tell {
@@ -295,6 +324,7 @@ impl Phase {
             Phase::Settling { .. } => "settling",
             Phase::Connecting { .. } => "connecting",
             Phase::Verifying { .. } => "verifying",
+            Phase::Upgrading { .. } => "upgrading",
             Phase::HandingOff { .. } => "handing_off",
             Phase::Ready { .. } => "ready",
             Phase::ActionNeeded { .. } => "action_needed",

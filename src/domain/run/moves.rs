@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, WAY, shown};
+use crate::domain::run::upgrade::OwnImage;
 use crate::domain::run::{Milestone, Phase, Timer, Uploaded, Visit};
 
 pub(super) fn again_addressed(d: &mut Draft, address: IpAddr) {
@@ -57,6 +58,20 @@ pub(super) fn strange_file(d: &mut Draft, name: &str) {
     d.run.strange_file = Some(shown(name));
 }
 
+pub(super) fn image_asked(d: &mut Draft, name: &str) {
+    d.heard();
+    d.note("image", format!("fetches {}", shown(name)));
+}
+
+/// It fetches an image before its configuration is proven: its planned one means that it installs
+/// it, which takes its time and is no fault.
+pub(super) fn image_fetched(d: &mut Draft, name: &str, own: Option<&OwnImage>) {
+    match own {
+        Some(own) => d.upgrades_itself(name, own),
+        None => image_asked(d, name),
+    }
+}
+
 pub(super) fn unexpected_hook(d: &mut Draft, hook: &str) {
     d.note("handoff", format!("an answer of {hook} that nobody waits for"));
 }
@@ -102,6 +117,7 @@ fn way_open(d: &mut Draft, why: &str) {
 pub(super) fn recheck(d: &mut Draft, by: &str) {
     d.heard();
     d.reach(Milestone::Asked);
+    d.allow_upgrade();
     d.note("recheck", format!("by {}", shown(by)));
     if d.run.address.is_none() {
         d.note("refused", "it has no address to visit yet");
@@ -162,12 +178,12 @@ pub(super) fn still_waiting(d: &mut Draft) {
 pub(super) fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
     match visit {
         Visit::Judged { host_key, findings } => {
-            let connectivity = fault.layer() < Fault::OtherBox.layer();
-            if connectivity && fault != Fault::HostKeyChanged {
-                d.cleared();
-                d.enter(Phase::Verifying { since: d.now }, "it lets us in");
-            }
+            lets_us_in(d, fault);
             d.judged(host_key.as_ref(), findings);
+        }
+        Visit::Outdated { host_key, findings, offer } => {
+            lets_us_in(d, fault);
+            d.outdated(host_key.as_ref(), findings, offer);
         }
         Visit::HostKeyChanged { .. } if fault != Fault::HostKeyChanged => d.no_entry(visit),
         Visit::LoginRefused { .. } if fault == Fault::NotBack => {
@@ -189,6 +205,16 @@ pub(super) fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
         Visit::LoginRefused { .. }
         | Visit::Broken { .. }
         | Visit::OurSide { .. }
-        | Visit::HostKeyChanged { .. } => d.visit_later(),
+        | Visit::HostKeyChanged { .. }
+        | Visit::Stepped { .. } => d.visit_later(),
+    }
+}
+
+/// A fault of reaching it is over once it lets us in.
+fn lets_us_in(d: &mut Draft, fault: Fault) {
+    let connectivity = fault.layer() < Fault::OtherBox.layer();
+    if connectivity && fault != Fault::HostKeyChanged {
+        d.cleared();
+        d.enter(Phase::Verifying { since: d.now }, "it lets us in");
     }
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::domain::fault::Fault;
 use crate::domain::inventory::meant::Device;
-use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
+use crate::domain::run::endings::{ended, handing_off, hook_answered, ready};
 use crate::domain::run::moves::{
-    again_addressed, cancel, conflict, give_up, lease_impossible, leased_in_trouble, our_side,
-    recheck, released, repaired, still_waiting, strange_file, transfer_ended, unexpected_hook,
-    uploaded, way_closed,
+    again_addressed, cancel, conflict, give_up, image_asked, image_fetched, lease_impossible,
+    leased_in_trouble, our_side, recheck, released, repaired, still_waiting, strange_file,
+    transfer_ended, unexpected_hook, uploaded, way_closed,
 };
+use crate::domain::run::upgrade::upgrading;
 use crate::domain::run::{Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
 
 /// A new run of `device`, before its first event. `id` is unique; nothing follows from this alone.
@@ -44,6 +45,7 @@ pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run 
         told: Vec::new(),
         saving: false,
         strange_file: None,
+        upgrade: None,
     }
 }
 
@@ -60,6 +62,7 @@ pub fn step(run: &Run, event: &Event, now: Timestamp) -> Stepped {
             connecting(&mut draft, event, *back_by, *refused_since);
         }
         Phase::Verifying { .. } => verifying(&mut draft, event),
+        Phase::Upgrading { stage, .. } => upgrading(&mut draft, event, *stage),
         Phase::HandingOff { waiting_for, .. } => handing_off(&mut draft, event, waiting_for),
         Phase::ActionNeeded { problem, .. } => {
             action_needed(&mut draft, event, problem.fault);
@@ -77,6 +80,7 @@ fn expected(d: &mut Draft, event: &Event) {
         Event::LeaseImpossible { why } => lease_impossible(d, why),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::ImageAsked { name, own } => image_fetched(d, name, own.as_ref()),
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
@@ -102,6 +106,7 @@ fn addressed(d: &mut Draft, event: &Event) {
         Event::LeaseImpossible { why } => lease_impossible(d, why),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::ImageAsked { name, own } => image_fetched(d, name, own.as_ref()),
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
@@ -132,6 +137,7 @@ fn fetching(d: &mut Draft, event: &Event) {
             d.repeat(&format!("asked for {}", shown(name)));
         }
         Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::ImageAsked { name, own } => image_fetched(d, name, own.as_ref()),
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
@@ -163,6 +169,7 @@ fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
             d.repeat(&format!("asked for {}", shown(name)));
         }
         Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::ImageAsked { name, own } => image_fetched(d, name, own.as_ref()),
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             d.transfer_ended(*complete, *bytes, why);
             if *complete {
@@ -194,6 +201,7 @@ fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: O
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::ImageAsked { name, own } => image_fetched(d, name, own.as_ref()),
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             d.transfer_ended(*complete, *bytes, why);
             if *complete {
@@ -253,6 +261,10 @@ fn first_entry(d: &mut Draft, visit: &Visit, back_by: Timestamp, refused_since: 
         Visit::OurSide { why } => way_closed(d, why, back_by, refused_since),
         Visit::HostKeyChanged { .. } => d.no_entry(visit),
         Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
+        Visit::Outdated { host_key, findings, offer } => {
+            d.outdated(host_key.as_ref(), findings, offer);
+        }
+        Visit::Stepped { .. } => d.note("late", "a step of an update that is over"),
     }
 }
 
@@ -264,6 +276,7 @@ fn verifying(d: &mut Draft, event: &Event) {
         Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { transport, name, address } => d.fetching(transport, name, *address),
         Event::StrangeFileAsked { name } => strange_file(d, name),
+        Event::ImageAsked { name, .. } => image_asked(d, name),
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             d.transfer_ended(*complete, *bytes, why);
             if *complete {
@@ -314,60 +327,10 @@ fn later_entry(d: &mut Draft, visit: &Visit) {
         }
         Visit::Broken { .. } | Visit::HostKeyChanged { .. } => d.no_entry(visit),
         Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
-    }
-}
-
-fn handing_off(d: &mut Draft, event: &Event, waiting_for: &[String]) {
-    match event {
-        Event::Asked => d.repeat("asked for an address"),
-        Event::LeaseBound { address } => d.address(*address),
-        Event::Exchanged { address } => d.exchanged(*address),
-        Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
-        Event::FileAsked { name, .. } => d.repeat(&format!("asked for {}", shown(name))),
-        Event::StrangeFileAsked { name } => strange_file(d, name),
-        Event::TransferEnded { complete, bytes, why, .. } => {
-            d.transfer_ended(*complete, *bytes, why);
+        Visit::Outdated { host_key, findings, offer } => {
+            d.outdated(host_key.as_ref(), findings, offer);
         }
-        Event::Uploaded(upload) => uploaded(d, upload),
-        Event::Released { address } => released(d, *address),
-        Event::Due { timer: Timer::Visit | Timer::Deadline } => {}
-        Event::Due { timer: Timer::StillWaiting } => d.tell(Kind::StillWaiting),
-        Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
-        Event::HookAnswered { hook, accepted, answer } => {
-            hook_answered(d, (hook, *accepted), answer, waiting_for);
-        }
-        Event::Conflict { detail } => conflict(d, detail),
-        Event::OurSideFailed { why } => d.note("ours", shown(why)),
-        Event::Recheck { by } => recheck(d, by),
-        Event::Cancel { by } => cancel(d, by),
-    }
-}
-
-fn hook_answered(
-    d: &mut Draft,
-    (hook, accepted): (&str, bool),
-    answer: &str,
-    waiting_for: &[String],
-) {
-    d.note(
-        "handoff",
-        format!("{hook} {}: {}", if accepted { "accepted" } else { "refused" }, shown(answer)),
-    );
-    if accepted {
-        d.run.handed.insert(hook.to_owned(), shown(answer));
-    }
-    if !waiting_for.iter().any(|waiting| waiting == hook) {
-        return;
-    }
-    if accepted {
-        let rest: Vec<String> = waiting_for.iter().filter(|w| *w != hook).cloned().collect();
-        if rest.is_empty() {
-            d.ready();
-        } else if let Phase::HandingOff { waiting_for, .. } = &mut d.run.phase {
-            *waiting_for = rest;
-        }
-    } else {
-        d.trouble(Fault::OurSide, &[("found", hook)]);
+        Visit::Stepped { .. } => d.note("late", "a step of an update that is over"),
     }
 }
 
@@ -408,6 +371,11 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
                 d.cleared();
                 d.waits_for_a_file("it asks, for another file");
             }
+        }
+        Event::ImageAsked { name, own } => {
+            let away = fault.layer() <= Fault::NotBack.layer();
+            let ours = matches!(fault, Fault::OurSide | Fault::Duplicate);
+            image_fetched(d, name, own.as_ref().filter(|_| away && !ours));
         }
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             d.transfer_ended(*complete, *bytes, why);
@@ -454,63 +422,5 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
         }
         Event::Recheck { by } => recheck(d, by),
         Event::Cancel { by } => cancel(d, by),
-    }
-}
-
-/// Green, until the device asks for its configuration anew: then it has lost what was proven, and
-/// is looked at again in the same run.
-fn ready(d: &mut Draft, event: &Event) {
-    match event {
-        Event::FileAsked { transport, name, address } => {
-            d.doubt_what_was_proven();
-            d.fetching(transport, name, *address);
-            d.tell(Kind::Progress);
-        }
-        Event::Asked
-        | Event::LeaseBound { .. }
-        | Event::Exchanged { .. }
-        | Event::Released { .. }
-        | Event::LeaseImpossible { .. }
-        | Event::StrangeFileAsked { .. }
-        | Event::TransferEnded { .. }
-        | Event::Uploaded(_)
-        | Event::Due { .. }
-        | Event::Visited { .. }
-        | Event::HookAnswered { .. }
-        | Event::Conflict { .. }
-        | Event::OurSideFailed { .. }
-        | Event::Recheck { .. }
-        | Event::Cancel { .. } => ended(d, event),
-    }
-}
-
-/// Failed and Cancelled move no more: what still comes is written down. The window is not prolonged
-/// by it, so that a device that goes on asking gets a new run when the window is over.
-fn ended(d: &mut Draft, event: &Event) {
-    match event {
-        Event::Asked => d.count("asked for an address"),
-        Event::FileAsked { name, .. } => d.count(&format!("asked for {}", shown(name))),
-        Event::TransferEnded { complete, bytes, why, .. } => {
-            d.transfer_noted(*complete, *bytes, why);
-        }
-        Event::Uploaded(upload) => uploaded(d, upload),
-        Event::Released { address } => released(d, *address),
-        Event::LeaseBound { address } => d.moved_to(*address),
-        Event::Exchanged { address } => {
-            d.count("asked for an address");
-            d.moved_to(*address);
-        }
-        Event::HookAnswered { hook, accepted, answer } => {
-            hook_answered(d, (hook, *accepted), answer, &[]);
-        }
-        Event::LeaseImpossible { why } | Event::OurSideFailed { why } => {
-            d.note("ours", shown(why));
-        }
-        Event::StrangeFileAsked { name } => d.note("file", format!("asked for {}", shown(name))),
-        Event::Conflict { detail } => d.note("conflict", shown(detail)),
-        Event::Due { .. } | Event::Visited { .. } => d.note("late", "the run has ended"),
-        Event::Recheck { by } | Event::Cancel { by } => {
-            d.note("refused", format!("{} asked, and the run has ended", shown(by)));
-        }
     }
 }

@@ -8,13 +8,17 @@ use crate::clock::Timestamp;
 use crate::domain::check::{Check, Findings, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
+use crate::domain::run::upgrade::{Offer, OwnImage, Stage, Step, StepEnd, Upgrade};
 use crate::domain::run::{
     Effect, Event, Phase, Run, Timer, Timing, Transfers, Uploaded, Visit, step,
 };
+use crate::platform::software::StepKind;
 
 /// A run for examples, at `phase`, with an address, at time 1000 s.
 pub fn example(phase: Phase) -> Run {
     let at = Timestamp::from_seconds(1000);
+    let upgrading = matches!(phase, Phase::Upgrading { .. });
+    let upgrade = upgrading.then(|| Upgrade { offer: offer(), tries: 1, why: String::new() });
     Run {
         id: "01EXAMPLE".into(),
         device: "acc-sw-17".into(),
@@ -54,6 +58,7 @@ pub fn example(phase: Phase) -> Run {
         told: Vec::new(),
         saving: false,
         strange_file: None,
+        upgrade,
     }
 }
 
@@ -77,6 +82,7 @@ pub fn findings(running: Verdict, neighbours: Verdict) -> Findings {
 pub fn phases() -> Vec<Phase> {
     let at = Timestamp::from_seconds(1000);
     let later = Timestamp::from_seconds(1060);
+    let reloading = Stage::Reloading { since: at, seen_away: true };
     vec![
         Phase::Expected { ask_by: later },
         Phase::Addressed { fetch_by: later },
@@ -84,6 +90,9 @@ pub fn phases() -> Vec<Phase> {
         Phase::Settling { visit_at: later, back_by: later },
         Phase::Connecting { back_by: later, refused_since: None },
         Phase::Verifying { since: at },
+        Phase::Upgrading { since: at, stage: Stage::Step { index: 0 }, done_by: later },
+        Phase::Upgrading { since: at, stage: reloading, done_by: later },
+        Phase::Upgrading { since: at, stage: Stage::ByItself, done_by: later },
         Phase::HandingOff { since: at, waiting_for: vec!["ansible".into()] },
         Phase::ActionNeeded {
             problem: problem(Fault::SwappedPair),
@@ -121,6 +130,8 @@ pub fn events() -> Vec<(&'static str, Event)> {
         ("no lease to give", Event::LeaseImpossible { why: "pool empty".into() }),
         ("asks for its file", file),
         ("asks for a strange file", Event::StrangeFileAsked { name: "x".into() }),
+        ("fetches its image", image(true)),
+        ("fetches another image", image(false)),
         ("transfer complete", ended(true)),
         ("transfer broken", ended(false)),
         ("sends a backup", sent(true)),
@@ -136,6 +147,11 @@ pub fn events() -> Vec<(&'static str, Event)> {
         ("all proven", judged(Verdict::Pass, Verdict::Pass)),
         ("cables swapped", judged(Verdict::Pass, swapped)),
         ("not heard yet", judged(Verdict::Pass, unknown)),
+        ("other software", outdated()),
+        ("step done", stepped(StepEnd::Done { said: "OK".into() })),
+        ("step refused", stepped(StepEnd::Refused { why: "no room".into() })),
+        ("step cut off", stepped(StepEnd::Gone { why: "closed".into() })),
+        ("runs it already", stepped(StepEnd::AlreadyRuns)),
         ("hook accepts", hook(true)),
         ("hook refuses", hook(false)),
         ("two claim it", Event::Conflict { detail: "serial and MAC differ".into() }),
@@ -143,6 +159,42 @@ pub fn events() -> Vec<(&'static str, Event)> {
         ("person rechecks", Event::Recheck { by: "unix:0".into() }),
         ("person cancels", Event::Cancel { by: "unix:0".into() }),
     ]
+}
+
+fn image(own: bool) -> Event {
+    let takes = Duration::from_secs(900);
+    let own = own.then(|| OwnImage { version: "17.9.5".into(), takes });
+    Event::ImageAsked { name: "cat9k.bin".into(), own }
+}
+
+/// An upgrade of three steps.
+pub fn offer() -> Offer {
+    let step = |kind| Step { kind, timeout: Duration::from_secs(600) };
+    Offer {
+        found: "17.6.3".into(),
+        planned: "17.9.5".into(),
+        steps: [StepKind::Copy, StepKind::Verify, StepKind::Reload].map(step).to_vec(),
+        takes: Duration::from_secs(900),
+    }
+}
+
+/// What `findings` says, and another version than planned.
+pub fn of_other_software() -> Findings {
+    let fill = [("found", "17.6.3"), ("planned", "17.9.5")];
+    let fill = fill.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let mut findings = findings(Verdict::Pass, Verdict::Pass);
+    let fails = Verdict::Fail(Problem { fault: Fault::OtherSoftware, fill });
+    findings.verdicts.push((Check::Software, fails));
+    findings
+}
+
+fn outdated() -> Event {
+    let (findings, offer) = (of_other_software(), offer());
+    Event::Visited { attempt: 7, visit: Visit::Outdated { host_key: None, findings, offer } }
+}
+
+fn stepped(end: StepEnd) -> Event {
+    Event::Visited { attempt: 7, visit: Visit::Stepped { host_key: None, index: 0, end } }
 }
 
 fn sent(complete: bool) -> Event {
@@ -161,11 +213,13 @@ pub fn page() -> String {
         "# Transitions\n\nPrinted by a test from `domain/run`: every phase against every event. \
          A cell names the phase after the step; `push` is a message that makes the phone ring, \
          `edit` one that does not, `visit` a login, `hand` the hand-off. An empty cell changes \
-         nothing but the journal.\n",
+         nothing but the journal. `step` is a login that takes one step of an \
+         upgrade.\n",
     );
     for phase in phases() {
         let run = example(phase);
-        page.push_str(&format!("\n## {}\n\n| event | leads to |\n|---|---|\n", run.phase.name()));
+        let title = title(&run.phase);
+        page.push_str(&format!("\n## {title}\n\n| event | leads to |\n|---|---|\n"));
         for (name, event) in events() {
             let stepped = step(&run, &event, Timestamp::from_seconds(1030));
             let mut cell = Vec::new();
@@ -177,6 +231,15 @@ pub fn page() -> String {
         }
     }
     page
+}
+
+fn title(phase: &Phase) -> String {
+    match phase {
+        Phase::Upgrading { stage: Stage::Step { .. }, .. } => "upgrading, at its first step".into(),
+        Phase::Upgrading { stage: Stage::Reloading { .. }, .. } => "upgrading, reloading".into(),
+        Phase::Upgrading { stage: Stage::ByItself, .. } => "upgrading by itself".into(),
+        other => other.name().to_owned(),
+    }
 }
 
 fn fault_or_name(phase: &Phase) -> String {
@@ -192,11 +255,13 @@ fn effect_word(effect: &Effect) -> Option<String> {
     match effect {
         Effect::Wake { .. } | Effect::Sleep { .. } => None,
         Effect::Visit { save, .. } => Some(if *save { "visit and save" } else { "visit" }.into()),
+        Effect::Upgrade { index, .. } => Some(format!("step {}", index + 1)),
         Effect::HandOff { .. } => Some("hand".into()),
         Effect::Tell { kind, .. } => Some(
             match kind {
                 Kind::Progress | Kind::Cleared => "edit",
                 Kind::Started
+                | Kind::Upgrading
                 | Kind::ActionNeeded
                 | Kind::StillWaiting
                 | Kind::Done

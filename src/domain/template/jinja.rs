@@ -85,6 +85,7 @@ impl Shared {
             (Value::from("device"), device),
             (Value::from("site"), Value::from(Serde(site))),
             (Value::from("secrets"), Value::from(Serde(&context.secrets))),
+            (Value::from("software"), Value::from(Serde(&context.software))),
         ];
         // The later of two values for one name stays.
         let shared = self.values.iter().cloned();

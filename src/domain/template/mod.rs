@@ -27,6 +27,8 @@ pub struct Renderer {
     tera: tera::Engine,
     names: BTreeSet<String>,
     secrets: HashMap<String, Arc<ResolvedSecrets>>,
+    /// What stands before an image's name to fetch it.
+    images: Option<String>,
 }
 
 /// The secrets of one device's template by name: each fetched, or the reason why it could not be.
@@ -88,6 +90,7 @@ impl Renderer {
             tera,
             names: sources.keys().cloned().collect(),
             secrets: HashMap::new(),
+            images: None,
         };
         (renderer, errors)
     }
@@ -95,6 +98,12 @@ impl Renderer {
     /// Hands in the secrets, by device name.
     pub fn with_secrets(mut self, secrets: HashMap<String, Arc<ResolvedSecrets>>) -> Self {
         self.secrets = secrets;
+        self
+    }
+
+    /// Hands in where images are served: a URL with its last slash.
+    pub fn with_images(mut self, base: Option<String>) -> Self {
+        self.images = base;
         self
     }
 
@@ -173,7 +182,8 @@ impl Renderer {
             secrets.insert(name.clone(), Value::from(text));
         }
         let site_title = inventory.sites.get(&device.site).map_or("", |site| &site.title);
-        let context = Context { device, site_title, secrets };
+        let software = SoftwareContext::of(device, self.images.as_deref());
+        let context = Context { device, site_title, secrets, software };
         if template.ends_with(".j2") {
             return self.jinja.render(template, &context, scratch);
         }
@@ -198,12 +208,13 @@ impl fmt::Debug for Renderer {
     }
 }
 
-/// What a template knows: the variables, then `device`, `site` and `secrets`. It borrows all of
-/// it: a hundred thousand devices are rendered while the operator waits for `check`.
+/// What a template knows: the variables, then `device`, `site`, `secrets` and `software`. It
+/// borrows all of it: a hundred thousand devices are rendered while the operator waits for `check`.
 struct Context<'a> {
     device: &'a Device,
     site_title: &'a str,
     secrets: Map<String, Value>,
+    software: Option<SoftwareContext<'a>>,
 }
 
 impl Serialize for Context<'_> {
@@ -216,6 +227,7 @@ impl Serialize for Context<'_> {
         let site = SiteContext { name: &self.device.site, title: self.site_title };
         map.serialize_entry("site", &site)?;
         map.serialize_entry("secrets", &self.secrets)?;
+        map.serialize_entry("software", &self.software)?;
         map.end()
     }
 }
@@ -263,9 +275,35 @@ impl<'a> DeviceContext<'a> {
             address: device.address,
             address6: device.address6,
             location: &device.location,
-            software: device.software.as_deref(),
+            software: device.software.as_ref().map(|software| software.version.as_str()),
             neighbours: device.neighbours.iter().map(neighbour).collect(),
         }
+    }
+}
+
+/// The software planned: for templates that make a device install it by its own provisioning.
+#[derive(Serialize)]
+struct SoftwareContext<'a> {
+    version: &'a str,
+    image: Option<&'a str>,
+    /// Where the device fetches it.
+    image_url: Option<String>,
+    sha256: Option<&'a str>,
+    /// Whether the plan has it installed.
+    install: bool,
+}
+
+impl<'a> SoftwareContext<'a> {
+    fn of(device: &'a Device, base: Option<&str>) -> Option<Self> {
+        let software = device.software.as_ref()?;
+        let image = software.image.as_ref();
+        Some(Self {
+            version: &software.version,
+            image: image.map(crate::domain::inventory::meant::Image::file),
+            image_url: base.zip(image).map(|(base, image)| format!("{base}{}", image.name)),
+            sha256: image.and_then(|image| image.sha256.as_deref()),
+            install: software.installable().is_some(),
+        })
     }
 }
 
@@ -374,6 +412,32 @@ mod tests {
         let expected = "access-1 Zürich 30 hunter2 eth1>core-1:1 eth2>core-1:2 <&>";
         assert_eq!(rendered("a.j2", source), expected);
         assert_eq!(rendered("a.tera", source), expected);
+    }
+
+    #[test]
+    fn a_template_knows_the_planned_image_and_where_it_is() {
+        use crate::domain::inventory::meant::{Image, Install, Software};
+        let source = "{{ software.version }} {{ software.image_url }} {{ software.sha256 }} \
+            {% if software.install %}auto{% endif %}";
+        for name in ["a.j2", "a.tera"] {
+            let (renderer, errors) = renderer(name, source);
+            assert_eq!(errors, []);
+            let renderer = renderer.with_images(Some("http://192.0.2.1/".into()));
+            let mut device = device(name);
+            let image = Image {
+                name: "eos/EOS.swi".into(),
+                sha256: Some("ab".into()),
+                install: Install::Auto,
+                place: Place::default(),
+            };
+            let software = Software { version: "4.32".into(), image: Some(image) };
+            device.software = Some(Arc::new(software));
+            let text = renderer.render(&device, &Inventory::default()).unwrap();
+            assert_eq!(text, "4.32 http://192.0.2.1/eos/EOS.swi ab auto");
+        }
+        let told = rendered("a.j2", "{{ software.version }}");
+        assert!(told.starts_with("error a.j2:1: "), "{told}");
+        assert_eq!(rendered("a.j2", "{% if software %}x{% endif %}y"), "y");
     }
 
     #[test]

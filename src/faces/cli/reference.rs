@@ -38,6 +38,7 @@ device stand at the top level, the nearest value wins. Besides them:
 | `device.neighbours` | a list; each has `local_port`, `device`, `port` |
 | `site` | `name`, `title` |
 | `secrets` | the secrets of defaults, group, site and device, by name |
+| `software` | nothing, or `version`, `image`, `image_url`, `sha256`, `install` of the software planned |
 
 | filter | `'192.0.2.10/24'` becomes |
 |---|---|

@@ -24,7 +24,7 @@ pub(super) const REPEAT: &str = "(repeat) ";
 /// Whether a parent with this news may wait for a free minute.
 pub(super) fn patient(kind: Kind) -> bool {
     match kind {
-        Kind::Started | Kind::Progress | Kind::StillWaiting => true,
+        Kind::Started | Kind::Progress | Kind::Upgrading | Kind::StillWaiting => true,
         Kind::ActionNeeded | Kind::Cleared | Kind::Done | Kind::Ended => false,
     }
 }

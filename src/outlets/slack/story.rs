@@ -54,6 +54,7 @@ pub fn notice(kind: Kind, seq: u64) -> Notice {
         Kind::Started
         | Kind::Progress
         | Kind::Cleared
+        | Kind::Upgrading
         | Kind::StillWaiting
         | Kind::Done
         | Kind::Ended => None,

@@ -16,6 +16,7 @@ mod ask;
 mod login;
 mod memory;
 mod session;
+mod step;
 #[cfg(test)]
 mod toy;
 mod way;
@@ -53,7 +54,14 @@ pub fn prober(settings: Ssh) -> Prober {
     let memory = Memory::default();
     Arc::new(move |order| {
         let (settings, memory) = (Arc::clone(&settings), memory.clone());
-        Box::pin(async move { report(&order, &settings, &memory).await })
+        Box::pin(async move {
+            match &order.purpose {
+                Purpose::Step(step) => step::report(&order, step, (&settings, &memory)).await,
+                Purpose::Observe | Purpose::SaveAndObserve => {
+                    report(&order, &settings, &memory).await
+                }
+            }
+        })
     })
 }
 
@@ -175,7 +183,8 @@ fn not_entered(failed: Failed) -> Outcome {
 /// not asked.
 fn commands(order: &Order) -> Vec<(Question, String)> {
     let first = match order.purpose {
-        Purpose::Observe => None,
+        // A step asks what it needs by itself.
+        Purpose::Observe | Purpose::Step(_) => None,
         Purpose::SaveAndObserve => Some(Question::Save),
     };
     let questions = first.into_iter().chain(QUESTIONS);

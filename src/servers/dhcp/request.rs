@@ -313,11 +313,13 @@ fn forced(device: &Device, parts: &Parts) -> Vec<(u8, Vec<u8>)> {
     let Some(platform) = parts.platforms.get(&device.platform).filter(|_| device.managed) else {
         return Vec::new();
     };
-    platform.dhcp_options(&AnswerFacts {
+    let facts = AnswerFacts {
         server: parts.settings.server_address,
         device: device.name.clone(),
         http_port: parts.http_port,
-    })
+    };
+    let image = device.software.as_ref().and_then(|software| software.installable());
+    platform.dhcp_options_with(&facts, image.map(|image| image.name.as_str()))
 }
 
 /// The ports of RFC 2131 section 4.1; for clients and relays on loopback, which have no rights, the

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
+use base64::Engine as _;
 use hyper::body::Bytes;
 use hyper::header::{
     ACCEPT_RANGES, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap,
@@ -89,6 +90,9 @@ pub fn head(served: &Served, part: &Part) -> Response<()> {
     if let Ok(tag) = HeaderValue::try_from(entity_tag(served)) {
         headers.insert(ETAG, tag);
     }
+    if let Some(digest) = digest(served) {
+        headers.insert("repr-digest", digest);
+    }
     if let Some(range) = range.and_then(|range| HeaderValue::try_from(range).ok()) {
         headers.insert(CONTENT_RANGE, range);
     }
@@ -117,6 +121,19 @@ fn entity_tag(served: &Served) -> String {
         Content::Here(_) => format!("\"{}\"", served.sha256),
         Content::Image(reading) => format!("\"{}\"", reading.image().tag()),
     }
+}
+
+/// The digest of the whole, whatever part of it is sent (RFC 9530 section 3.1). That of an image is
+/// told once it is known: nobody waits for it.
+fn digest(served: &Served) -> Option<HeaderValue> {
+    let known = served.content.image().map(|image| image.known().map(|known| known.sha256));
+    let digits = known.unwrap_or_else(|| Some(served.sha256.clone()))?;
+    let bytes: Option<Vec<u8>> = (0..digits.len() / 2)
+        .map(|at| u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok())
+        .collect();
+    let bytes = bytes.filter(|bytes| bytes.len() == 32)?;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+    HeaderValue::try_from(format!("sha-256=:{encoded}:")).ok()
 }
 
 fn range_of(range: &str, length: usize) -> Option<Part> {

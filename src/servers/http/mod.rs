@@ -261,7 +261,7 @@ async fn respond(
 fn begun(ask: &Ask, served: &Served) -> Transferred {
     Transferred {
         device: served.device.clone(),
-        image: served.content.image().is_some(),
+        image: served.image,
         transport: "http",
         peer: ask.peer,
         name: ask.name.clone(),

@@ -132,7 +132,9 @@ fn thread_rows(notice: &Notice, channel: &str) -> Vec<Change> {
         Kind::Progress => vec![gone(&[Parent]), row(Parent)],
         Kind::ActionNeeded => vec![gone(&[Parent, Action, Still]), row(Action), row(Parent)],
         Kind::Cleared => vec![gone(&[Parent, Action, Still]), row(Cleared), row(Parent)],
-        Kind::StillWaiting => vec![gone(&[Parent, Still]), row(Still), row(Parent)],
+        Kind::Upgrading | Kind::StillWaiting => {
+            vec![gone(&[Parent, Still]), row(Still), row(Parent)]
+        }
         Kind::Done | Kind::Ended => {
             vec![gone(&[Parent, Action, Still]), row(Last), row(Parent)]
         }
@@ -147,7 +149,7 @@ fn webhook_rows(notice: &Notice) -> Vec<Change> {
     let gone = || superseded(notice, SLACK_WEBHOOK, &[Action]);
     match notice.kind {
         Kind::Started => vec![row(Post, "post".into())],
-        Kind::Progress | Kind::StillWaiting => vec![],
+        Kind::Progress | Kind::Upgrading | Kind::StillWaiting => vec![],
         // Which one is the first to be said is known when it is sent: an earlier one may have been
         // superseded unsent.
         Kind::ActionNeeded => vec![gone(), row(Action, format!("{}/action", notice.seq))],
@@ -214,7 +216,7 @@ pub fn rows_for_handoff(run: &Run, device: &Device, hook: &str, at: Timestamp) -
                 "macs": device.macs,
                 "address": run.address.or(device.planned_address()),
                 "platform": device.platform,
-                "software": device.software,
+                "software": device.software.as_ref().map(|software| &software.version),
                 "location": device.location,
             },
             "checks": checks,

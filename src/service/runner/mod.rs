@@ -362,7 +362,10 @@ impl Runner {
         run.is_some_and(|run| {
             matches!(
                 run.phase,
-                Phase::Connecting { .. } | Phase::Verifying { .. } | Phase::ActionNeeded { .. }
+                Phase::Connecting { .. }
+                    | Phase::Verifying { .. }
+                    | Phase::Upgrading { .. }
+                    | Phase::ActionNeeded { .. }
             )
         })
     }

@@ -1,6 +1,7 @@
 //! Deciding what a group of events changes, before anything is stored.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
@@ -8,7 +9,7 @@ use crate::domain::inventory::meant::Device;
 use crate::domain::notice::{Kind, Notice};
 use crate::domain::run::{self, Effect, Event, Phase, Run, Stepped, Timer};
 use crate::service::memory::{Change, JournalLine};
-use crate::service::performer::VisitOrder;
+use crate::service::performer::{Errand, VisitOrder};
 use crate::service::plan::Plan;
 use crate::service::runner::{About, Bundle, Input, Opening, Runner, Saying, Told};
 
@@ -217,20 +218,10 @@ impl Runner {
                 staged.timers.push((run.id.clone(), timer, None));
             }
             Effect::Visit { attempt, address, save } => {
-                staged.visits.push(VisitOrder {
-                    run: run.id.clone(),
-                    device: run.device.clone(),
-                    attempt,
-                    address,
-                    save,
-                    pinned_host_key: run.host_key.clone(),
-                    first_visit: run.first_visit,
-                    counted: run
-                        .findings
-                        .as_ref()
-                        .map(|findings| findings.counted.clone())
-                        .unwrap_or_default(),
-                });
+                staged.visits.push(order(run, (attempt, address), Errand::Look { save }));
+            }
+            Effect::Upgrade { attempt, address, index } => {
+                staged.visits.push(order(run, (attempt, address), Errand::Step { index }));
             }
             Effect::Tell { kind, problem } => {
                 run.seq += 1;
@@ -251,6 +242,19 @@ impl Runner {
                 }
             }
         }
+    }
+}
+
+fn order(run: &Run, (attempt, address): (u64, IpAddr), errand: Errand) -> VisitOrder {
+    VisitOrder {
+        run: run.id.clone(),
+        device: run.device.clone(),
+        attempt,
+        address,
+        errand,
+        pinned_host_key: run.host_key.clone(),
+        first_visit: run.first_visit,
+        counted: run.findings.as_ref().map(|seen| seen.counted.clone()).unwrap_or_default(),
     }
 }
 

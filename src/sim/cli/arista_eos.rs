@@ -4,12 +4,15 @@
 use serde_json::{Map, Value, json};
 
 use crate::sim::cabling::Heard;
-use crate::sim::cli::{Answer, dotted, squeezed};
+use crate::sim::cli::{Answer, dotted, images, squeezed};
 use crate::sim::inside::View;
 
 /// What EOS answers to this line.
 pub fn answer(view: &View, privileged: bool, command: &str) -> Answer {
     let command = squeezed(command);
+    if let Some(answer) = images::answer(view, &command).filter(|_| privileged) {
+        return answer;
+    }
     let question = command.replace(" | json", "|json").replace("| json", "|json");
     match question.as_str() {
         "" => Answer::Text(String::new()),

@@ -4,12 +4,15 @@ use std::fmt::Write as _;
 
 use crate::sim::cabling::Heard;
 use crate::sim::chassis::Kind;
-use crate::sim::cli::{Answer, dotted, squeezed};
+use crate::sim::cli::{Answer, dotted, images, squeezed};
 use crate::sim::inside::View;
 
 /// What IOS answers to this line.
 pub fn answer(view: &View, privileged: bool, command: &str) -> Answer {
     let command = squeezed(command);
+    if let Some(answer) = images::answer(view, &command).filter(|_| privileged) {
+        return answer;
+    }
     let privileged_only = Answer::Unknown { at: command.find(' ').map_or(0, |space| space + 1) };
     match command.as_str() {
         "" | "terminal width 0" | "terminal width 511" => Answer::Text(String::new()),

@@ -2,11 +2,12 @@
 //!
 //! [`answer`] is what a command brings, [`shell`] the terminal around it (echo, prompt, pages,
 //! enable) and [`server`] the SSH server in front. Nothing here changes a box, except that it may
-//! be told to save.
+//! be told to save, to fetch an image and to boot it.
 
 pub mod arista_eos;
 pub mod cisco_ios;
 pub mod frr;
+pub mod images;
 pub mod server;
 pub mod shell;
 
@@ -30,6 +31,17 @@ pub enum Answer {
     /// The session wants to become privileged, or gives that up.
     Enable,
     Disable,
+    /// It fetches an image into its flash.
+    Copy {
+        url: String,
+        file: String,
+    },
+    /// Configuration mode, after this text.
+    Configure(String),
+    /// It boots anew. `asks`: after a question.
+    Reload {
+        asks: bool,
+    },
     /// The session ends.
     Logout,
 }

@@ -38,7 +38,7 @@ impl SshServer {
     ) -> io::Result<SshServer> {
         let listener = bind(address)?;
         let address = listener.local_addr()?;
-        let key = new_key(entropy);
+        let key = key(&inside, entropy);
         let fingerprint = key.public_key().fingerprint(Default::default()).to_string();
         let config = Arc::new(config(inside.chassis().kind, key));
         let accepting = tokio::spawn(async move {
@@ -81,12 +81,13 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(16)
 }
 
-fn new_key(entropy: &Entropy) -> PrivateKey {
+/// A new key, unless the box only reloaded.
+fn key(inside: &Inside, entropy: &Entropy) -> PrivateKey {
     let mut seed = [0; 32];
     for chunk in seed.chunks_exact_mut(8) {
         chunk.copy_from_slice(&entropy.next_u64().to_le_bytes());
     }
-    PrivateKey::from(Ed25519Keypair::from_seed(&seed))
+    PrivateKey::from(Ed25519Keypair::from_seed(&inside.flash.host_key(seed)))
 }
 
 fn config(kind: Kind, key: PrivateKey) -> Config {
@@ -139,9 +140,13 @@ impl Visitor {
                 self.inside.save();
                 (text, String::new(), 0)
             }
-            Answer::PageLength(_) | Answer::Enable | Answer::Disable | Answer::Logout => {
-                (String::new(), String::new(), 0)
-            }
+            Answer::PageLength(_)
+            | Answer::Enable
+            | Answer::Disable
+            | Answer::Logout
+            | Answer::Copy { .. }
+            | Answer::Configure(_)
+            | Answer::Reload { .. } => (String::new(), String::new(), 0),
             Answer::Unknown { .. } => match view.chassis.kind {
                 Kind::CiscoIos | Kind::AristaEos => missing("% Invalid input"),
                 Kind::Frr => {
@@ -237,7 +242,15 @@ impl Handler for Visitor {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         let Some(shell) = self.shells.get_mut(&channel) else { return Ok(()) };
-        let shown = shell.type_in(data);
+        let mut shown = shell.type_in(data);
+        while let Some(errand) = shown.errand.take() {
+            show(session, channel, shown)?;
+            let result = self.inside.flash.copy(&errand.url, &errand.file).await;
+            shown = shell.fetched(&errand, &result);
+        }
+        if shown.reload {
+            self.inside.flash.reload();
+        }
         if shown.closed {
             self.shells.remove(&channel);
         }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::sim::chassis::{Kind, Login};
-use crate::sim::cli::{Answer, answer};
+use crate::sim::cli::{Answer, answer, images};
 use crate::sim::inside::Inside;
 
 /// The terminal's height until `terminal length` changes it: that of IOS and EOS.
@@ -18,6 +18,7 @@ pub struct Shell {
     inside: Inside,
     login: Login,
     privileged: bool,
+    configuring: bool,
     page: usize,
     typed: Vec<u8>,
     expecting: Expecting,
@@ -28,6 +29,12 @@ pub struct Shell {
 enum Expecting {
     Command,
     EnablePassword,
+    /// The name of the file of a copy; Enter keeps it.
+    Destination(Errand),
+    /// Whether a file may be replaced; Enter agrees.
+    Overwrite(Errand),
+    /// Whether it may reload; Enter agrees.
+    Reload,
     /// A key at `--More--`; the lines still to be shown.
     PagerKey(VecDeque<String>),
 }
@@ -37,6 +44,17 @@ enum Expecting {
 pub struct Shown {
     pub bytes: Vec<u8>,
     pub closed: bool,
+    /// To be fetched now; the session waits for [`Shell::fetched`].
+    pub errand: Option<Errand>,
+    /// It boots anew now.
+    pub reload: bool,
+}
+
+/// An image to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Errand {
+    pub url: String,
+    pub file: String,
 }
 
 impl Shell {
@@ -52,7 +70,8 @@ impl Shell {
             Kind::CiscoIos | Kind::AristaEos => PAGE_LINES,
             Kind::Frr => 0,
         };
-        Self { inside, login, privileged, page, typed: Vec::new(), expecting: Expecting::Command }
+        let (typed, expecting) = (Vec::new(), Expecting::Command);
+        Self { inside, login, privileged, configuring: false, page, typed, expecting }
     }
 
     /// What a new terminal shows.
@@ -79,6 +98,11 @@ impl Shell {
         match std::mem::replace(&mut self.expecting, Expecting::Command) {
             Expecting::PagerKey(rest) => self.pager_key(byte, rest, shown),
             Expecting::Command => self.letter(byte, true, shown),
+            question
+            @ (Expecting::Destination(_) | Expecting::Overwrite(_) | Expecting::Reload) => {
+                self.expecting = question;
+                self.letter(byte, true, shown);
+            }
             Expecting::EnablePassword => {
                 self.expecting = Expecting::EnablePassword;
                 self.letter(byte, false, shown);
@@ -93,6 +117,10 @@ impl Shell {
                 let line = String::from_utf8_lossy(&std::mem::take(&mut self.typed)).into_owned();
                 match std::mem::replace(&mut self.expecting, Expecting::Command) {
                     Expecting::EnablePassword => self.enable_password(&line, shown),
+                    Expecting::Destination(errand) => self.overwrite(errand, shown),
+                    Expecting::Overwrite(errand) => shown.errand = Some(errand),
+                    Expecting::Reload if line.is_empty() => shown.reload = true,
+                    Expecting::Reload => self.prompt(shown),
                     Expecting::Command | Expecting::PagerKey(_) => self.command(&line, shown),
                 }
             }
@@ -121,6 +149,9 @@ impl Shell {
 
     fn command(&mut self, line: &str, shown: &mut Shown) {
         let view = self.inside.view();
+        if self.configuring {
+            return self.configure(line.trim(), shown);
+        }
         match answer(&view, self.privileged, line) {
             Answer::Text(text) => return self.show(&text, shown),
             Answer::Save(text) => {
@@ -143,10 +174,73 @@ impl Shell {
                 self.privileged = true;
             }
             Answer::Disable => self.privileged = false,
+            Answer::Configure(text) => {
+                self.configuring = true;
+                return self.show(&text, shown);
+            }
+            Answer::Copy { url, file } => {
+                return self.copy(Errand { url, file }, shown);
+            }
+            Answer::Reload { asks: false } => {
+                shown.reload = true;
+                return;
+            }
+            Answer::Reload { asks: true } => {
+                shown.text("Proceed with reload? [confirm]");
+                self.expecting = Expecting::Reload;
+                return;
+            }
             Answer::Logout => {
                 shown.closed = true;
                 return;
             }
+        }
+        self.prompt(shown);
+    }
+
+    /// IOS asks for the name first; EOS goes on at once.
+    fn copy(&mut self, errand: Errand, shown: &mut Shown) {
+        match self.inside.chassis().kind {
+            Kind::CiscoIos => {
+                shown.text(&format!("Destination filename [{}]? ", errand.file));
+                self.expecting = Expecting::Destination(errand);
+            }
+            Kind::AristaEos | Kind::Frr => shown.errand = Some(errand),
+        }
+    }
+
+    fn overwrite(&mut self, errand: Errand, shown: &mut Shown) {
+        if self.inside.flash.shelf().files.contains_key(&errand.file) {
+            shown.line("%Warning:There is a file already existing with this name");
+            shown.text("Do you want to over write? [confirm]");
+            self.expecting = Expecting::Overwrite(errand);
+        } else {
+            shown.errand = Some(errand);
+        }
+    }
+
+    /// The errand has come to its end.
+    pub fn fetched(&mut self, errand: &Errand, result: &Result<usize, String>) -> Shown {
+        let mut shown = Shown::default();
+        let kind = self.inside.chassis().kind;
+        let text = images::copied(kind, (&errand.url, &errand.file), result);
+        self.show(&text, &mut shown);
+        shown
+    }
+
+    /// A line of configuration mode: as much of it as an upgrade needs.
+    fn configure(&mut self, line: &str, shown: &mut Shown) {
+        if line == "end" || line == "exit" {
+            self.configuring = false;
+        } else if line == "no boot system" {
+            self.inside.flash.boot_from(None);
+        } else if let Some(file) = line.strip_prefix("boot system flash:") {
+            self.inside.flash.boot_from(Some(file.trim_start_matches('/')));
+            if self.inside.chassis().kind == Kind::CiscoIos {
+                self.inside.apply(&format!("{line}\n"), None);
+            }
+        } else {
+            self.error(0, shown);
         }
         self.prompt(shown);
     }
@@ -219,6 +313,9 @@ impl Shell {
         let kind = self.inside.chassis().kind;
         match (kind, self.privileged) {
             (Kind::Frr, _) => format!("root@{view_name}:~# "),
+            (Kind::CiscoIos | Kind::AristaEos, true) if self.configuring => {
+                format!("{view_name}(config)#")
+            }
             (Kind::CiscoIos | Kind::AristaEos, true) => format!("{view_name}#"),
             (Kind::CiscoIos | Kind::AristaEos, false) => format!("{view_name}>"),
         }

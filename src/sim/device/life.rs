@@ -8,7 +8,7 @@ use crate::sim::chassis::Kind;
 use crate::sim::cli::server::SshServer;
 use crate::sim::device::dhcp::Lease;
 use crate::sim::device::fetch::{self, Fetched, From, How};
-use crate::sim::device::{Asking, Behaviour, Body, dhcp};
+use crate::sim::device::{Asking, Behaviour, Body, Images, dhcp};
 use crate::sim::diary::Doing;
 use crate::sim::inside::Inside;
 
@@ -27,8 +27,11 @@ pub(super) async fn live(inside: Inside, body: Arc<Body>) {
         inside.set_address(Some(lease.address));
         inside.speak();
         write(&inside, &body, Doing::Leased { address: lease.address, file: lease.file.clone() });
+        connect(&inside, &body, &lease);
         if configured {
-            return open(&inside, &body, lease.address).await;
+            open(&inside, &body, lease.address).await;
+            reloaded(&inside, &body).await;
+            continue;
         }
         let Some(text) = autoinstall(&inside, &body, &lease).await else {
             return write(&inside, &body, Doing::GaveUp);
@@ -46,8 +49,58 @@ pub(super) async fn live(inside: Inside, body: Arc<Body>) {
         }
         inside.speak();
         body.around.pace.pause(body.fitting.behaviour.apply).await;
-        return open(&inside, &body, lease.address).await;
+        open(&inside, &body, lease.address).await;
+        reloaded(&inside, &body).await;
     }
+}
+
+/// It has an address from now on, and can fetch images.
+fn connect(inside: &Inside, body: &Arc<Body>, lease: &Lease) {
+    let (at, body, lease) = (inside.clone(), Arc::clone(body), lease.clone());
+    // The flash holds this for as long as the box has power; the box holds the flash.
+    inside.flash.connect(Arc::new(move |url| {
+        let (inside, body, lease) = (at.clone(), Arc::clone(&body), lease.clone());
+        Box::pin(async move { image(&inside, &body, &lease, &url).await })
+    }));
+}
+
+async fn image(inside: &Inside, body: &Body, lease: &Lease, url: &str) -> Result<Vec<u8>, String> {
+    let chassis = inside.chassis();
+    let from = From { chassis: &chassis, body, lease };
+    let Images { breaks_off, corrupts, .. } = body.fitting.behaviour.images;
+    let how = {
+        let mut happened = body.happened.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = happened.images_broke_off < breaks_off;
+        happened.images_broke_off += u32::from(again);
+        if again { How::BreaksOff } else { How::ToTheEnd }
+    };
+    match fetch::fetch(&from, url, how).await {
+        Fetched::Complete(mut bytes) => {
+            write(inside, body, Doing::Downloaded { name: url.to_owned(), bytes: bytes.len() });
+            if let Some(last) = bytes.last_mut().filter(|_| corrupts) {
+                *last ^= 1;
+            }
+            Ok(bytes)
+        }
+        Fetched::BrokenOff => {
+            write(inside, body, Doing::BrokeOff { name: url.to_owned() });
+            Err("Connection reset".to_owned())
+        }
+        Fetched::Failed { why } => Err(why),
+    }
+}
+
+/// Waits until it is told to reload, and goes down.
+async fn reloaded(inside: &Inside, body: &Body) {
+    inside.flash.told_to_reload().await;
+    if let Some(door) = body.door.lock().await.take() {
+        door.stop().await;
+    }
+    inside.power_off();
+    if !body.fitting.behaviour.images.keeps_old {
+        inside.boot_image();
+    }
+    write(inside, body, Doing::Reloading { version: inside.chassis().software });
 }
 
 fn write(inside: &Inside, body: &Body, doing: Doing) {

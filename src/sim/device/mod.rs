@@ -76,6 +76,18 @@ pub struct Behaviour {
     pub refuses_logins: Duration,
     /// It comes up with a new host key that long after its door opened.
     pub changes_host_key: Option<Duration>,
+    pub images: Images,
+}
+
+/// What goes wrong with its images. The default is nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Images {
+    /// It breaks so many of its first copies off.
+    pub breaks_off: u32,
+    /// What it stores is not what it was sent.
+    pub corrupts: bool,
+    /// Whatever it is told to boot, it comes up with what it had.
+    pub keeps_old: bool,
 }
 
 /// How often the device asks for the same file.
@@ -110,6 +122,7 @@ struct Body {
 #[derive(Debug, Default)]
 struct Happened {
     broke_off: u32,
+    images_broke_off: u32,
     hung: bool,
 }
 
@@ -125,6 +138,7 @@ impl Default for Behaviour {
             loses: None,
             refuses_logins: Duration::ZERO,
             changes_host_key: None,
+            images: Images::default(),
         }
     }
 }

@@ -21,7 +21,7 @@ impl Running {
         now: Instant,
         out: &mut Output,
     ) -> Self {
-        let Served { device, content, sha256 } = served;
+        let Served { device, content, sha256, image } = served;
         let (source, reading) = match content {
             Content::Here(bytes) => (Source::Whole(bytes), None),
             Content::Image(reading) => {
@@ -30,7 +30,7 @@ impl Running {
         };
         let transfer = Transfer::start(asked, source, limits, now, out);
         let (device, sha256) = (device.into_boxed_str(), sha256.into_boxed_str());
-        Self { transfer, device, sha256, reading }
+        Self { transfer, device, sha256, reading, image }
     }
 
     /// The piece of the image that is to be read now.
@@ -48,7 +48,7 @@ impl Running {
             peer: canonical(peer),
             name: String::from_utf8_lossy(name).into_owned(),
             complete,
-            image: self.reading.is_some(),
+            image: self.image,
             first_byte: 0,
             bytes: digest.bytes,
             sha256: self.sha256.to_string(),

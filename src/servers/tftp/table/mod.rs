@@ -156,6 +156,8 @@ struct Running {
     device: Box<str>,
     sha256: Box<str>,
     reading: Option<Arc<Reading>>,
+    /// It is no configuration.
+    image: bool,
 }
 
 /// A transfer about to begin.
