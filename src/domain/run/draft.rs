@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::domain::check::{self, Check, Findings, Problem, Verdict};
+use crate::domain::check::{Check, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::{Effect, Milestone, Phase, Run, Stepped, TOLD_MAX, Timer, Visit};
@@ -13,9 +13,6 @@ use crate::domain::run::{Effect, Milestone, Phase, Run, Stepped, TOLD_MAX, Timer
 /// A problem said within this time is not pushed again: `facts` call for one push when a fault
 /// flickers.
 const QUIET: Duration = Duration::from_secs(60);
-
-/// What a person needs to take one of several plugs out and to put it into its new port.
-const PER_PLUG: Duration = Duration::from_secs(40);
 
 /// Repeats that are written down one by one: more than any device needs to boot.
 const REPEATS_WRITTEN: u32 = 32;
@@ -25,9 +22,6 @@ pub(super) const WAY: &str = "way";
 
 /// An open fault that nobody mends is given up after a day; the device stays as it is.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
-
-/// A link that came up later than this may still be finding its speed.
-const LINK_SETTLES: Duration = Duration::from_secs(10);
 
 pub(super) struct Draft {
     pub run: Run,
@@ -238,7 +232,7 @@ impl Draft {
     }
 
     /// Saving is due once the running configuration is proven and the saved one is not.
-    fn wants_saving(&self) -> bool {
+    pub fn wants_saving(&self) -> bool {
         self.run.timing.save
             && verdict_of(&self.run, Check::Running) == Some(&Verdict::Pass)
             && !matches!(
@@ -287,179 +281,6 @@ impl Draft {
             self.note("cleared", problem.fault.code());
             self.effect(Effect::Tell { kind: Kind::Cleared, problem: Some(problem) });
             self.sleep(Timer::StillWaiting);
-        }
-    }
-
-    /// A visit got in and its answers were compared with the plan.
-    pub fn judged(&mut self, host_key: Option<&String>, findings: &Findings) {
-        if self.run.host_key.is_none() {
-            self.run.host_key = host_key.cloned();
-        }
-        self.run.first_visit.get_or_insert(self.now);
-        let findings = &self.with_reason(findings.clone());
-        let before = self.run.findings.replace(findings.clone());
-        if !before.is_some_and(|before| before.says_the_same(findings)) {
-            self.write_down(findings);
-        }
-        let back = self.reach(Milestone::Back);
-        if check::all_proven(findings) {
-            self.cleared();
-            self.proven();
-        } else if self.wants_saving() && !self.run.saving {
-            self.verifying("the configuration runs; saving it");
-            self.visit();
-        } else {
-            self.doubted(findings);
-        }
-        if back {
-            self.tell(Kind::Progress);
-        }
-    }
-
-    fn write_down(&mut self, findings: &Findings) {
-        for (check, verdict) in &findings.verdicts {
-            let text = match verdict {
-                Verdict::Pass => "pass".to_owned(),
-                Verdict::NotPlanned => "not planned".to_owned(),
-                Verdict::Unknown { why } => format!("unknown: {}", shown(why)),
-                Verdict::Fail(problem) => {
-                    format!("fail: {} {}", problem.fault.code(), fill_text(problem))
-                }
-            };
-            self.note("check", format!("{check:?}: {text}"));
-        }
-        for remark in &findings.remarks {
-            self.note("remark", shown(remark));
-        }
-    }
-
-    fn verifying(&mut self, why: &str) {
-        if !matches!(self.run.phase, Phase::Verifying { .. } | Phase::ActionNeeded { .. }) {
-            self.enter(Phase::Verifying { since: self.now }, why);
-            self.sleep(Timer::Deadline);
-        }
-    }
-
-    /// Not everything is proven. What is wrong is said when it lasts; what is unknown, when it
-    /// stays so.
-    fn doubted(&mut self, findings: &Findings) {
-        self.verifying("comparing with the plan");
-        let unknown = check::first_unknown(findings);
-        // The software is looked at last: not while an earlier check is open.
-        let urgent = check::most_urgent(findings)
-            .filter(|problem| problem.fault != Fault::OtherSoftware || unknown.is_none());
-        let found = urgent.cloned().or_else(|| {
-            let (check, why) = unknown?;
-            Some(problem(Fault::Unreadable, &[("found", &format!("{check:?}: {why}"))]))
-        });
-        let Some(found) = found else {
-            self.run.suspected = None;
-            self.visit_later();
-            return;
-        };
-        if let Phase::ActionNeeded { problem, .. } = &self.run.phase
-            && problem.same_act(&found)
-        {
-            self.run.suspected = None;
-            self.visit_later();
-            return;
-        }
-        let since = match &self.run.suspected {
-            Some((suspected, since)) if suspected.same_act(&found) => Some(*since),
-            Some(_) | None => None,
-        };
-        let lasts = since.is_some_and(|since| self.now.since(since) >= self.patience(&found));
-        if lasts || self.patience(&found).is_zero() {
-            self.cleared();
-            self.action_needed(found);
-        } else {
-            self.run.suspected = Some((found, since.unwrap_or(self.now)));
-            self.visit_later();
-        }
-    }
-
-    /// How long a fault must be seen before it is said. Zero: at once.
-    fn patience(&self, problem: &Problem) -> Duration {
-        let timing = &self.run.timing;
-        match problem.fault {
-            // While plugs are being moved, half of what was asked for reads as something else.
-            fault if fault.is_of_cables() && self.half_moved(problem) => {
-                timing.neighbour_patience + self.plugs_in_hand() * PER_PLUG
-            }
-            // Somebody with light is not heard: the next message may tell another story.
-            fault if fault.is_of_cables() && problem.fill.contains_key("unheard") => {
-                timing.neighbour_patience
-            }
-            // The set must be seen twice: neighbours are heard one after the other.
-            Fault::NeighbourDown
-            | Fault::NeighbourMute
-            | Fault::WrongPort
-            | Fault::WrongDevice
-            | Fault::SwappedPair
-            | Fault::RotatedPlugs
-            | Fault::UnplannedNeighbour
-            | Fault::ConfigurationDiffers => Duration::from_millis(1),
-            // What a link does in its first seconds says nothing.
-            Fault::PoorCable | Fault::FlappingPort => LINK_SETTLES,
-            // Protocols need their time after a boot, as neighbours do.
-            Fault::CannotReach | Fault::CheckUnmet => timing.neighbour_patience,
-            Fault::Unreadable => timing.neighbour_patience + timing.back_deadline,
-            Fault::Silent
-            | Fault::DhcpSide
-            | Fault::NoFileAsked
-            | Fault::UnexpectedFile
-            | Fault::UnknownDevice
-            | Fault::TransferBroken
-            | Fault::NotBack
-            | Fault::LoginRefused
-            | Fault::HostKeyChanged
-            | Fault::OtherBox
-            | Fault::MemberMissing
-            | Fault::OtherSoftware
-            | Fault::Duplicate
-            | Fault::OurSide => Duration::ZERO,
-        }
-    }
-
-    /// How many plugs the open fault takes out at once.
-    fn plugs_in_hand(&self) -> u32 {
-        let Phase::ActionNeeded { problem, .. } = &self.run.phase else { return 0 };
-        problem.fill.get("count").and_then(|count| count.parse().ok()).unwrap_or(0)
-    }
-
-    /// True while a fault of cables is being mended and this is not what was to come next: after
-    /// the move that was asked for, one fewer is left.
-    fn half_moved(&self, found: &Problem) -> bool {
-        let Phase::ActionNeeded { problem, .. } = &self.run.phase else { return false };
-        if !problem.fault.is_of_cables() {
-            return matches!(found.fault, Fault::NeighbourDown | Fault::NeighbourMute);
-        }
-        found.follow() + 1 != problem.follow()
-    }
-
-    /// Every check passed: hand over, or be green at once where nobody takes over.
-    fn proven(&mut self) {
-        self.run.suspected = None;
-        if self.reach(Milestone::Checked) {
-            self.tell(Kind::Progress);
-        }
-        let open = |hooks: &[String], handed: &std::collections::BTreeMap<String, String>| {
-            hooks.iter().filter(|hook| !handed.contains_key(*hook)).cloned().collect::<Vec<_>>()
-        };
-        let required = open(&self.run.timing.hooks_required, &self.run.handed);
-        let optional = open(&self.run.timing.hooks_optional, &self.run.handed);
-        for hook in required.iter().chain(&optional) {
-            self.effect(Effect::HandOff { hook: hook.clone() });
-        }
-        self.sleep(Timer::Visit);
-        self.sleep(Timer::Deadline);
-        if required.is_empty() {
-            self.ready();
-        } else {
-            let why = format!("everything is proven; waits for {}", required.join(", "));
-            let since = self.now;
-            self.enter(Phase::HandingOff { since, waiting_for: required }, why);
-            self.wake(Timer::StillWaiting, self.now.plus(self.run.timing.still_waiting));
         }
     }
 
@@ -524,7 +345,7 @@ pub(super) fn problem(fault: Fault, fill: &[(&str, &str)]) -> Problem {
     Problem { fault, fill }
 }
 
-fn fill_text(problem: &Problem) -> String {
+pub(super) fn fill_text(problem: &Problem) -> String {
     let parts: Vec<String> =
         problem.fill.iter().map(|(key, value)| format!("{key}={}", shown(value))).collect();
     parts.join(" ")

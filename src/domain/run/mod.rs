@@ -18,6 +18,7 @@ mod draft;
 mod endings;
 mod moves;
 mod phases;
+mod proof;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
