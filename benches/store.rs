@@ -195,6 +195,8 @@ fn bindings(count: usize) -> Vec<Commits> {
 
 fn device(name: &str) -> Device {
     Device {
+        expects: Default::default(),
+        unplanned_neighbours: Default::default(),
         name: name.into(),
         site: "bma".into(),
         platform: "frr".into(),

@@ -69,6 +69,9 @@ impl Content {
     }
 }
 
+/// Hears of a device and the name of an image.
+type Begun = dyn Fn(&str, &str) + Send + Sync;
+
 /// The functions. Clones share them.
 #[derive(Clone)]
 pub struct Files {
@@ -80,7 +83,7 @@ pub struct Files {
     /// The images, and who may fetch one by the name it asks for.
     images: Option<(Images, Arc<Fetcher>)>,
     /// Hears of each image that a device begins to fetch: device and name.
-    begun: Arc<dyn Fn(&str, &str) + Send + Sync>,
+    begun: Arc<Begun>,
 }
 
 impl Files {

@@ -178,148 +178,179 @@ pub fn inflict(
     now: Seconds,
 ) -> Option<usize> {
     let before = world.plugs;
-    let mended = cables(kind, world, room, dice, now);
+    let mended = cables(kind, Hand { world: &mut *world, room, dice, now });
     world.plugs = before;
     mended
 }
 
-fn cables(
-    kind: Kind,
-    world: &mut World,
-    room: &mut Room,
-    dice: &Dice,
+/// Whoever makes it wrong, and what there is to be used.
+struct Hand<'a> {
+    world: &'a mut World,
+    room: &'a mut Room,
+    dice: &'a Dice,
     now: Seconds,
-) -> Option<usize> {
-    let some = |room: &mut Room, count: usize| {
-        let ports = dice.shuffled(room.ports.clone());
+}
+
+impl Hand<'_> {
+    /// Planned ports that no other fault uses.
+    fn some(&mut self, count: usize) -> Option<Vec<Socket>> {
+        let ports = self.dice.shuffled(self.room.ports.clone());
         let taken = (ports.len() >= count).then(|| ports[..count].to_vec())?;
-        room.ports.retain(|port| !taken.contains(port));
+        self.room.ports.retain(|port| !taken.contains(port));
         Some(taken)
-    };
+    }
+}
+
+fn cables(kind: Kind, mut hand: Hand<'_>) -> Option<usize> {
     match kind {
         Kind::SwappedPair | Kind::SwappedWithADeadCable | Kind::SwappedWithAMuteOne => {
-            let ring = some(room, 2)?;
-            turn(world, &ring, now);
-            let dead = world.at_near(ring[0])?;
-            match kind {
-                Kind::SwappedWithADeadCable => world.cables[dead].dead = true,
-                Kind::SwappedWithAMuteOne => world.far[world.plan[ring[0]]].mute = true,
-                _ => {}
-            }
-            Some(2 + usize::from(kind == Kind::SwappedWithADeadCable))
+            swapped(kind, &mut hand)
         }
-        Kind::SwappedAtTheFarEnd => {
-            let two = some(room, 2)?;
-            let (a, b) = (world.plan[two[0]], world.plan[two[1]]);
-            exchange_far(world, a, b, now);
-            Some(2)
-        }
-        Kind::RotatedTriple | Kind::LongCircle | Kind::BlockRoundItself => {
-            let count = match kind {
-                Kind::RotatedTriple => 3,
-                Kind::LongCircle => 4 + dice.below(5),
-                _ => 3 + dice.below(room.share.saturating_sub(2)),
-            };
-            let mut ring = some(room, count)?;
-            if kind == Kind::BlockRoundItself {
-                ring.sort_unstable();
-            }
-            turn(world, &ring, now);
-            Some(count)
-        }
-        Kind::BlockIntoAFreePort | Kind::PlugInAFreePort => {
-            let free = room.free_near.pop()?;
-            let block = 1 + dice.below(room.share);
-            let block = if kind == Kind::PlugInAFreePort { 1 } else { block };
-            let ports = room.ports.split_off(room.ports.len().checked_sub(block)?);
-            let mut to = free;
-            for port in ports.iter().rev() {
-                let cable = world.pull_near(*port, now)?;
-                world.plug_near(cable, to, now);
-                to = *port;
-            }
-            Some(block)
-        }
-        Kind::BlockAtTheFarEnd => {
-            let ports = some(room, 1 + dice.below(room.share))?;
-            let mut to = room.free_far.pop()?;
-            for port in &ports {
-                let from = world.plan[*port];
-                let cable = world.pull_far(from, now)?;
-                world.plug_far(cable, to, now);
-                to = from;
-            }
-            Some(ports.len())
-        }
-        Kind::FarPlugOnePortOff | Kind::FarPlugInAnotherDevice => {
-            let port = some(room, 1)?[0];
-            let right = world.plan[port];
-            let same = kind == Kind::FarPlugOnePortOff;
-            let mut sockets = dice.shuffled(room.free_far.clone());
-            sockets.extend(
-                room.strange.iter().filter(|_| dice.percent(50) || world.devices.len() < 3),
-            );
-            let device = |socket: &Socket| world.far[*socket].device;
-            let to = *sockets.iter().rev().find(|to| (device(to) == device(&right)) == same)?;
-            room.free_far.retain(|socket| *socket != to);
-            room.strange.retain(|socket| *socket != to);
-            let cable = world.pull_far(right, now)?;
-            world.plug_far(cable, to, now);
-            Some(1)
-        }
-        Kind::ExchangedWithAnotherSwitch => {
-            let port = some(room, 1)?[0];
-            let theirs = room.free_far.pop()?;
-            let elsewhere = 10_000 + theirs;
-            let cable =
-                Cable { near: Some(elsewhere), far: None, dead: false, since: now, hello: 1 };
-            world.cables.push(cable);
-            let cable = world.cables.len() - 1;
-            world.plug_far(cable, theirs, now);
-            exchange_far(world, world.plan[port], theirs, now);
-            Some(2)
-        }
-        Kind::StrangerInOurPort | Kind::UnplannedNeighbour => {
-            let free = room.free_near.pop()?;
-            let socket = room.strange.pop()?;
-            let hello = dice.seconds(1, 30);
-            let cable = Cable { near: None, far: Some(socket), dead: false, since: now, hello };
-            world.cables.push(cable);
-            let stranger = world.cables.len() - 1;
-            if kind == Kind::UnplannedNeighbour {
-                world.plug_near(stranger, free, now);
-                return Some(0);
-            }
-            let port = some(room, 1)?[0];
-            let ours = world.pull_near(port, now)?;
-            world.plug_near(ours, free, now);
-            world.plug_near(stranger, port, now);
-            Some(2)
-        }
+        Kind::SwappedAtTheFarEnd => swapped_far(&mut hand),
+        Kind::RotatedTriple | Kind::LongCircle | Kind::BlockRoundItself => circle(kind, &mut hand),
+        Kind::BlockIntoAFreePort | Kind::PlugInAFreePort => block_near(kind, &mut hand),
+        Kind::BlockAtTheFarEnd => block_far(&mut hand),
+        Kind::FarPlugOnePortOff | Kind::FarPlugInAnotherDevice => far_plug(kind, &mut hand),
+        Kind::ExchangedWithAnotherSwitch => exchanged(&mut hand),
+        Kind::StrangerInOurPort | Kind::UnplannedNeighbour => stranger(kind, &mut hand),
         Kind::UnpluggedHere | Kind::UnpluggedThere | Kind::NoCable | Kind::DeadCable => {
-            let port = some(room, 1)?[0];
-            let cable = world.at_near(port)?;
-            if matches!(kind, Kind::UnpluggedHere | Kind::NoCable) {
-                world.pull_near(port, now);
-            }
-            if matches!(kind, Kind::UnpluggedThere | Kind::NoCable) {
-                world.pull_far(world.plan[port], now);
-            }
-            world.cables[cable].dead = kind == Kind::DeadCable;
-            Some(1)
+            dark(kind, &mut hand)
         }
-        Kind::MuteNeighbour => {
-            let port = some(room, 1)?[0];
-            world.far[world.plan[port]].mute = true;
-            Some(0)
-        }
-        Kind::NamelessNeighbour => {
-            let port = some(room, 1)?[0];
-            world.far[world.plan[port]].nameless = true;
-            Some(0)
-        }
+        Kind::MuteNeighbour => mute(&mut hand),
+        Kind::NamelessNeighbour => nameless(&mut hand),
         _ => Some(0),
     }
+}
+
+fn swapped(kind: Kind, hand: &mut Hand<'_>) -> Option<usize> {
+    let ring = hand.some(2)?;
+    turn(hand.world, &ring, hand.now);
+    let dead = hand.world.at_near(ring[0])?;
+    match kind {
+        Kind::SwappedWithADeadCable => hand.world.cables[dead].dead = true,
+        Kind::SwappedWithAMuteOne => hand.world.far[hand.world.plan[ring[0]]].mute = true,
+        _ => {}
+    }
+    Some(2 + usize::from(kind == Kind::SwappedWithADeadCable))
+}
+
+fn swapped_far(hand: &mut Hand<'_>) -> Option<usize> {
+    let two = hand.some(2)?;
+    let (a, b) = (hand.world.plan[two[0]], hand.world.plan[two[1]]);
+    exchange_far(hand.world, a, b, hand.now);
+    Some(2)
+}
+
+fn circle(kind: Kind, hand: &mut Hand<'_>) -> Option<usize> {
+    let count = match kind {
+        Kind::RotatedTriple => 3,
+        Kind::LongCircle => 4 + hand.dice.below(5),
+        _ => 3 + hand.dice.below(hand.room.share.saturating_sub(2)),
+    };
+    let mut ring = hand.some(count)?;
+    if kind == Kind::BlockRoundItself {
+        ring.sort_unstable();
+    }
+    turn(hand.world, &ring, hand.now);
+    Some(count)
+}
+
+fn block_near(kind: Kind, hand: &mut Hand<'_>) -> Option<usize> {
+    let free = hand.room.free_near.pop()?;
+    let block = 1 + hand.dice.below(hand.room.share);
+    let block = if kind == Kind::PlugInAFreePort { 1 } else { block };
+    let ports = hand.room.ports.split_off(hand.room.ports.len().checked_sub(block)?);
+    let mut to = free;
+    for port in ports.iter().rev() {
+        let cable = hand.world.pull_near(*port, hand.now)?;
+        hand.world.plug_near(cable, to, hand.now);
+        to = *port;
+    }
+    Some(block)
+}
+
+fn block_far(hand: &mut Hand<'_>) -> Option<usize> {
+    let ports = hand.some(1 + hand.dice.below(hand.room.share))?;
+    let mut to = hand.room.free_far.pop()?;
+    for port in &ports {
+        let from = hand.world.plan[*port];
+        let cable = hand.world.pull_far(from, hand.now)?;
+        hand.world.plug_far(cable, to, hand.now);
+        to = from;
+    }
+    Some(ports.len())
+}
+
+fn far_plug(kind: Kind, hand: &mut Hand<'_>) -> Option<usize> {
+    let port = hand.some(1)?[0];
+    let right = hand.world.plan[port];
+    let same = kind == Kind::FarPlugOnePortOff;
+    let mut sockets = hand.dice.shuffled(hand.room.free_far.clone());
+    sockets.extend(
+        hand.room.strange.iter().filter(|_| hand.dice.percent(50) || hand.world.devices.len() < 3),
+    );
+    let device = |socket: &Socket| hand.world.far[*socket].device;
+    let to = *sockets.iter().rev().find(|to| (device(to) == device(&right)) == same)?;
+    hand.room.free_far.retain(|socket| *socket != to);
+    hand.room.strange.retain(|socket| *socket != to);
+    let cable = hand.world.pull_far(right, hand.now)?;
+    hand.world.plug_far(cable, to, hand.now);
+    Some(1)
+}
+
+fn exchanged(hand: &mut Hand<'_>) -> Option<usize> {
+    let port = hand.some(1)?[0];
+    let theirs = hand.room.free_far.pop()?;
+    let elsewhere = 10_000 + theirs;
+    let cable = Cable { near: Some(elsewhere), far: None, dead: false, since: hand.now, hello: 1 };
+    hand.world.cables.push(cable);
+    let cable = hand.world.cables.len() - 1;
+    hand.world.plug_far(cable, theirs, hand.now);
+    exchange_far(hand.world, hand.world.plan[port], theirs, hand.now);
+    Some(2)
+}
+
+fn stranger(kind: Kind, hand: &mut Hand<'_>) -> Option<usize> {
+    let free = hand.room.free_near.pop()?;
+    let socket = hand.room.strange.pop()?;
+    let hello = hand.dice.seconds(1, 30);
+    let cable = Cable { near: None, far: Some(socket), dead: false, since: hand.now, hello };
+    hand.world.cables.push(cable);
+    let stranger = hand.world.cables.len() - 1;
+    if kind == Kind::UnplannedNeighbour {
+        hand.world.plug_near(stranger, free, hand.now);
+        return Some(0);
+    }
+    let port = hand.some(1)?[0];
+    let ours = hand.world.pull_near(port, hand.now)?;
+    hand.world.plug_near(ours, free, hand.now);
+    hand.world.plug_near(stranger, port, hand.now);
+    Some(2)
+}
+
+fn dark(kind: Kind, hand: &mut Hand<'_>) -> Option<usize> {
+    let port = hand.some(1)?[0];
+    let cable = hand.world.at_near(port)?;
+    if matches!(kind, Kind::UnpluggedHere | Kind::NoCable) {
+        hand.world.pull_near(port, hand.now);
+    }
+    if matches!(kind, Kind::UnpluggedThere | Kind::NoCable) {
+        hand.world.pull_far(hand.world.plan[port], hand.now);
+    }
+    hand.world.cables[cable].dead = kind == Kind::DeadCable;
+    Some(1)
+}
+
+fn mute(hand: &mut Hand<'_>) -> Option<usize> {
+    let port = hand.some(1)?[0];
+    hand.world.far[hand.world.plan[port]].mute = true;
+    Some(0)
+}
+
+fn nameless(hand: &mut Hand<'_>) -> Option<usize> {
+    let port = hand.some(1)?[0];
+    hand.world.far[hand.world.plan[port]].nameless = true;
+    Some(0)
 }
 
 /// Each plug of ours goes into the next socket of the ring.

@@ -27,6 +27,27 @@ pub(super) fn leased_in_trouble(d: &mut Draft, address: IpAddr, fault: Fault) {
     }
 }
 
+/// It asks for its file while a fault is open: the fault is over, unless it is the transfer's own.
+pub(super) fn asked_in_trouble(
+    d: &mut Draft,
+    (transport, name): (&str, &str),
+    address: IpAddr,
+    fault: Fault,
+) {
+    if fault == Fault::TransferBroken {
+        d.address(address);
+        d.repeat(&format!("asked for {}", shown(name)));
+        return;
+    }
+    d.cleared();
+    if fault == Fault::OtherBox {
+        // The planned box takes the place of the other one and brings its own key.
+        d.note("host_key", "another box may answer now: its key is pinned anew");
+        d.run.host_key = None;
+    }
+    d.fetching(transport, name, address);
+}
+
 /// It may do so on its way down, or to ask anew: that says nothing of the way to green.
 pub(super) fn released(d: &mut Draft, address: IpAddr) {
     d.note("dhcp", format!("released its address {address}"));

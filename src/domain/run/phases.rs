@@ -9,9 +9,9 @@ use crate::domain::inventory::meant::Device;
 use crate::domain::run::draft::{Draft, shown};
 use crate::domain::run::endings::{ended, handing_off, hook_answered, ready};
 use crate::domain::run::moves::{
-    again_addressed, cancel, conflict, give_up, image_asked, image_fetched, lease_impossible,
-    leased_in_trouble, our_side, recheck, released, repaired, still_waiting, strange_file,
-    transfer_ended, unexpected_hook, uploaded, way_closed,
+    again_addressed, asked_in_trouble, cancel, conflict, give_up, image_asked, image_fetched,
+    lease_impossible, leased_in_trouble, our_side, recheck, released, repaired, still_waiting,
+    strange_file, transfer_ended, unexpected_hook, uploaded, way_closed,
 };
 use crate::domain::run::upgrade::upgrading;
 use crate::domain::run::{Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
@@ -343,27 +343,13 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
             d.repeat("asked for an address");
             leased_in_trouble(d, *address, fault);
         }
-        Event::LeaseImpossible { why } => {
-            if fault == Fault::Silent {
-                d.cleared();
-                lease_impossible(d, why);
-            } else {
-                d.note("dhcp", shown(why));
-            }
+        Event::LeaseImpossible { why } if fault == Fault::Silent => {
+            d.cleared();
+            lease_impossible(d, why);
         }
+        Event::LeaseImpossible { why } => d.note("dhcp", shown(why)),
         Event::FileAsked { transport, name, address } => {
-            if fault == Fault::TransferBroken {
-                d.address(*address);
-                d.repeat(&format!("asked for {}", shown(name)));
-            } else {
-                d.cleared();
-                if fault == Fault::OtherBox {
-                    // The planned box takes the place of the other one and brings its own key.
-                    d.note("host_key", "another box may answer now: its key is pinned anew");
-                    d.run.host_key = None;
-                }
-                d.fetching(transport, name, *address);
-            }
+            asked_in_trouble(d, (transport, name), *address, fault);
         }
         Event::StrangeFileAsked { name } => {
             strange_file(d, name);
@@ -394,13 +380,10 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
         }
         Event::Due { timer: Timer::Deadline } => give_up(d, fault),
         Event::Due { timer: Timer::StillWaiting } => still_waiting(d),
-        Event::Visited { attempt, visit } => {
-            if d.late(*attempt) {
-                d.note("late", "a visit of an earlier attempt");
-            } else {
-                repaired(d, visit, fault);
-            }
+        Event::Visited { attempt, .. } if d.late(*attempt) => {
+            d.note("late", "a visit of an earlier attempt");
         }
+        Event::Visited { visit, .. } => repaired(d, visit, fault),
         Event::HookAnswered { hook, accepted, answer } => {
             hook_answered(d, (hook, *accepted), answer, &[]);
         }
