@@ -336,7 +336,13 @@ fn unproven(work: &Work, settings: &Settings) -> Option<String> {
     let complete = |device: &&serde_json::Value| device["run"]["transfers"]["complete"] != 0;
     let digests = devices.iter().filter(complete);
     let digests = digests.filter_map(|device| device["run"]["served_sha256"].as_str());
-    let digests: HashSet<&str> = digests.collect();
-    let missing = work.transfers.checked_sub(digests.len()).filter(|missing| *missing > 0)?;
+    let digests: Vec<&str> = digests.collect();
+    // A rendered file is each device's own, an image is the same for all.
+    let proven = if work.counts_transfers() {
+        digests.into_iter().collect::<HashSet<_>>().len()
+    } else {
+        digests.len()
+    };
+    let missing = work.transfers.checked_sub(proven).filter(|missing| *missing > 0)?;
     Some(format!("{missing} of {} transfers are not in the store", work.transfers))
 }

@@ -24,6 +24,21 @@ announce() {
     lldpd -d -I 'swp*' -M 4 -S "Lab switch" -P "$MODEL" >/run/lldpd.log 2>&1 &
 }
 
+# lldpd that starts while a busy machine brings its ports up now and then never sees them; a switch
+# that is mute by accident would be accused of it.
+speak_up() {
+    local try
+    for try in 1 2 3; do
+        sleep 2
+        cat /sys/class/net/swp*/carrier 2>/dev/null | grep -q 1 || return 0 # nobody to speak to
+        lldpcli -f keyvalue show statistics 2>/dev/null | grep -q 'tx\.tx=[1-9]' && return 0
+        say "lldpd does not speak (try $try)"
+        pkill -x lldpd
+        sleep 0.2
+        announce
+    done
+}
+
 ask_udhcpc() {
     udhcpc -i mgmt0 -f -q -n -t 10 -T 1 -s /lab/lease.sh -V "greenlight-frr:$MODEL:$SERIAL" \
         -O 66 -O 67 -O 150
@@ -103,4 +118,5 @@ announce
 apply
 open_door
 lldpcli update >/dev/null 2>&1
+speak_up &
 exec tail -f /dev/null
