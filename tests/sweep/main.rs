@@ -77,6 +77,7 @@ fn complaints(outcome: &Outcome) -> Vec<String> {
     unless(outcome.green, "it never became green".to_owned());
     let (moves, minimal) = (outcome.moves, outcome.minimal);
     unless(moves == minimal, format!("{moves} plugs moved, {minimal} would do"));
+    unless(outcome.detected || !outcome.inflicted, "nothing was said".to_owned());
     unless(outcome.said_right, "something else was said".to_owned());
     complaints
 }
@@ -90,8 +91,9 @@ fn played(seed: u64, platforms: &Platforms) -> Outcome {
         kinds.push(KINDS[dice.below(KINDS.len())]);
         kinds.dedup();
     }
-    // A device asks for a strange file, or for none.
-    if kinds.contains(&Kind::StrangeFile) && kinds.contains(&Kind::NoFileAsked) {
+    // A device that asks for nothing cannot ask for something wrong.
+    let asks = [Kind::StrangeFile, Kind::BrokenTransfers, Kind::TwoClaimIt, Kind::OurSide];
+    if kinds.contains(&Kind::NoFileAsked) && kinds.iter().any(|kind| asks.contains(kind)) {
         kinds.pop();
     }
     let many = 2 * kinds.iter().map(|kind| wants(*kind)).max().unwrap_or(1);
@@ -236,9 +238,10 @@ fn table(outcomes: &[(u64, Outcome)]) -> String {
         rows.entry((101, "all".to_owned())).or_default().push(outcome);
     }
     let mut table = format!(
-        "{:<27}{:>7}{:>10}{:>12}{:>7}{:>9}{:>7}{:>14}{:>14}\n",
+        "{:<27}{:>6}{:>7}{:>10}{:>12}{:>7}{:>9}{:>7}{:>14}{:>14}\n",
         "fault",
         "seeds",
+        "wrong",
         "detected",
         "said right",
         "moves",
@@ -249,7 +252,8 @@ fn table(outcomes: &[(u64, Outcome)]) -> String {
     );
     for ((_, name), outcomes) in rows {
         let count = |of: fn(&Outcome) -> usize| outcomes.iter().map(|outcome| of(outcome)).sum();
-        let columns: [usize; 7] = [
+        let columns: [usize; 8] = [
+            count(|o| usize::from(o.inflicted)),
             count(|o| usize::from(o.detected)),
             count(|o| usize::from(o.said_right)),
             count(|o| o.moves),
@@ -258,9 +262,9 @@ fn table(outcomes: &[(u64, Outcome)]) -> String {
             count(|o| o.false_greens.len()),
             count(|o| o.false_alarms.len()),
         ];
-        let [detected, right, moves, minimal, green, greens, alarms] = columns;
+        let [wrong, detected, right, moves, minimal, green, greens, alarms] = columns;
         table.push_str(&format!(
-            "{name:<27}{:>7}{detected:>10}{right:>12}{moves:>7}{minimal:>9}{green:>7}{greens:>14}\
+            "{name:<27}{:>6}{wrong:>7}{detected:>10}{right:>12}{moves:>7}{minimal:>9}{green:>7}{greens:>14}\
              {alarms:>14}\n",
             outcomes.len()
         ));

@@ -24,6 +24,8 @@ use crate::world::{Seconds, World};
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub kinds: Vec<Kind>,
+    /// Something was wrong that is to be told, while somebody could see it.
+    pub inflicted: bool,
     pub detected: bool,
     pub said_right: bool,
     pub moves: usize,
@@ -49,6 +51,8 @@ struct Looked {
     /// By planned port.
     right: Vec<bool>,
     wrong: BTreeSet<Kind>,
+    /// It was off, or booting.
+    away: bool,
 }
 
 enum Happening {
@@ -78,6 +82,8 @@ pub struct Play<'a> {
     up: Seconds,
     told: Vec<Fault>,
     looked: Looked,
+    /// What was inflicted since: plugs that nobody can know of.
+    unseen: usize,
     busy_until: Seconds,
     outcome: Outcome,
 }
@@ -121,6 +127,7 @@ impl<'a> Play<'a> {
             up: NEVER,
             told: Vec::new(),
             looked: Looked::default(),
+            unseen: 0,
             busy_until: 0,
             outcome: Outcome { kinds: scene.kinds.clone(), ..Outcome::default() },
             scene,
@@ -162,9 +169,12 @@ impl<'a> Play<'a> {
         if kind.is_of_cables() {
             let Scene { world, room, .. } = &mut self.scene;
             let mended = inflict(kind, world, room, &self.dice, self.now);
-            self.outcome.minimal += mended.expect("the scene has room for its faults");
+            let mended = mended.expect("the scene has room for its faults");
+            self.outcome.minimal += mended;
+            self.unseen += mended;
         } else {
             self.wrong.insert(kind);
+            self.outcome.inflicted = true;
         }
         self.note(format!("inflicted: {kind:?}"));
     }
@@ -243,7 +253,9 @@ impl<'a> Play<'a> {
         let expected: BTreeSet<Fault> =
             self.outcome.kinds.iter().flat_map(|kind| kind.expected()).copied().collect();
         self.outcome.detected = self.told.iter().any(|fault| expected.contains(fault));
-        self.outcome.said_right = self.told.iter().all(|fault| expected.contains(fault));
+        // A device that boots for too long is told as not back, whatever else is wrong.
+        let right = |fault: &Fault| expected.contains(fault) || *fault == Fault::NotBack;
+        self.outcome.said_right = self.told.iter().all(right);
         self.outcome
     }
 
@@ -310,6 +322,7 @@ impl<'a> Play<'a> {
         }
         if was_open && matches!(self.run.phase, Phase::Ready { .. }) {
             self.note("green".to_owned());
+            self.outcome.minimal -= self.unseen;
             if !self.looked.well {
                 let line = format!("green at {} s while it was wrong when looked at", self.now);
                 self.outcome.false_greens.push(line);
@@ -368,6 +381,7 @@ impl<'a> Play<'a> {
                 let nameless = world.far.iter().any(|far| far.nameless);
                 unless(nameless || self.wrong.contains(&Kind::UnreadableAnswer))
             }
+            Fault::NotBack => unless(self.looked.away),
             fault => unless(
                 self.looked
                     .wrong
@@ -404,7 +418,8 @@ impl<'a> Play<'a> {
     /// One visit, as it goes out.
     fn look(&mut self) -> Visit {
         let lost = || Visit::Unreachable { why: "no answer".to_owned() };
-        if self.now < self.up || self.dice.percent(6) {
+        self.looked.away = self.now < self.up;
+        if self.looked.away || self.dice.percent(6) {
             return lost();
         }
         let wrong = |kind| self.wrong.contains(&kind);
@@ -424,7 +439,9 @@ impl<'a> Play<'a> {
             && !self.wrong.contains(&Kind::UnreadableAnswer);
         let world = &self.scene.world;
         let right = (0..world.plan.len()).map(|port| world.is_right(port)).collect();
-        self.looked = Looked { well, right, wrong: self.wrong.clone() };
+        self.looked = Looked { well, right, wrong: self.wrong.clone(), away: false };
+        self.unseen = 0;
+        self.outcome.inflicted |= !well;
         let now = Timestamp::from_seconds(self.now);
         let patience = self.run.timing.neighbour_patience;
         let plan = Plan {

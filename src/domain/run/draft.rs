@@ -23,6 +23,9 @@ pub(super) const WAY: &str = "way";
 /// An open fault that nobody mends is given up after a day; the device stays as it is.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
+/// So many visits in a row find nobody because the device booted; fewer may be chance.
+const MISSED_BY_BOOTING: u32 = 2;
+
 pub(super) struct Draft {
     pub run: Run,
     pub now: Timestamp,
@@ -306,11 +309,11 @@ impl Draft {
     /// A visit found nobody. Once may be chance; twice in a row it may have booted, and neighbours
     /// get their patience anew.
     pub fn away(&mut self) {
-        let gone = problem(Fault::NotBack, &[]);
-        if self.run.suspected.as_ref().is_some_and(|(before, _)| *before == gone) {
+        self.run.missed = self.run.missed.saturating_add(1);
+        if self.run.missed == MISSED_BY_BOOTING {
             self.run.first_visit = None;
+            self.run.suspected = None;
         }
-        self.run.suspected = Some((gone, self.now));
     }
 
     /// What a visit that did not get in leads to, wherever the run is.

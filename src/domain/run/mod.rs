@@ -78,6 +78,9 @@ pub struct Run {
     pub saving: bool,
     /// A file name it asked for that its platform does not know.
     pub strange_file: Option<String>,
+    /// Visits in a row that found nobody.
+    #[serde(default)]
+    pub missed: u32,
     /// The newest upgrade of its software, if there was one.
     #[serde(default)]
     pub upgrade: Option<upgrade::Upgrade>,

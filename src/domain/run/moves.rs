@@ -207,7 +207,7 @@ pub(super) fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
             d.outdated(host_key.as_ref(), findings, offer);
         }
         Visit::HostKeyChanged { .. } if fault != Fault::HostKeyChanged => d.no_entry(visit),
-        Visit::LoginRefused { .. } if fault == Fault::NotBack => {
+        Visit::LoginRefused { .. } if matches!(fault, Fault::NotBack | Fault::HostKeyChanged) => {
             d.cleared();
             let back_by = d.now.plus(d.run.timing.back_deadline);
             let refused_since = Some(d.now);

@@ -45,6 +45,7 @@ pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run 
         told: Vec::new(),
         saving: false,
         strange_file: None,
+        missed: 0,
         upgrade: None,
     }
 }

@@ -22,6 +22,7 @@ impl Draft {
             self.run.host_key = host_key.cloned();
         }
         self.run.first_visit.get_or_insert(self.now);
+        self.run.missed = 0;
         let findings = &self.with_reason(findings.clone());
         let before = self.run.findings.replace(findings.clone());
         if !before.is_some_and(|before| before.says_the_same(findings)) {
@@ -150,6 +151,9 @@ impl Draft {
     /// How many plugs the open fault takes out at once.
     fn plugs_in_hand(&self) -> u32 {
         let Phase::ActionNeeded { problem, .. } = &self.run.phase else { return 0 };
+        if !problem.fill.contains_key("round") {
+            return 0;
+        }
         problem.fill.get("count").and_then(|count| count.parse().ok()).unwrap_or(0)
     }
 
@@ -160,7 +164,9 @@ impl Draft {
         if !problem.fault.is_of_cables() {
             return matches!(found.fault, Fault::NeighbourDown | Fault::NeighbourMute);
         }
-        found.follow() + 1 != problem.follow()
+        let one_taken_out =
+            problem.fault == Fault::RotatedPlugs && !problem.fill.contains_key("round");
+        found.follow() + 1 != problem.follow() && !one_taken_out
     }
 
     /// Every check passed: hand over, or be green at once where nobody takes over.

@@ -58,6 +58,7 @@ pub fn example(phase: Phase) -> Run {
         told: Vec::new(),
         saving: false,
         strange_file: None,
+        missed: 0,
         upgrade,
     }
 }

@@ -196,6 +196,7 @@ impl Draft {
             self.run.host_key = host_key.cloned();
         }
         self.run.first_visit.get_or_insert(self.now);
+        self.run.missed = 0;
         self.run.findings = Some(findings.clone());
         self.reach(crate::domain::run::Milestone::Back);
         self.cleared();
