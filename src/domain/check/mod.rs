@@ -304,7 +304,10 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::planned::{Scene, row};
+    use std::sync::Arc;
+
     use super::*;
+    use crate::domain::inventory::expected::Member;
     use crate::platform::observation::Reading;
 
     fn verdict(findings: &Findings, wanted: Check) -> &Verdict {
@@ -381,6 +384,55 @@ mod tests {
         let Reading::Seen(facts) = &mut seen.facts else { panic!("facts are there") };
         facts.serials = vec!["FDO0001".to_owned(), "fdo1234".to_owned()];
         assert_eq!(*verdict(&scene.judge(&seen), Check::Serial), Verdict::Pass);
+    }
+
+    #[test]
+    fn another_model_is_another_box_and_none_at_all_is_unknown() {
+        let mut scene = Scene::two_uplinks();
+        scene.alter("acc-sw-17", |device| {
+            Arc::make_mut(&mut device.expects).model = Some("C9300-48P".to_owned());
+        });
+        let with = |model: Option<&str>| {
+            let mut seen = scene.as_planned();
+            let Reading::Seen(facts) = &mut seen.facts else { panic!("facts are there") };
+            facts.model = model.map(str::to_owned);
+            scene.judge(&seen)
+        };
+        assert_eq!(*verdict(&with(Some("c9300-48p ")), Check::Model), Verdict::Pass);
+        assert!(all_proven(&with(Some("C9300-48P"))));
+        let other = with(Some("C9300-24P"));
+        let problem = most_urgent(&other).expect("another model");
+        assert_eq!((problem.fault, &*problem.fill["found"]), (Fault::OtherBox, "C9300-24P"));
+        let untold = with(None);
+        assert!(matches!(verdict(&untold, Check::Model), Verdict::Unknown { .. }));
+        assert!(!all_proven(&untold));
+    }
+
+    #[test]
+    fn every_planned_member_of_a_stack_must_be_there() {
+        let mut scene = Scene::two_uplinks();
+        scene.alter("acc-sw-17", |device| {
+            let member = |number, serial: &str| Member { number, serial: serial.to_owned() };
+            Arc::make_mut(&mut device.expects).members =
+                vec![member(Some(1), "FDO1234"), member(Some(2), "FDO5678")];
+        });
+        let with = |serials: &[&str]| {
+            let mut seen = scene.as_planned();
+            let Reading::Seen(facts) = &mut seen.facts else { panic!("facts are there") };
+            facts.serials = serials.iter().map(|serial| (*serial).to_owned()).collect();
+            scene.judge(&seen)
+        };
+        assert!(all_proven(&with(&["FDO1234", "fdo5678"])));
+        let one = with(&["FDO1234"]);
+        let problem = most_urgent(&one).expect("a member is missing");
+        assert_eq!(problem.fault, Fault::MemberMissing);
+        assert_eq!((&*problem.fill["serial"], &*problem.fill["member"]), ("FDO5678", "2"));
+        let extra = with(&["FDO1234", "FDO5678", "FDO9999"]);
+        assert!(all_proven(&extra));
+        assert_eq!(extra.remarks, ["serial FDO9999 is in the stack and not planned"]);
+        let silent = with(&[]);
+        assert!(matches!(verdict(&silent, Check::Members), Verdict::Unknown { .. }));
+        assert!(!all_proven(&silent));
     }
 
     #[test]
