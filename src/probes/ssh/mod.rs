@@ -250,6 +250,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn further_commands_are_answered_in_the_same_visit() {
+        for channel in [shell(), Channel::Exec] {
+            let toy = Toy::default().start().await;
+            let mut order = order(&toy, channel);
+            order.further = vec!["show version".to_owned(), "show nonsense".to_owned()];
+            let Outcome::Observed(seen) = reported(&order).await.outcome else {
+                panic!("observed")
+            };
+            let version = seen.further["show version"].seen().map(String::as_str);
+            assert_eq!(version, Some("acc-sw-17 uptime is 3 minutes\n"));
+            let refused = &seen.further["show nonsense"];
+            assert!(matches!(refused, Reading::Unreadable { .. }), "{refused:?}");
+            assert_eq!(seen.further.len(), 2);
+            assert_eq!(toy.logins().len(), 1, "one visit");
+        }
+    }
+
+    #[tokio::test]
     async fn the_key_is_told_and_pinned_and_another_one_gets_no_password() {
         let toy = Toy::default().start().await;
         let first = visited(&toy).await;

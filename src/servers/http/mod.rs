@@ -451,6 +451,26 @@ mod tests {
         assert!(room.asks.lock().unwrap().is_empty(), "the service renders nothing for it");
     }
 
+    /// The digests of `abc`: FIPS 180-4's first example, and RFC 1321 appendix A.5.
+    #[tokio::test]
+    async fn an_image_comes_with_its_digests_beside_it_and_in_its_head() {
+        let room = room(10);
+        std::fs::write(room._images.path().join("abc.bin"), "abc").unwrap();
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        for (path, digest) in
+            [("/abc.bin.sha256", sha256), ("/abc.bin.md5", "900150983cd24fb0d6963f7d28e17f72")]
+        {
+            let answer = room.asked(&format!("GET {path}"), "").await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            assert!(answer.ends_with(&format!("\n\n{digest}  abc.bin\n")), "{answer}");
+        }
+        let answer = room.asked("GET /abc.bin", "").await;
+        let head = "\nrepr-digest: sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:\n";
+        assert!(answer.contains(head), "{answer}");
+        let none = room.asked("GET /nothing.bin.sha256", "").await;
+        assert!(!none.starts_with("HTTP/1.1 200"), "{none}");
+    }
+
     #[tokio::test]
     async fn refusals_have_a_status_and_a_short_text() {
         let room = room(10);
