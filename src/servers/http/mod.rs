@@ -451,7 +451,7 @@ mod tests {
         assert!(room.asks.lock().unwrap().is_empty(), "the service renders nothing for it");
     }
 
-    /// The digests of `abc`: FIPS 180-4's first example, and RFC 1321 appendix A.5.
+    /// The digests of `abc`, which both standards give as an example.
     #[tokio::test]
     async fn an_image_comes_with_its_digests_beside_it_and_in_its_head() {
         let room = room(10);
