@@ -100,6 +100,19 @@ impl Device {
         children.split_whitespace().next().map(str::to_owned)
     }
 
+    /// Lets its lldpd forget whom it heard: a port that leaves the pattern is dropped with all it knew.
+    pub fn forget_neighbours(&self) {
+        let listen = |pattern: &str| {
+            self.inside(&["lldpcli", "configure", "system", "interface", "pattern", pattern]);
+        };
+        listen("nothing");
+        until("lldpd forgets", 10, || {
+            let heard = self.inside(&["lldpcli", "-f", "keyvalue", "show", "neighbors"]);
+            if heard.contains("lldp.swp") { Err(heard) } else { Ok(()) }
+        });
+        listen("swp*");
+    }
+
     /// Whom its own lldpd hears on a port, as `device port`.
     pub fn neighbours(&self, port: &str) -> Vec<String> {
         let text = self.inside(&["lldpcli", "-f", "json0", "show", "neighbors", "ports", port]);

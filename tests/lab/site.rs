@@ -127,11 +127,14 @@ impl Site {
         Self { greenlight, slack, access, distribution, net, home }
     }
 
-    /// Pulls every plug and lays the cables like this.
+    /// Pulls every plug and lays the cables like this. The switch forgets at once whom it heard, as
+    /// switches do of a port that goes dark; lldpd alone would keep an old neighbour for seconds
+    /// beside a new one, and old and new together could look like the plan.
     pub fn lay(&mut self, cables: &[(End, End)]) {
         for port in PORTS {
             self.net.unplug(port);
         }
+        self.access.forget_neighbours();
         for (one, other) in cables {
             self.net.plug(*one, *other);
         }
