@@ -217,7 +217,7 @@ mod tests {
 
     fn problem(fault: Fault, fill: &[(&str, &str)]) -> Problem {
         let fill = fill.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Problem { fault, fill }
+        Problem { fault, fill, sockets: Vec::new() }
     }
 
     fn port(device: &str, port: &str) -> Port {

@@ -216,7 +216,7 @@ impl Tables {
 mod tests {
     use super::*;
     use crate::domain::check::counted::Counted;
-    use crate::domain::check::{Check, Findings, Problem, Verdict};
+    use crate::domain::check::{Check, Findings, Problem, Socket, Verdict};
     use crate::domain::fault::Fault;
     use crate::domain::run::{Milestone, Phase};
 
@@ -286,6 +286,7 @@ mod tests {
         let problem = Problem {
             fault: Fault::WrongPort,
             fill: [("port".to_owned(), "Gi1/0/1".to_owned())].into(),
+            sockets: vec![Socket { device: "dist-1".into(), port: "gi1/0/1".into() }],
         };
         let unknown = Verdict::Unknown { why: "a line".into() };
         run.findings = Some(Findings {
@@ -297,7 +298,9 @@ mod tests {
             remarks: vec!["a remark".into()],
             open: vec!["a check of theirs".into()],
             counted: Counted::default(),
+            gives_way: Some(problem.clone()),
         });
+        run.gave_way = Some(at);
         run.address = Some("fd00::9".parse().unwrap());
         run.milestones = [(Milestone::Asked, at), (Milestone::HandedOver, at)].into();
         run.handed = [("cmdb".to_owned(), "200".to_owned())].into();
@@ -311,7 +314,8 @@ mod tests {
     #[test]
     fn a_run_of_every_phase_is_read_again_as_it_was() {
         let at = Timestamp::from_seconds(1_700_000_000);
-        let problem = Problem { fault: Fault::Silent, fill: [("a".into(), "b".into())].into() };
+        let fill = [("a".into(), "b".into())].into();
+        let problem = Problem { fault: Fault::Silent, fill, sockets: Vec::new() };
         let runs: Vec<Entry> = [
             Phase::Expected { ask_by: at },
             Phase::Addressed { fetch_by: at },

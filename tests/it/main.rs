@@ -1,6 +1,7 @@
 //! Stories: the store, the service and the whole daemon on loopback.
 
 mod crash;
+mod crossed;
 mod dhcp6;
 mod digests;
 mod disk;

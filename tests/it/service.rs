@@ -19,7 +19,7 @@ use greenlight::service::memory::{Change, Lease6, Memory, NewDelivery, Query};
 use greenlight::service::outbox::Outbox;
 use greenlight::service::performer::Performer;
 use greenlight::service::plan::{InForce, Plan, Rules};
-use greenlight::service::probe::{Outcome, Report};
+use greenlight::service::probe::{Outcome, Prober, Report};
 use greenlight::service::runner::{self, Input, Opening, Parts, Runs, Saying, Spoken, Told, Voice};
 use greenlight::store;
 use tokio::sync::{Semaphore, watch};
@@ -106,15 +106,20 @@ pub async fn house(folder: &std::path::Path) -> House {
 }
 
 pub async fn house_of(folder: &std::path::Path, plan: InForce) -> House {
+    // Nobody is at home: the story decides what a visit brings by sending the event itself.
+    let prober: Prober = Arc::new(|_| {
+        Box::pin(async {
+            let why = "nobody at home".into();
+            Report { host_key: None, outcome: Outcome::Unreachable { why } }
+        })
+    });
+    house_with(folder, plan, prober).await
+}
+
+pub async fn house_with(folder: &std::path::Path, plan: InForce, prober: Prober) -> House {
     let memory = store::open(&folder.join("greenlight.db")).await.unwrap();
     let performer = Performer {
-        // Nobody is at home: the story decides what a visit brings by sending the event itself.
-        prober: Arc::new(|_| {
-            Box::pin(async {
-                let why = "nobody at home".into();
-                Report { host_key: None, outcome: Outcome::Unreachable { why } }
-            })
-        }),
+        prober,
         secrets: Arc::new(|_| Ok(Secret::new("x"))),
         plan: plan.clone(),
         clock: Clock::System,

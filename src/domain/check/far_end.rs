@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use super::heard::Unclear;
 use super::identity::same_name;
 use crate::address::Mac;
-use crate::domain::check::Plan;
+use crate::domain::check::{Plan, Socket};
 use crate::domain::inventory::meant::{Device, PlannedNeighbour};
 use crate::platform::observation::Neighbour;
 
@@ -240,6 +240,13 @@ impl<'a> Known<'a> {
         let description = far.row.port_description.as_deref().unwrap_or("");
         let (id, described) = (looks_like_port(&far.row.port_id), looks_like_port(description));
         if described && !id { description } else { &far.row.port_id }
+    }
+}
+
+impl End {
+    pub(super) fn socket(&self) -> Socket {
+        let device = self.device.trim_start_matches('?').to_owned();
+        Socket { device, port: self.port.clone() }
     }
 }
 

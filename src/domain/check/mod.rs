@@ -44,6 +44,7 @@ mod neighbours;
 mod planned;
 mod reach;
 mod repair;
+mod sockets;
 mod told;
 
 use std::collections::BTreeMap;
@@ -55,6 +56,7 @@ use crate::domain::fault::Fault;
 use crate::platform::observation::Observation;
 use crate::secret::Secret;
 use counted::Counted;
+pub use sockets::Socket;
 
 /// Text from a device is cut here before it becomes a filling or a remark: the longest system name
 /// that LLDP can carry (IEEE 802.1AB, 8.5.6).
@@ -108,6 +110,9 @@ pub struct Problem {
     /// Placeholders of the notice's words: `port`, `far_device`, `far_port`, `found`, `planned`,
     /// ...
     pub fill: BTreeMap<String, String>,
+    /// See [`Problem::sockets`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sockets: Vec<Socket>,
 }
 
 /// All checks of one visit.
@@ -120,6 +125,10 @@ pub struct Findings {
     /// What is open of optional checks, one sentence each: the device may turn green with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<String>,
+    /// A cable problem that is not told, and whose check is Unknown therefore: its sockets are being
+    /// worked on for another device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gives_way: Option<Problem>,
     /// What the ports have counted, for the next visit to compare with.
     #[serde(default, skip_serializing_if = "Counted::is_empty")]
     pub counted: Counted,
@@ -183,7 +192,8 @@ pub fn judge_visit(
         (Check::Reach, reach::reach(plan, seen, &mut remarks)),
         (Check::Custom, custom::custom(plan, seen, &mut remarks, &mut open)),
     ];
-    let findings = Findings { verdicts, remarks: remarks.into_lines(), open, counted };
+    let remarks = remarks.into_lines();
+    let findings = Findings { verdicts, remarks, open, counted, gives_way: None };
     masked::masked(findings, circumstances.secrets)
 }
 
@@ -254,7 +264,7 @@ impl Problem {
 
     fn new(fault: Fault, fill: &[(&str, &str)]) -> Self {
         let fill = fill.iter().map(|(key, value)| ((*key).to_owned(), cut(value))).collect();
-        Self { fault, fill }
+        Self { fault, fill, sockets: Vec::new() }
     }
 }
 

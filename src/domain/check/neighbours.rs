@@ -30,7 +30,7 @@ use super::far_end::{End, FarEnd, differently_told};
 use super::heard::{Ears, Heard};
 use super::repair::{self, Act, Far, Near, Repair};
 use super::told::{self, Extra};
-use super::{Plan, Remarks, Verdict};
+use super::{Plan, Remarks, Socket, Verdict};
 use crate::domain::inventory::meant::{PlannedNeighbour, Unplanned};
 use crate::platform::observation::Observation;
 
@@ -213,14 +213,37 @@ impl<'a> Set<'a> {
             .collect();
         let others = self.ears.ports.iter().filter(|(name, _)| !concerned.contains(name.as_str()));
         others
-            .filter_map(|(_, port)| match &port.heard {
-                Heard::One(far) => {
-                    Some(Extra { port: port.printed, far: Some(self.found_end(far)) })
-                }
-                Heard::Unclear(_) => Some(Extra { port: port.printed, far: None }),
-                Heard::Nobody => None,
+            .filter_map(|(name, port)| {
+                let far = match &port.heard {
+                    Heard::One(far) => Some(self.found_end(far)),
+                    Heard::Unclear(_) => None,
+                    Heard::Nobody => return None,
+                };
+                Some(Extra { port: port.printed, socket: self.socket_of_ours(name), far })
             })
             .collect()
+    }
+
+    /// The sockets that an act touches.
+    pub(super) fn sockets(&self, act: &Act) -> Vec<Socket> {
+        let ours = |near: &Near| self.socket_of_ours(self.port(*near));
+        match act {
+            Act::ChangePlaces(ring) => ring.iter().map(ours).collect(),
+            Act::MoveHere { from, to } => vec![ours(from), ours(to)],
+            Act::MoveThere { near, .. } => {
+                let found = match self.ears.on(self.port(*near)) {
+                    Heard::One(far) => Some(far.end.socket()),
+                    Heard::Nobody | Heard::Unclear(_) => None,
+                };
+                found.into_iter().chain([self.cables[*near].end.socket()]).collect()
+            }
+            Act::Plug { near, .. } => vec![self.cables[*near].end.socket()],
+            Act::Mute { .. } => Vec::new(),
+        }
+    }
+
+    fn socket_of_ours(&self, port: &str) -> Socket {
+        Socket { device: self.plan.device.name.to_lowercase(), port: port.to_owned() }
     }
 
     /// The canonical name of a socket of ours.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::neighbours::Set;
 use super::repair::{Act, Near, Repair};
-use super::{Plan, Problem};
+use super::{Plan, Problem, Socket};
 use crate::domain::fault::Fault;
 use crate::domain::inventory::meant::PlannedNeighbour;
 
@@ -16,6 +16,7 @@ const ROUND_CHARS_MAX: usize = 240;
 pub(super) struct Extra<'a> {
     /// Ours, as printed.
     pub(super) port: &'a str,
+    pub(super) socket: Socket,
     /// Device and port, where they can be told.
     pub(super) far: Option<(&'a str, &'a str)>,
 }
@@ -57,7 +58,7 @@ pub(super) fn problems(set: &Set<'_>, repairs: &[Repair]) -> Vec<Problem> {
 }
 
 fn problem(set: &Set<'_>, act: &Act) -> Problem {
-    match act {
+    let problem = match act {
         Act::ChangePlaces(ring) => match ring.as_slice() {
             [a, b] => swapped(set, *a.min(b), *a.max(b)),
             ring => rotated(set, ring),
@@ -66,7 +67,8 @@ fn problem(set: &Set<'_>, act: &Act) -> Problem {
         Act::MoveThere { near, .. } => move_there(set, *near),
         Act::Plug { near, .. } => missing(set, *near, Fault::NeighbourDown),
         Act::Mute { near, .. } => missing(set, *near, Fault::NeighbourMute),
-    }
+    };
+    problem.at_sockets(set.sockets(act))
 }
 
 fn swapped(set: &Set<'_>, a: Near, b: Near) -> Problem {
@@ -245,7 +247,7 @@ impl Extra<'_> {
             ("found_port", port),
             ("location", &plan.device.location),
         ];
-        Problem::new(Fault::UnplannedNeighbour, &fill)
+        Problem::new(Fault::UnplannedNeighbour, &fill).at_sockets(vec![self.socket.clone()])
     }
 
     pub(super) fn remark(&self) -> String {

@@ -217,6 +217,7 @@ mod tests {
             saving: false,
             strange_file: None,
             missed: 0,
+            gave_way: None,
             upgrade: None,
         }
     }
@@ -225,7 +226,7 @@ mod tests {
 
     fn problem(fault: Fault, fill: &[(&str, &str)]) -> Problem {
         let fill = fill.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Problem { fault, fill }
+        Problem { fault, fill, sockets: Vec::new() }
     }
 
     fn say(run: &Run, kind: Kind, problem: Option<&Problem>) -> Notice {

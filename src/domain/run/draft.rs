@@ -201,6 +201,7 @@ impl Draft {
         self.enter(Phase::Settling { visit_at, back_by }, "has its configuration");
         self.run.findings = None;
         self.run.suspected = None;
+        self.run.gave_way = None;
         self.run.first_visit = None;
         self.wake(Timer::Visit, visit_at);
         self.wake(Timer::Deadline, back_by);
@@ -247,6 +248,7 @@ impl Draft {
     /// Says what is wrong, once, and goes on looking.
     pub fn action_needed(&mut self, problem: Problem) {
         self.run.suspected = None;
+        self.run.gave_way = None;
         self.run.told.retain(|(_, at)| self.now.since(*at) < QUIET);
         let lately = self.run.told.iter().any(|(told, _)| told.same_act(&problem));
         let kind = if lately { Kind::Progress } else { Kind::ActionNeeded };
@@ -345,7 +347,7 @@ fn verdict_of(run: &Run, wanted: Check) -> Option<&Verdict> {
 
 pub(super) fn problem(fault: Fault, fill: &[(&str, &str)]) -> Problem {
     let fill = fill.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    Problem { fault, fill }
+    Problem { fault, fill, sockets: Vec::new() }
 }
 
 pub(super) fn fill_text(problem: &Problem) -> String {

@@ -81,6 +81,10 @@ pub struct Run {
     /// Visits in a row that found nobody.
     #[serde(default)]
     pub missed: u32,
+    /// When a cable problem was last left untold because its sockets were worked on for another
+    /// device. Nothing of the cables is said before they had time to be heard anew.
+    #[serde(default)]
+    pub gave_way: Option<Timestamp>,
     /// The newest upgrade of its software, if there was one.
     #[serde(default)]
     pub upgrade: Option<upgrade::Upgrade>,

@@ -46,6 +46,7 @@ pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run 
         saving: false,
         strange_file: None,
         missed: 0,
+        gave_way: None,
         upgrade: None,
     }
 }

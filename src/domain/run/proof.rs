@@ -71,6 +71,10 @@ impl Draft {
     /// stays so.
     fn doubted(&mut self, findings: &Findings) {
         self.verifying("comparing with the plan");
+        if let Some(problem) = &findings.gives_way {
+            self.give_way(problem);
+            return;
+        }
         let unknown = check::first_unknown(findings);
         // The software is looked at last: not while an earlier check is open.
         let urgent = check::most_urgent(findings)
@@ -95,6 +99,7 @@ impl Draft {
             Some((suspected, since)) if suspected.same_act(&found) => Some(*since),
             Some(_) | None => None,
         };
+        let since = since.map(|since| self.run.gave_way.map_or(since, |last| since.max(last)));
         let lasts = since.is_some_and(|since| self.now.since(since) >= self.patience(&found));
         if lasts || self.patience(&found).is_zero() {
             self.cleared();
@@ -105,6 +110,29 @@ impl Draft {
         }
     }
 
+    /// Somebody works on these sockets for another device, who may mend both: nothing is said, and
+    /// what was said of other plugs is over once this lasts, so that nobody waits for it in turn.
+    fn give_way(&mut self, found: &Problem) {
+        self.run.gave_way = Some(self.now);
+        let since = match &self.run.suspected {
+            Some((suspected, since)) if suspected.same_act(found) => *since,
+            Some(_) | None => self.now,
+        };
+        if let Phase::ActionNeeded { problem, .. } = &self.run.phase {
+            let patience = match problem.fault.is_of_cables() {
+                true => self.patience(found),
+                false => Duration::ZERO,
+            };
+            if self.now.since(since) >= patience {
+                self.cleared();
+                self.enter(Phase::Verifying { since: self.now }, "gives way to another device");
+                self.sleep(Timer::Deadline);
+            }
+        }
+        self.run.suspected = Some((found.clone(), since));
+        self.visit_later();
+    }
+
     /// How long a fault must be seen before it is said. Zero: at once.
     fn patience(&self, problem: &Problem) -> Duration {
         let timing = &self.run.timing;
@@ -112,6 +140,10 @@ impl Draft {
             // While plugs are being moved, half of what was asked for reads as something else.
             fault if fault.is_of_cables() && self.half_moved(problem) => {
                 timing.neighbour_patience + self.plugs_in_hand() * PER_PLUG
+            }
+            // Others had plugs in hand here: what was moved is heard one after the other.
+            fault if fault.is_of_cables() && self.run.gave_way.is_some() => {
+                timing.neighbour_patience
             }
             // Somebody with light is not heard: the next message may tell another story.
             fault if fault.is_of_cables() && problem.fill.contains_key("unheard") => {

@@ -94,7 +94,7 @@ fn seen(running: Verdict, neighbours: Verdict) -> Event {
 }
 
 fn fails(fault: Fault) -> Verdict {
-    Verdict::Fail(Problem { fault, fill: Default::default() })
+    Verdict::Fail(Problem { fault, fill: Default::default(), sockets: Vec::new() })
 }
 
 fn accepts() -> Event {

@@ -59,12 +59,13 @@ pub fn example(phase: Phase) -> Run {
         saving: false,
         strange_file: None,
         missed: 0,
+        gave_way: None,
         upgrade,
     }
 }
 
 fn problem(fault: Fault) -> Problem {
-    Problem { fault, fill: BTreeMap::new() }
+    Problem { fault, fill: BTreeMap::new(), sockets: Vec::new() }
 }
 
 /// Findings with one verdict each for the running configuration and the neighbours.
@@ -184,7 +185,7 @@ pub fn of_other_software() -> Findings {
     let fill = [("found", "17.6.3"), ("planned", "17.9.5")];
     let fill = fill.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let mut findings = findings(Verdict::Pass, Verdict::Pass);
-    let fails = Verdict::Fail(Problem { fault: Fault::OtherSoftware, fill });
+    let fails = Verdict::Fail(Problem { fault: Fault::OtherSoftware, fill, sockets: Vec::new() });
     findings.verdicts.push((Check::Software, fails));
     findings
 }

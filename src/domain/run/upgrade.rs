@@ -111,7 +111,9 @@ pub fn outdated(findings: &Findings) -> Option<String> {
         return None;
     }
     match of(Check::Software) {
-        Verdict::Fail(Problem { fault: Fault::OtherSoftware, fill }) => fill.get("found").cloned(),
+        Verdict::Fail(Problem { fault: Fault::OtherSoftware, fill, .. }) => {
+            fill.get("found").cloned()
+        }
         Verdict::Fail(_) | Verdict::Pass | Verdict::Unknown { .. } | Verdict::NotPlanned => None,
     }
 }

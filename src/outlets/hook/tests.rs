@@ -55,6 +55,7 @@ fn run_of(id: &str) -> Run {
         saving: false,
         strange_file: None,
         missed: 0,
+        gave_way: None,
         upgrade: None,
     }
 }

@@ -23,10 +23,12 @@ use crate::service::plan::InForce;
 
 mod alarms;
 mod later;
+mod sockets;
 mod stage;
 
 use alarms::Alarms;
 use later::Later;
+use sockets::Sockets;
 
 /// Events that may wait; beyond it whoever brings one waits.
 const QUEUE: usize = 8192;
@@ -252,6 +254,8 @@ struct Runner {
     later: Later,
     /// The device of each run that is a newest one.
     devices: HashMap<String, String>,
+    /// What the newest runs have told and wait for.
+    sockets: Sockets,
 }
 
 /// Resumes every open run from the store, then moves runs until `shutdown`; what waits then is
@@ -270,6 +274,7 @@ pub async fn run(
         alarms: Alarms::default(),
         later: Later::default(),
         devices: HashMap::new(),
+        sockets: Sockets::default(),
     };
     runner.resume().await?;
     let mut group = runner.hear_hooks().await?;
@@ -415,6 +420,7 @@ impl Runner {
 
     /// `run` is the newest of its device now.
     fn learn(&mut self, run: Arc<Run>) {
+        self.sockets.learn(&run);
         match self.latest.get_mut(&run.device) {
             Some(known) if known.id == run.id => *known = run,
             Some(known) => {
@@ -436,6 +442,7 @@ impl Runner {
             Ok(Some(run)) => self.learn(Arc::new(run)),
             Ok(None) => {
                 self.latest.remove(&device);
+                self.sockets.forget(&device);
             }
             Err(refused) => tracing::error!(%refused, "the run could not be loaded anew"),
         }

@@ -84,7 +84,8 @@ impl Runner {
         match self.way(staged, plan, (input, name, event), now) {
             Way::Nowhere => staged.changes.extend(alone(name, event, now)),
             Way::Join(run) => {
-                let stepped = run::step(&run, event, now);
+                let event = self.considerate(staged, &run, event);
+                let stepped = run::step(&run, &event, now);
                 self.record(staged, Before::Moved(run.rev), stepped, now);
             }
             Way::Open { replacing, forced } => {
