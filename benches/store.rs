@@ -219,6 +219,7 @@ fn device(name: &str) -> Device {
 
 fn timing() -> Timing {
     Timing {
+        ask_patience: Duration::from_secs(480),
         file_patience: Duration::from_secs(180),
         settle: Duration::from_secs(1),
         back_deadline: Duration::from_secs(120),

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Status(output) => running(commands::status(&config, output), "error"),
         Command::Log(log) => running(commands::log(&config, log), "error"),
         Command::Watch(output) => running(commands::watch(&config, output), "error"),
+        Command::Expect(devices) => running(commands::expect(&config, devices), "error"),
         Command::Rerun(device) => running(commands::act(&config, "rerun", device), "error"),
         Command::Cancel(device) => running(commands::act(&config, "cancel", device), "error"),
     };

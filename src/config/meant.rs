@@ -25,7 +25,7 @@ pub struct Config {
     pub images: Option<PathBuf>,
     /// The store and the local socket live here.
     pub data: PathBuf,
-    /// The control socket of `status`, `log`, `watch`, `rerun`, `cancel`.
+    /// The control socket of `status`, `log`, `watch`, `expect`, `rerun`, `cancel`.
     pub socket: PathBuf,
     pub dhcp: Option<Dhcp>,
     pub dhcp6: Option<Dhcp6>,
@@ -171,6 +171,9 @@ pub struct Http {
 pub struct Runs {
     /// Requests of one device within this time join its run.
     pub window: Duration,
+    /// From the moment a device is expected, or was last heard without a lease, to G1; `None`: the
+    /// platform says.
+    pub ask_patience: Option<Duration>,
     /// From lease to the first file request before G2 is said.
     pub file_patience: Duration,
     /// From the end of the transfer to the first visit; `None`: the platform says.

@@ -308,6 +308,9 @@ fn meant_runs(written: WrittenRuns, complaints: &mut Complaints) -> Runs {
     let seconds = Duration::from_secs;
     Runs {
         window: time(written.window, seconds(600), "window", complaints),
+        ask_patience: written
+            .ask_patience
+            .map(|patience| time(Some(patience), seconds(0), "ask_patience", complaints)),
         file_patience: time(written.file_patience, seconds(180), "file_patience", complaints),
         settle: written.settle.map(|settle| settle.value),
         back_deadline: written

@@ -38,7 +38,7 @@ pub struct WrittenConfig {
     pub images: Option<At<String>>,
     /// The directory of the store. Default `data`.
     pub data: Option<At<String>>,
-    /// The local socket of `status`, `log`, `watch`, `rerun` and `cancel`.
+    /// The local socket of `status`, `log`, `watch`, `expect`, `rerun`, `cancel`.
     /// Default: `greenlight.sock` in `data`.
     pub socket: Option<At<String>>,
     /// Addresses for devices. Default: no DHCP from this server.
@@ -156,6 +156,10 @@ pub struct WrittenRuns {
     /// Requests of one device within this time join its run. Default `10m`.
     #[schemars(with = "Option<String>")]
     pub window: Option<At<Duration>>,
+    /// From `greenlight expect`, or from its last request without a lease, until a device that is
+    /// not heard is a fault. Default `8m`, or half as long again as the platform boots.
+    #[schemars(with = "Option<String>")]
+    pub ask_patience: Option<At<Duration>>,
     /// From the lease to the first file request before that is a fault. Default `3m`.
     #[schemars(with = "Option<String>")]
     pub file_patience: Option<At<Duration>>,
@@ -377,6 +381,7 @@ fn runs(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenRuns> {
     let mut fields = Fields::of(node, "runs section", complaints)?;
     let runs = WrittenRuns {
         window: fields.duration("window", complaints),
+        ask_patience: fields.duration("ask_patience", complaints),
         file_patience: fields.duration("file_patience", complaints),
         settle: fields.duration("settle", complaints),
         back_deadline: fields.duration("back_deadline", complaints),

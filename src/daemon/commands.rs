@@ -49,11 +49,28 @@ pub async fn watch(config: &Path, output: &cli::Output) -> Result<(), Error> {
 }
 
 pub async fn act(config: &Path, act: &str, device: &cli::Device) -> Result<(), Error> {
+    acted(&socket(config)?, act, &device.device).await
+}
+
+/// Each of them, even if one is refused; the last refusal is the answer.
+pub async fn expect(config: &Path, cli::Devices { devices }: &cli::Devices) -> Result<(), Error> {
     let socket = socket(config)?;
-    let path = format!("/v1/devices/{}/{act}", client::segment(&device.device));
-    let answer: serde_json::Value = client::ask(&socket, "POST", &path).await?;
+    let mut outcome = Ok(());
+    for device in devices {
+        if let Err(refused) = acted(&socket, "expect", device).await {
+            if let Err(earlier) = std::mem::replace(&mut outcome, Err(refused)) {
+                eprintln!("greenlight: {earlier}");
+            }
+        }
+    }
+    outcome
+}
+
+async fn acted(socket: &Path, act: &str, device: &str) -> Result<(), Error> {
+    let path = format!("/v1/devices/{}/{act}", client::segment(device));
+    let answer: serde_json::Value = client::ask(socket, "POST", &path).await?;
     let done = answer.get("done").and_then(|done| done.as_str()).unwrap_or_default();
-    print(&format!("{}: {done}", device.device));
+    print(&format!("{device}: {done}"));
     Ok(())
 }
 

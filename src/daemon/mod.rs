@@ -345,6 +345,7 @@ fn plan(loaded: &Loaded, generation: u64) -> Plan {
         secrets: Arc::new(move |device| keeper.secrets_of(device)),
         rules: Rules {
             window: runs.window,
+            ask_patience: runs.ask_patience,
             file_patience: runs.file_patience,
             settle: runs.settle,
             back_deadline: runs.back_deadline,

@@ -144,6 +144,24 @@ impl Operations {
         Ok(())
     }
 
+    /// Opens a run for a device that is about to be powered on: from now on it has its time to be
+    /// heard.
+    pub async fn expect(&self, cx: &Context, device: &str) -> Result<(), Error> {
+        self.known(device)?;
+        let name = device.to_owned();
+        let ask = |reply| Query::LatestRunOf { device: name, reply };
+        let open = self.memory.ask(ask).await.map_err(store)?.filter(Run::is_open);
+        if let Some(run) = open {
+            let phase = run.phase.name();
+            return Err(Error::new(Code::NotNow, format!("{device} has an open run: {phase}"))
+                .hint(format!("`greenlight log {device}` tells where it is")));
+        }
+        let opening = Opening::Expected { actor: cx.actor.clone() };
+        let event = Event::Expect { by: cx.actor.clone() };
+        self.runs.stored(Input::event(device, event, opening)).await.map_err(store)?;
+        Ok(())
+    }
+
     /// Ends the device's open run.
     pub async fn cancel(&self, cx: &Context, device: &str) -> Result<(), Error> {
         self.known(device)?;

@@ -29,6 +29,7 @@ pub struct Plan {
 #[derive(Debug, Clone)]
 pub struct Rules {
     pub window: Duration,
+    pub ask_patience: Option<Duration>,
     pub file_patience: Duration,
     pub settle: Option<Duration>,
     pub back_deadline: Option<Duration>,
@@ -51,7 +52,10 @@ impl Plan {
         let rules = &self.rules;
         let settle = platform.map_or(Duration::from_secs(10), |platform| platform.settle);
         let back = platform.map_or(BACK_DEADLINE, |platform| platform.back_deadline);
+        // Without history the platform's own time is the best guess of how long it boots.
+        let boots = Timing::ASK_PATIENCE.max(back + back / 2);
         Timing {
+            ask_patience: rules.ask_patience.unwrap_or(boots),
             file_patience: rules.file_patience,
             settle: rules.settle.unwrap_or(settle),
             back_deadline: rules.back_deadline.unwrap_or(back),

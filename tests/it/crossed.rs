@@ -140,6 +140,7 @@ fn planned(cables: &[Cable]) -> InForce {
         secrets: Arc::new(|_| Vec::new()),
         rules: Rules {
             window: seconds(600),
+            ask_patience: None,
             file_patience: seconds(180),
             settle: Some(Duration::from_millis(10)),
             // So that whoever is left Unknown for longer than the two would be told of.

@@ -11,11 +11,13 @@ use greenlight::domain::inventory::meant::Inventory;
 use greenlight::domain::notice::{Kind, Notice};
 use greenlight::domain::run::{Event, Phase, Run, Visit};
 use greenlight::entropy::Entropy;
+use greenlight::error::Code;
 use greenlight::platform::Platforms;
 use greenlight::secret::Secret;
 use greenlight::service::intake::{Clues, Identity, Intake, Moved};
 use greenlight::service::leases::Ended;
 use greenlight::service::memory::{Change, Lease6, Memory, NewDelivery, Query};
+use greenlight::service::operations::{Context, Operations};
 use greenlight::service::outbox::Outbox;
 use greenlight::service::performer::Performer;
 use greenlight::service::plan::{InForce, Plan, Rules};
@@ -53,6 +55,7 @@ pub fn plan() -> InForce {
         secrets: Arc::new(|_| Vec::new()),
         rules: Rules {
             window: Duration::from_secs(600),
+            ask_patience: None,
             file_patience: Duration::from_secs(180),
             settle: Some(Duration::from_millis(10)),
             back_deadline: Some(Duration::from_secs(5)),
@@ -407,5 +410,27 @@ async fn a_link_local_peer_is_known_by_the_lease_it_asked_for_and_on_that_link_a
     assert_eq!((at(near, 3), at(leased, 0)), (None, None));
     house.intake.leases6_bound(vec![lease(now.minus(hour))], Some((near, 3))).await.unwrap();
     assert_eq!((at(near, 3), at(leased, 0)), (None, None), "it is over");
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_can_be_expected_before_it_is_heard_and_only_while_it_has_no_open_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = house(folder.path()).await;
+    let operations = Operations::new(house.memory.clone(), plan(), house.runs.clone());
+    let cx = Context { actor: "unix:7".into() };
+    operations.expect(&cx, "sw1").await.unwrap();
+    let run = house.until(|run| run.device == "sw1").await;
+    assert_eq!((run.phase.name(), run.actor.as_deref()), ("expected", Some("unix:7")));
+    let timers = house.memory.ask(Query::Timers).await.unwrap();
+    let (_, name, at) = timers.iter().find(|(id, ..)| *id == run.id).expect("its clock runs");
+    assert_eq!((name.as_str(), at.since(run.opened)), ("deadline", Duration::from_secs(480)));
+    let refused = |result: Result<(), greenlight::error::Error>| result.unwrap_err().code;
+    assert_eq!(refused(operations.expect(&cx, "sw1").await), Code::NotNow);
+    assert_eq!(refused(operations.expect(&cx, "nobody").await), Code::UnknownDevice);
+    operations.cancel(&cx, "sw1").await.unwrap();
+    operations.expect(&cx, "sw1").await.unwrap();
+    let again = house.until(|run| run.device == "sw1" && run.phase.name() == "expected").await;
+    assert_ne!(again.id, run.id);
     house.end().await;
 }

@@ -39,6 +39,7 @@ pub fn device(name: &str) -> Device {
 
 pub fn timing() -> Timing {
     Timing {
+        ask_patience: Duration::from_secs(480),
         file_patience: Duration::from_secs(180),
         settle: Duration::from_secs(1),
         back_deadline: Duration::from_secs(120),

@@ -97,6 +97,7 @@ const NEVER: Seconds = i64::MAX / 2;
 fn timing() -> Timing {
     let seconds = Duration::from_secs;
     Timing {
+        ask_patience: seconds(480),
         file_patience: seconds(180),
         settle: seconds(10),
         back_deadline: seconds(150),
@@ -150,7 +151,8 @@ impl<'a> Play<'a> {
             let (at, down) = (self.dice.seconds(60, 600), self.dice.seconds(20, 100));
             self.at(at, Happening::Reboot { down });
         }
-        self.wake(Timer::Deadline, 180);
+        let by = "the sweep".to_owned();
+        self.step(&Event::Expect { by });
         self.boots();
     }
 

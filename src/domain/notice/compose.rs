@@ -177,6 +177,7 @@ mod tests {
 
     fn run(phase: Phase, milestones: &[(Milestone, u64)]) -> Run {
         let timing = Timing {
+            ask_patience: Duration::from_secs(480),
             file_patience: Duration::from_secs(180),
             settle: Duration::from_secs(10),
             back_deadline: Duration::from_secs(120),

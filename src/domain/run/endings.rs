@@ -4,7 +4,7 @@ use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
 use crate::domain::run::moves::{
-    cancel, conflict, image_asked, recheck, released, strange_file, uploaded,
+    cancel, conflict, here_already, image_asked, recheck, released, strange_file, uploaded,
 };
 use crate::domain::run::{Event, Phase, Timer};
 
@@ -31,6 +31,7 @@ pub(super) fn handing_off(d: &mut Draft, event: &Event, waiting_for: &[String]) 
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => d.note("ours", shown(why)),
         Event::Recheck { by } => recheck(d, by),
+        Event::Expect { by } => here_already(d, by),
         Event::Cancel { by } => cancel(d, by),
     }
 }
@@ -87,6 +88,7 @@ pub(super) fn ready(d: &mut Draft, event: &Event) {
         | Event::Conflict { .. }
         | Event::OurSideFailed { .. }
         | Event::Recheck { .. }
+        | Event::Expect { .. }
         | Event::Cancel { .. } => ended(d, event),
     }
 }
@@ -117,7 +119,7 @@ pub(super) fn ended(d: &mut Draft, event: &Event) {
         Event::StrangeFileAsked { name } => d.note("file", format!("asked for {}", shown(name))),
         Event::Conflict { detail } => d.note("conflict", shown(detail)),
         Event::Due { .. } | Event::Visited { .. } => d.note("late", "the run has ended"),
-        Event::Recheck { by } | Event::Cancel { by } => {
+        Event::Recheck { by } | Event::Expect { by } | Event::Cancel { by } => {
             d.note("refused", format!("{} asked, and the run has ended", shown(by)));
         }
     }

@@ -116,6 +116,9 @@ pub enum Milestone {
 /// How long what may take. Fixed when the run opens, from configuration and platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
+    /// From the moment it is expected, or was last heard, to its next word.
+    #[serde(default = "Timing::usual_ask_patience")]
+    pub ask_patience: Duration,
     pub file_patience: Duration,
     pub settle: Duration,
     pub back_deadline: Duration,
@@ -130,11 +133,20 @@ pub struct Timing {
     pub hooks_optional: Vec<String>,
 }
 
+impl Timing {
+    /// Boots take three to eight minutes.
+    pub const ASK_PATIENCE: Duration = Duration::from_secs(8 * 60);
+
+    fn usual_ask_patience() -> Duration {
+        Self::ASK_PATIENCE
+    }
+}
+
 /// Where a run is. Each variant holds what is true only there, its own deadline included.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum Phase {
-    /// Opened; nothing was heard yet. It should ask for an address by `ask_by`.
+    /// It is expected, or has asked and no lease was granted yet. It should be heard by `ask_by`.
     Expected { ask_by: Timestamp },
     /// It holds a lease. It should ask for its file by `fetch_by`.
     Addressed { fetch_by: Timestamp },
@@ -196,6 +208,8 @@ pub enum Event {
     OurSideFailed { why: String },
     /// A person wants it looked at now.
     Recheck { by: String },
+    /// A person is about to power it on.
+    Expect { by: String },
     /// A person ends the run.
     Cancel { by: String },
 }
@@ -305,6 +319,32 @@ pub struct Stepped {
     /// For the journal: topic and text.
     pub notes: Vec<(String, String)>,
     pub effects: Vec<Effect>,
+}
+
+impl Event {
+    /// True if the device itself was heard.
+    pub fn is_of_the_device(&self) -> bool {
+        match self {
+            Event::Asked
+            | Event::LeaseBound { .. }
+            | Event::Exchanged { .. }
+            | Event::Released { .. }
+            | Event::LeaseImpossible { .. }
+            | Event::FileAsked { .. }
+            | Event::StrangeFileAsked { .. }
+            | Event::ImageAsked { .. }
+            | Event::TransferEnded { .. }
+            | Event::Uploaded(_)
+            | Event::Conflict { .. } => true,
+            Event::Due { .. }
+            | Event::Visited { .. }
+            | Event::HookAnswered { .. }
+            | Event::OurSideFailed { .. }
+            | Event::Recheck { .. }
+            | Event::Expect { .. }
+            | Event::Cancel { .. } => false,
+        }
+    }
 }
 
 impl Run {

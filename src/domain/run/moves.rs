@@ -7,7 +7,7 @@ use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, WAY, shown};
 use crate::domain::run::upgrade::OwnImage;
-use crate::domain::run::{Milestone, Phase, Timer, Uploaded, Visit};
+use crate::domain::run::{Event, Milestone, Phase, Timer, Uploaded, Visit};
 
 pub(super) fn again_addressed(d: &mut Draft, address: IpAddr) {
     if d.run.address == Some(address) {
@@ -151,6 +151,42 @@ pub(super) fn recheck(d: &mut Draft, by: &str) {
         d.sleep(Timer::StillWaiting);
         d.connecting(back_by, "asked for by a person");
     }
+}
+
+/// A person is about to power it on: from now on it has its time.
+pub(super) fn expect(d: &mut Draft, by: &str) {
+    d.heard();
+    d.note("expected", format!("by {}", shown(by)));
+}
+
+/// A device whose run is under way, or over, is not waited for.
+pub(super) fn here_already(d: &mut Draft, by: &str) {
+    d.note("refused", format!("{} expects it, and it was heard already", shown(by)));
+}
+
+/// Waits for its next word. The clock starts with the run, and anew with each of its words.
+pub(super) fn listens(d: &mut Draft, event: &Event) {
+    let first = d.run.rev == 1;
+    let anew = first || event.is_of_the_device() || matches!(event, Event::Expect { .. });
+    if let Phase::Expected { ask_by } = &mut d.run.phase
+        && anew
+    {
+        *ask_by = d.now.plus(d.run.timing.ask_patience);
+        let ask_by = *ask_by;
+        d.wake(Timer::Deadline, ask_by);
+    }
+}
+
+/// Any word of a device that was told as silent ends that.
+pub(super) fn breaks_its_silence(d: &mut Draft, event: &Event) {
+    let Phase::ActionNeeded { problem, .. } = &d.run.phase else { return };
+    if problem.fault != Fault::Silent || !event.is_of_the_device() {
+        return;
+    }
+    d.cleared();
+    d.sleep(Timer::Visit);
+    d.enter(Phase::Expected { ask_by: d.now }, "it is heard");
+    listens(d, event);
 }
 
 /// A backup says nothing of the way to green: it is written down, in every phase alike.

@@ -9,9 +9,10 @@ use crate::domain::inventory::meant::Device;
 use crate::domain::run::draft::{Draft, shown};
 use crate::domain::run::endings::{ended, handing_off, hook_answered, ready};
 use crate::domain::run::moves::{
-    again_addressed, asked_in_trouble, cancel, conflict, give_up, image_asked, image_fetched,
-    lease_impossible, leased_in_trouble, our_side, recheck, released, repaired, still_waiting,
-    strange_file, transfer_ended, unexpected_hook, uploaded, way_closed,
+    again_addressed, asked_in_trouble, breaks_its_silence, cancel, conflict, expect, give_up,
+    here_already, image_asked, image_fetched, lease_impossible, leased_in_trouble, listens,
+    our_side, recheck, released, repaired, still_waiting, strange_file, transfer_ended,
+    unexpected_hook, uploaded, way_closed,
 };
 use crate::domain::run::upgrade::upgrading;
 use crate::domain::run::{Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
@@ -28,7 +29,7 @@ pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run 
         last_heard: now,
         rev: 0,
         seq: 0,
-        phase: Phase::Expected { ask_by: now.plus(timing.file_patience) },
+        phase: Phase::Expected { ask_by: now.plus(timing.ask_patience) },
         timing: Arc::new(timing),
         actor: None,
         address: device.address.map(std::net::IpAddr::V4),
@@ -88,15 +89,20 @@ fn expected(d: &mut Draft, event: &Event) {
         }
         Event::Uploaded(upload) => uploaded(d, upload),
         Event::Released { address } => released(d, *address),
-        Event::Due { timer: Timer::Deadline } => d.trouble(Fault::Silent, &[]),
+        Event::Due { timer: Timer::Deadline } => match d.run.strange_file.clone() {
+            Some(name) => d.trouble(Fault::UnexpectedFile, &[("found", &name)]),
+            None => d.trouble(Fault::Silent, &[]),
+        },
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => our_side(d, why),
         Event::Recheck { by } => recheck(d, by),
+        Event::Expect { by } => expect(d, by),
         Event::Cancel { by } => cancel(d, by),
     }
+    listens(d, event);
 }
 
 fn addressed(d: &mut Draft, event: &Event) {
@@ -124,6 +130,7 @@ fn addressed(d: &mut Draft, event: &Event) {
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => our_side(d, why),
         Event::Recheck { by } => recheck(d, by),
+        Event::Expect { by } => here_already(d, by),
         Event::Cancel { by } => cancel(d, by),
     }
 }
@@ -156,6 +163,7 @@ fn fetching(d: &mut Draft, event: &Event) {
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => our_side(d, why),
         Event::Recheck { by } => recheck(d, by),
+        Event::Expect { by } => here_already(d, by),
         Event::Cancel { by } => cancel(d, by),
     }
 }
@@ -191,6 +199,7 @@ fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
             d.note("recheck", format!("by {}", shown(by)));
             d.connecting(back_by, "asked for by a person");
         }
+        Event::Expect { by } => here_already(d, by),
         Event::Cancel { by } => cancel(d, by),
     }
 }
@@ -230,6 +239,7 @@ fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: O
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => d.note("ours", shown(why)),
         Event::Recheck { by } => recheck(d, by),
+        Event::Expect { by } => here_already(d, by),
         Event::Cancel { by } => cancel(d, by),
     }
 }
@@ -300,6 +310,7 @@ fn verifying(d: &mut Draft, event: &Event) {
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => d.note("ours", shown(why)),
         Event::Recheck { by } => recheck(d, by),
+        Event::Expect { by } => here_already(d, by),
         Event::Cancel { by } => cancel(d, by),
     }
 }
@@ -339,6 +350,10 @@ fn later_entry(d: &mut Draft, visit: &Visit) {
 /// Faults that end when the device is served, and those that end when it is seen right.
 fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
     match event {
+        Event::Asked if fault == Fault::Silent => {
+            d.begin();
+            d.repeat("asked for an address");
+        }
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => leased_in_trouble(d, *address, fault),
         Event::Exchanged { address } => {
@@ -406,6 +421,10 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
             }
         }
         Event::Recheck { by } => recheck(d, by),
+        Event::Expect { by } => here_already(d, by),
         Event::Cancel { by } => cancel(d, by),
+    }
+    if fault == Fault::Silent {
+        breaks_its_silence(d, event);
     }
 }

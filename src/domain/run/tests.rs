@@ -18,6 +18,7 @@ struct Story {
     told: Vec<(Kind, Option<Fault>)>,
     hand_offs: usize,
     visits: usize,
+    deadline: Option<Timestamp>,
     /// Steps of upgrades that were to be taken.
     steps: Vec<usize>,
 }
@@ -27,7 +28,15 @@ impl Story {
         let at = Timestamp::from_seconds(1000);
         let ask_by = at.plus(Duration::from_secs(180));
         let run = example(Phase::Expected { ask_by });
-        Self { run, now: at, told: Vec::new(), hand_offs: 0, visits: 0, steps: Vec::new() }
+        Self {
+            run,
+            now: at,
+            told: Vec::new(),
+            hand_offs: 0,
+            visits: 0,
+            deadline: None,
+            steps: Vec::new(),
+        }
     }
 
     fn after(&mut self, seconds: u64, event: Event) -> &mut Self {
@@ -46,6 +55,8 @@ impl Story {
                 Effect::HandOff { .. } => self.hand_offs += 1,
                 Effect::Visit { .. } => self.visits += 1,
                 Effect::Upgrade { index, .. } => self.steps.push(*index),
+                Effect::Wake { timer: Timer::Deadline, at } => self.deadline = Some(*at),
+                Effect::Sleep { timer: Timer::Deadline } => self.deadline = None,
                 Effect::Wake { .. } | Effect::Sleep { .. } => {}
             }
         }
@@ -449,4 +460,88 @@ fn a_cancelled_run_is_not_prolonged_by_a_device_that_goes_on_asking() {
         story.after(3, Event::Asked).after(1, asked("network-confg"));
     }
     assert_eq!((story.phase(), story.run.last_heard), ("cancelled", heard));
+}
+
+/// A run before its first event.
+fn opened() -> Story {
+    let mut story = Story::begin();
+    story.run.rev = 0;
+    story
+}
+
+fn is_told_as_silent(story: &Story) -> bool {
+    matches!(&story.run.phase, Phase::ActionNeeded { problem, .. } if problem.fault == Fault::Silent)
+}
+
+#[test]
+fn a_device_that_asks_and_falls_silent_is_told_and_any_word_of_it_ends_that() {
+    let mut story = opened();
+    story.after(0, Event::Asked).after(100, Event::Asked);
+    assert_eq!(story.deadline, Some(story.now.plus(story.run.timing.ask_patience)));
+    story.after(480, due(Timer::Deadline));
+    assert!(is_told_as_silent(&story));
+    assert_eq!(story.pushes(), [Kind::Started, Kind::ActionNeeded]);
+    for (name, event) in events() {
+        let cleared = (Kind::Cleared, Some(Fault::Silent));
+        let mut heard = opened();
+        heard.after(0, Event::Asked).after(480, due(Timer::Deadline));
+        heard.after(60, event.clone());
+        let ends = event.is_of_the_device() || matches!(event, Event::Cancel { .. });
+        assert_eq!(is_told_as_silent(&heard), !ends, "{name}");
+        assert_eq!(heard.told.contains(&cleared), event.is_of_the_device(), "{name}");
+        if heard.phase() == "expected" {
+            assert_eq!(heard.deadline, Some(heard.now.plus(heard.run.timing.ask_patience)));
+        }
+    }
+}
+
+#[test]
+fn a_device_that_is_expected_and_never_heard_is_told_once_its_time_is_over() {
+    let mut story = opened();
+    story.after(0, Event::Expect { by: "unix:0".into() });
+    assert_eq!(story.deadline, Some(story.now.plus(story.run.timing.ask_patience)));
+    assert_eq!(story.pushes(), []);
+    story.after(480, due(Timer::Deadline));
+    assert!(is_told_as_silent(&story));
+    story.after(60, Event::Asked);
+    assert_eq!(story.phase(), "expected");
+    story.after(1, leased());
+    assert_eq!(story.phase(), "addressed");
+    assert_eq!(story.pushes(), [Kind::ActionNeeded, Kind::Started]);
+}
+
+fn crossed(gives_way: bool) -> Event {
+    let mut findings = findings(Verdict::Pass, fails(Fault::WrongPort));
+    if gives_way {
+        findings = findings.giving_way("dist-1 port 2 is being worked on for acc-1".into());
+    }
+    Event::Visited { attempt: 0, visit: Visit::Judged { host_key: None, findings } }
+}
+
+#[test]
+fn who_gives_way_is_silent_for_hours_and_speaks_only_once_neighbours_had_their_time() {
+    let mut story = Story::begin();
+    up_to_first_visit(&mut story);
+    for _ in 0..1000 {
+        story.after(15, crossed(true));
+    }
+    assert_eq!((story.phase(), story.pushes()), ("verifying", vec![Kind::Started]));
+    story.after(15, crossed(false)).after(40, crossed(false));
+    assert_eq!(story.pushes(), [Kind::Started]);
+    story.after(40, crossed(false));
+    assert_eq!(story.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::WrongPort))));
+}
+
+#[test]
+fn who_gives_way_lets_go_of_what_was_told_so_that_nobody_waits_in_turn() {
+    let mut story = Story::begin();
+    up_to_first_visit(&mut story);
+    let dark = || seen(Verdict::Pass, fails(Fault::NeighbourDown));
+    story.after(15, dark()).after(15, dark());
+    assert_eq!(story.phase(), "action_needed");
+    story.after(15, crossed(true));
+    assert_eq!(story.phase(), "action_needed", "its plug may be in somebody's hand");
+    story.after(70, crossed(true));
+    assert_eq!(story.phase(), "verifying");
+    assert!(story.told.contains(&(Kind::Cleared, Some(Fault::NeighbourDown))));
 }

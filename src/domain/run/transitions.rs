@@ -31,6 +31,7 @@ pub fn example(phase: Phase) -> Run {
         seq: 0,
         phase,
         timing: Timing {
+            ask_patience: Duration::from_secs(480),
             file_patience: Duration::from_secs(180),
             settle: Duration::from_secs(30),
             back_deadline: Duration::from_secs(120),
@@ -159,6 +160,7 @@ pub fn events() -> Vec<(&'static str, Event)> {
         ("two claim it", Event::Conflict { detail: "serial and MAC differ".into() }),
         ("ours failed", Event::OurSideFailed { why: "template".into() }),
         ("person rechecks", Event::Recheck { by: "unix:0".into() }),
+        ("person expects it", Event::Expect { by: "unix:0".into() }),
         ("person cancels", Event::Cancel { by: "unix:0".into() }),
     ]
 }

@@ -16,7 +16,7 @@ use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, problem, shown};
 use crate::domain::run::moves::{
-    cancel, conflict, released, strange_file, unexpected_hook, uploaded,
+    cancel, conflict, here_already, released, strange_file, unexpected_hook, uploaded,
 };
 use crate::domain::run::{Effect, Event, Phase, Timer, Visit};
 use crate::platform::software::StepKind;
@@ -149,6 +149,7 @@ pub(super) fn upgrading(d: &mut Draft, event: &Event, stage: Stage) {
             d.heard();
             d.note("recheck", format!("by {}: it is looked at after its update", shown(by)));
         }
+        Event::Expect { by } => here_already(d, by),
         Event::Cancel { by } => cancel(d, by),
     }
 }

@@ -39,6 +39,8 @@ pub enum Command {
     Log(Log),
     /// Follow all devices as it happens.
     Watch(Output),
+    /// Expect devices that are about to be powered on: one that is not heard is told.
+    Expect(Devices),
     /// Begin a new run: log in and prove the device once more, where it is.
     Rerun(Device),
     /// End the run of a device.
@@ -127,6 +129,13 @@ pub struct Log {
     /// Print JSON; what follows comes one object a line.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Devices {
+    /// Their names in the inventory.
+    #[arg(required = true, value_name = "DEVICE")]
+    pub devices: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Args)]

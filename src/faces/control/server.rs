@@ -53,6 +53,7 @@ pub async fn serve(
     let router = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/devices/{device}/log", get(log))
+        .route("/v1/devices/{device}/expect", post(expect))
         .route("/v1/devices/{device}/rerun", post(rerun))
         .route("/v1/devices/{device}/cancel", post(cancel))
         .route("/v1/events", get(events))
@@ -134,6 +135,16 @@ async fn log(
 ) -> Answer<crate::service::operations::Log> {
     let last = last.last.min(LINES_MAX);
     shared.operations.log(&caller.context(), &device, last).await.map(Json).map_err(Refusal)
+}
+
+async fn expect(
+    State(shared): State<Shared>,
+    ConnectInfo(caller): From,
+    UrlPath(device): UrlPath<String>,
+) -> Answer<serde_json::Value> {
+    let cx = caller.context();
+    shared.operations.expect(&cx, &device).await.map_err(Refusal)?;
+    Ok(Json(serde_json::json!({ "device": device, "done": "is expected from now on" })))
 }
 
 async fn rerun(

@@ -27,6 +27,7 @@ fn run_of(id: &str) -> Run {
         seq: 1,
         phase: Phase::HandingOff { since: T0, waiting_for: vec!["takeover".into()] },
         timing: Timing {
+            ask_patience: second,
             file_patience: second,
             settle: second,
             back_deadline: second,

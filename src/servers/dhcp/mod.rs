@@ -473,6 +473,7 @@ mod tests {
             secrets: Arc::new(|_| Vec::new()),
             rules: Rules {
                 window: none,
+                ask_patience: None,
                 file_patience: none,
                 settle: None,
                 back_deadline: None,

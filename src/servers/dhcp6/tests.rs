@@ -85,6 +85,7 @@ fn rules() -> Rules {
     let second = Duration::from_secs(1);
     Rules {
         window: second,
+        ask_patience: None,
         file_patience: second,
         settle: None,
         back_deadline: None,

@@ -54,6 +54,8 @@ pub enum Opening {
     Unproven,
     /// It opens a run when the last one has not heard of the device for the window.
     AfterWindow,
+    /// A person waits for the device: it opens a run unless one is open.
+    Expected { actor: String },
     /// A person wants a new run now; an open one is cancelled.
     Forced { actor: String },
 }

@@ -135,7 +135,7 @@ impl Runner {
                 Opening::Unproven | Opening::AfterWindow => {
                     Way::Open { replacing: None, forced: None }
                 }
-                Opening::Forced { actor } => {
+                Opening::Forced { actor } | Opening::Expected { actor } => {
                     Way::Open { replacing: None, forced: Some(actor.clone()) }
                 }
             };
@@ -147,12 +147,16 @@ impl Runner {
                 replacing: open.then(|| Arc::clone(latest)),
                 forced: Some(actor.clone()),
             },
+            (Opening::Expected { actor }, false) => {
+                Way::Open { replacing: None, forced: Some(actor.clone()) }
+            }
             (Opening::Unproven, false) if over && !green => {
                 Way::Open { replacing: None, forced: None }
             }
             (Opening::AfterWindow, false) if over => Way::Open { replacing: None, forced: None },
             (Opening::Unproven, false) if renews(event, latest) => Way::Nowhere,
-            (Opening::Never | Opening::Unproven | Opening::AfterWindow, _) => {
+            (Opening::Expected { .. }, true)
+            | (Opening::Never | Opening::Unproven | Opening::AfterWindow, _) => {
                 Way::Join(Arc::clone(latest))
             }
         }

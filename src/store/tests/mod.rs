@@ -50,6 +50,7 @@ pub(super) fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
     };
     let some = Duration::from_secs(60);
     let timing = Timing {
+        ask_patience: some,
         file_patience: some,
         settle: some,
         back_deadline: some,
