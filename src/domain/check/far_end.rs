@@ -245,8 +245,8 @@ impl<'a> Known<'a> {
 
 impl End {
     pub(super) fn socket(&self) -> Socket {
-        let device = self.device.trim_start_matches('?').to_owned();
-        Socket { device, port: self.port.clone() }
+        let device = super::cut(self.device.trim_start_matches('?'));
+        Socket { device, port: super::cut(&self.port) }
     }
 }
 

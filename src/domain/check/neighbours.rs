@@ -243,7 +243,7 @@ impl<'a> Set<'a> {
     }
 
     fn socket_of_ours(&self, port: &str) -> Socket {
-        Socket { device: self.plan.device.name.to_lowercase(), port: port.to_owned() }
+        Socket { device: self.plan.device.name.to_lowercase(), port: super::cut(port) }
     }
 
     /// The canonical name of a socket of ours.

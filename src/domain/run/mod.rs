@@ -322,7 +322,7 @@ pub struct Stepped {
 }
 
 impl Event {
-    /// True if the device itself was heard.
+    /// True if the device itself was heard on its way to green.
     pub fn is_of_the_device(&self) -> bool {
         match self {
             Event::Asked
@@ -334,9 +334,10 @@ impl Event {
             | Event::StrangeFileAsked { .. }
             | Event::ImageAsked { .. }
             | Event::TransferEnded { .. }
-            | Event::Uploaded(_)
             | Event::Conflict { .. } => true,
-            Event::Due { .. }
+            // A backup says nothing of the way to green, wherever a run is.
+            Event::Uploaded(_)
+            | Event::Due { .. }
             | Event::Visited { .. }
             | Event::HookAnswered { .. }
             | Event::OurSideFailed { .. }
