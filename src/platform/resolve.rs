@@ -58,6 +58,10 @@ impl Desk<'_> {
     }
 
     fn platform(&mut self, id: &str, written: written::Platform) -> Platform {
+        if written.must_save && written.questions.save.is_none() {
+            let hint = "write how it is told to save, as `save` below `questions`";
+            self.complain(&written.settle, "it must be told to save, and nobody says how", hint);
+        }
         let ports = Ports {
             fold_case: written.ports.fold_case,
             types: written

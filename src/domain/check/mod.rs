@@ -139,6 +139,8 @@ pub struct Circumstances<'a> {
     pub now: Option<Timestamp>,
     /// What earlier visits of the same run have counted.
     pub earlier: Counted,
+    /// The visit before found the planned configuration running, and saved.
+    pub saved_before: bool,
     /// Secrets of this device: wherever one stands in a remark, a mask stands instead.
     pub secrets: &'a [Secret],
 }
@@ -176,7 +178,7 @@ pub fn judge_visit(
         (Check::Members, identity::members(plan, seen, &mut remarks)),
         (Check::Software, identity::software(plan, seen)),
         (Check::Running, configuration::running(plan, seen, &mut remarks)),
-        (Check::Saved, configuration::saved(plan, seen, &mut remarks)),
+        (Check::Saved, configuration::saved(plan, seen, circumstances.saved_before, &mut remarks)),
         (Check::Neighbours, neighbours::neighbours(plan, seen, &mut remarks)),
         (Check::Interfaces, interfaces::interfaces(plan, seen, &counted, &mut remarks)),
         (Check::Environment, environment::environment(plan, seen, &mut remarks)),
@@ -233,6 +235,14 @@ pub fn all_proven(findings: &Findings) -> bool {
         Verdict::Fail(_) | Verdict::Unknown { .. } => false,
     });
     nothing_open && (passed(Check::Hostname) || passed(Check::Serial)) && passed(Check::Running)
+}
+
+/// True if the planned configuration was found running, and saved.
+pub fn runs_and_is_saved(findings: &Findings) -> bool {
+    [Check::Running, Check::Saved].into_iter().all(|wanted| {
+        let found = findings.verdicts.iter().find(|(check, _)| *check == wanted);
+        found.is_some_and(|(_, verdict)| *verdict == Verdict::Pass)
+    })
 }
 
 impl Problem {
