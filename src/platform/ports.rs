@@ -69,6 +69,13 @@ mod tests {
     }
 
     #[test]
+    fn an_abbreviation_that_is_no_beginning_is_known_too() {
+        for name in ["XGE1/0/49", "Ten-GigabitEthernet1/0/49"] {
+            assert_eq!(ports().canonical(name), "ten-gigabitethernet1/0/49", "{name}");
+        }
+    }
+
+    #[test]
     fn a_longer_shortest_form_tells_two_types_apart() {
         assert_eq!(ports().canonical("Tw1/0/1"), "twogigabitethernet1/0/1");
         assert_eq!(ports().canonical("Twe1/0/1"), "twentyfivegige1/0/1");

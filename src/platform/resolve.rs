@@ -202,7 +202,11 @@ impl Desk<'_> {
                 Some(Condition { field, pattern })
             }
             Err(error) => {
-                self.complain(text, error.to_string(), "a regular expression is wanted");
+                self.complain(
+                    text,
+                    crate::written::last_line(&error.to_string()),
+                    "a regular expression is wanted",
+                );
                 None
             }
         }
@@ -261,7 +265,11 @@ impl Desk<'_> {
     fn regex(&mut self, text: &Text) -> Option<Regex> {
         Regex::new(&text.value)
             .map_err(|error| {
-                self.complain(text, error.to_string(), "a regular expression is wanted");
+                self.complain(
+                    text,
+                    crate::written::last_line(&error.to_string()),
+                    "a regular expression is wanted",
+                );
             })
             .ok()
     }

@@ -17,7 +17,7 @@
 //! | `SwappedPair` | `port`, `port_b`: the two plugs of this device to be exchanged; `location` of this device |
 //! | `RotatedPlugs` | `count` plugs of this device change places; `round`: `Gi1/0/49 → 50, 50 → 51, 51 → 49`, all at once, or instead `port`: the first to be taken out; `location` of this device |
 //! | `UnplannedNeighbour` | `port` here; `found_device`, `found_port` seen, empty where they cannot be told; `location` of this device |
-//! | `NeighbourDown`, `NeighbourMute` | `port` here; where a neighbour is planned: `far_device`, `far_port` planned; `planned`: both in words; `location` of the far device |
+//! | `NeighbourDown`, `NeighbourMute`, `NeighbourUnheard` | `port` here; where a neighbour is planned: `far_device`, `far_port` planned; `planned`: both in words; `location` of the far device |
 //! | `WrongDevice` | `port` here; `far_device`, `far_port` planned; `found_device`, `found_port` seen; `planned`, `found`: the same in words; `location` of the far device |
 //! | `WrongPort` | the plug to be moved: at `far_device` from `found_port` to `far_port`; `port`: where the cable belongs on this device; `found_device` equals `far_device`; `planned`, `found`: in words; `location` of `far_device` |
 //!
@@ -488,6 +488,27 @@ mod tests {
         let Verdict::Fail(problem) = verdict(&findings, Check::Saved) else { panic!("not saved") };
         assert_eq!(problem.fill["found"], "saved");
         assert!(!all_proven(&findings));
+    }
+
+    #[test]
+    fn where_what_is_saved_cannot_be_shown_the_word_of_the_device_counts() {
+        let mut scene = Scene::two_uplinks();
+        scene.alter("acc-sw-17", |device| device.platform = "nokia_sros".to_owned());
+        let judged = |save: Reading<()>, saved_before: bool| {
+            let seen = Observation { saved: Reading::NotAsked, save, ..scene.as_planned() };
+            let circumstances = Circumstances { saved_before, ..Circumstances::default() };
+            let findings = judge_visit(&scene.plan(), &seen, &circumstances);
+            verdict(&findings, Check::Saved).clone()
+        };
+        assert_eq!(judged(Reading::Seen(()), false), Verdict::Pass);
+        assert_eq!(judged(Reading::NotAsked, true), Verdict::Pass);
+        for save in [Reading::NotAsked, Reading::unreadable("no room")] {
+            assert!(matches!(judged(save, false), Verdict::Unknown { .. }));
+        }
+        assert!(matches!(judged(Reading::unreadable("no room"), true), Verdict::Unknown { .. }));
+        scene.alter("acc-sw-17", |device| device.platform = "juniper_junos".to_owned());
+        let seen = Observation { saved: Reading::NotAsked, ..scene.as_planned() };
+        assert_eq!(*verdict(&scene.judge(&seen), Check::Saved), Verdict::NotPlanned);
     }
 
     #[test]

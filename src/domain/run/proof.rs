@@ -120,6 +120,7 @@ impl Draft {
             // The set must be seen twice: neighbours are heard one after the other.
             Fault::NeighbourDown
             | Fault::NeighbourMute
+            | Fault::NeighbourUnheard
             | Fault::WrongPort
             | Fault::WrongDevice
             | Fault::SwappedPair

@@ -97,9 +97,9 @@ pub struct OwnImage {
     pub takes: Duration,
 }
 
-/// Whether these findings call for an upgrade: it is proven to be the planned box, its configuration
-/// is proven to run (an upgrade saves it), and it is proven to run another version. What its cables
-/// are comes afterwards. The answer is the version it runs.
+/// Whether these findings call for an upgrade: it is proven to be the planned box, its
+/// configuration is proven to run (an upgrade saves it), and it is proven to run another version.
+/// What its cables are comes afterwards. The answer is the version it runs.
 pub fn outdated(findings: &Findings) -> Option<String> {
     let of = |wanted: Check| {
         let found = findings.verdicts.iter().find(|(check, _)| *check == wanted);
