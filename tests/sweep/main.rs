@@ -91,11 +91,6 @@ fn played(seed: u64, platforms: &Platforms) -> Outcome {
         kinds.push(KINDS[dice.below(KINDS.len())]);
         kinds.dedup();
     }
-    // A device that asks for nothing cannot ask for something wrong.
-    let asks = [Kind::StrangeFile, Kind::BrokenTransfers, Kind::TwoClaimIt, Kind::OurSide];
-    if kinds.contains(&Kind::NoFileAsked) && kinds.iter().any(|kind| asks.contains(kind)) {
-        kinds.pop();
-    }
     let many = 2 * kinds.iter().map(|kind| wants(*kind)).max().unwrap_or(1);
     let most = if dice.percent(50) { 8 } else { 48 };
     let uplinks = (2 + dice.below(most - 1)).max(many);

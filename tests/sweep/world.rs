@@ -107,14 +107,13 @@ impl World {
         self.lit(cable) && self.plan.get(port).copied() == cable.far
     }
 
-    /// True if nothing is left to be moved, and everybody can be heard.
-    pub fn is_planned(&self) -> bool {
-        self.all_plugged_right()
-            && self.plan.iter().all(|far| !self.far[*far].mute && !self.far[*far].nameless)
-    }
-
-    pub fn all_plugged_right(&self) -> bool {
-        (0..self.plan.len()).all(|port| self.is_right(port))
+    /// True if nothing is left to be moved, and everybody can be heard, as far as a look at table
+    /// and links can tell.
+    pub fn seems_planned(&self, now: Seconds) -> bool {
+        self.plan.iter().enumerate().all(|(port, far)| {
+            let can_be_heard = !self.far[*far].mute && !self.far[*far].nameless;
+            self.is_right(port) && can_be_heard || self.remembered(port, now).is_some()
+        })
     }
 
     pub fn pull_near(&mut self, socket: Socket, now: Seconds) -> Option<usize> {
@@ -149,6 +148,28 @@ impl World {
         let since = cable.since.max(self.booted) + cable.hello;
         let far = cable.far?;
         (self.lit(cable) && since <= now && !self.far[far].mute).then_some(far)
+    }
+
+    /// Breaks inside, where it is.
+    pub fn dies(&mut self, cable: usize, now: Seconds) {
+        self.leave_ghost(cable, now);
+        self.cables[cable].dead = true;
+    }
+
+    /// Since when this port is not what it seems: what the table says of it is what was planned, and
+    /// is gone, and there is light, and the new far end has said nothing yet. Nobody who reads the
+    /// table and the links can know better.
+    pub fn remembered(&self, port: Socket, now: Seconds) -> Option<Seconds> {
+        let cable = &self.cables[self.at_near(port)?];
+        if !self.lit(cable) || self.heard(cable, now).is_some() {
+            return None;
+        }
+        let listed =
+            self.ghosts.iter().filter(|(near, _, _, gone)| *near == port && now < gone + LINGERS);
+        let mut listed = listed.map(|(_, far, _, gone)| (*far, *gone));
+        let (far, gone) = listed.next()?;
+        let (planned, alone) = (self.plan.get(port) == Some(&far), listed.next().is_none());
+        (planned && alone && !self.far[far].nameless).then_some(gone)
     }
 
     fn leave_ghost(&mut self, cable: usize, now: Seconds) {
