@@ -346,6 +346,31 @@ impl Run {
     }
 }
 
+impl Event {
+    /// True if the device asked for a file, was refused one, or got at one.
+    fn tells_of_files(&self) -> bool {
+        match self {
+            Event::FileAsked { .. }
+            | Event::StrangeFileAsked { .. }
+            | Event::ImageAsked { .. }
+            | Event::TransferEnded { .. }
+            | Event::Conflict { .. }
+            | Event::OurSideFailed { .. } => true,
+            Event::Asked
+            | Event::LeaseBound { .. }
+            | Event::Exchanged { .. }
+            | Event::Released { .. }
+            | Event::LeaseImpossible { .. }
+            | Event::Uploaded(_)
+            | Event::Due { .. }
+            | Event::Visited { .. }
+            | Event::HookAnswered { .. }
+            | Event::Recheck { .. }
+            | Event::Cancel { .. } => false,
+        }
+    }
+}
+
 impl Phase {
     /// The name as people and the store say it.
     pub fn name(&self) -> &'static str {

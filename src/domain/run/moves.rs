@@ -68,7 +68,6 @@ pub(super) fn asked_in_trouble(
     fault: Fault,
 ) {
     if fault == Fault::TransferBroken {
-        d.begins_anew(Anew::No);
         d.address(address);
         d.repeat(&format!("asked for {}", shown(name)));
         return;

@@ -68,6 +68,9 @@ pub fn step(run: &Run, event: &Event, now: Timestamp) -> Stepped {
         Phase::Upgrading { stage, .. } => upgrading(&mut draft, event, *stage),
         Phase::HandingOff { waiting_for, .. } => handing_off(&mut draft, event, waiting_for),
         Phase::ActionNeeded { problem, .. } => {
+            if event.tells_of_files() {
+                draft.begins_anew(Anew::No);
+            }
             action_needed(&mut draft, event, problem.fault);
         }
         Phase::Ready { .. } => ready(&mut draft, event),
@@ -367,21 +370,18 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
         }
         Event::StrangeFileAsked { name } => {
             strange_file(d, name);
-            d.begins_anew(Anew::No);
             if fault.is_before_the_file() {
                 d.cleared();
                 d.waits_for_a_file("it asks, for another file");
             }
         }
         Event::ImageAsked { name, own } => {
-            d.begins_anew(Anew::No);
             let away = fault.layer() <= Fault::NotBack.layer();
             let ours = matches!(fault, Fault::OurSide | Fault::Duplicate);
             image_fetched(d, name, own.as_ref().filter(|_| away && !ours));
         }
         Event::TransferEnded { complete, bytes, sha256, why, .. } => {
             d.transfer_ended(*complete, *bytes, why);
-            d.begins_anew(Anew::No);
             if *complete {
                 d.cleared();
                 d.settling(sha256);
@@ -405,7 +405,6 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
             hook_answered(d, (hook, *accepted), answer, &[]);
         }
         Event::Conflict { detail } => {
-            d.begins_anew(Anew::No);
             if matches!(fault, Fault::Silent | Fault::DhcpSide) {
                 d.cleared();
                 conflict(d, detail);
@@ -414,7 +413,6 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
             }
         }
         Event::OurSideFailed { why } => {
-            d.begins_anew(Anew::No);
             if fault.is_before_the_file() && fault != Fault::OurSide {
                 d.cleared();
                 our_side(d, why);
