@@ -218,7 +218,7 @@ mod tests {
     use crate::domain::check::counted::Counted;
     use crate::domain::check::{Check, Findings, Problem, Verdict};
     use crate::domain::fault::Fault;
-    use crate::domain::run::{Milestone, Phase};
+    use crate::domain::run::{Anew, Milestone, Phase};
 
     fn some() -> Vec<Entry> {
         let at = Timestamp::from_seconds(1_700_000_000);
@@ -296,6 +296,7 @@ mod tests {
             ],
             remarks: vec!["a remark".into()],
             open: vec!["a check of theirs".into()],
+            contradicted: true,
             counted: Counted::default(),
         });
         run.address = Some("fd00::9".parse().unwrap());
@@ -317,11 +318,16 @@ mod tests {
             Phase::Addressed { fetch_by: at },
             Phase::Fetching { since: at, end_by: at },
             Phase::Settling { visit_at: at, back_by: at },
-            Phase::Connecting { back_by: at, refused_since: Some(at) },
+            Phase::Connecting { back_by: at, refused_since: Some(at), broken_since: Some(at) },
             Phase::Verifying { since: at },
             Phase::HandingOff { since: at, waiting_for: vec!["cmdb".into()] },
             Phase::Ready { at },
-            Phase::ActionNeeded { problem, since: at, still_waiting_said: true },
+            Phase::ActionNeeded {
+                problem,
+                since: at,
+                still_waiting_said: true,
+                anew: Anew::Leased { fetch_by: at },
+            },
             Phase::Failed { at, why: "why".into() },
             Phase::Cancelled { at, by: "by".into() },
         ]

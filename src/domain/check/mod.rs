@@ -24,6 +24,9 @@
 //! Of several moves of plugs the first one is a check's problem: `follow` says how many come after
 //! it; with the last one, `only_at` names the device at which it is made instead.
 //!
+//! `contradicted` is there where LLDP and CDP tell different stories of a cable: one of them may be of
+//! a plug that is gone.
+//!
 //! `unheard` counts planned ports of this device that have light, or nobody knows, and hear nobody.
 //!
 //! In `WrongPort`, `far_device` is this very device when its own end of the cable is in the wrong
@@ -120,6 +123,10 @@ pub struct Findings {
     /// What is open of optional checks, one sentence each: the device may turn green with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<String>,
+    /// A planned neighbour is proven by LLDP while CDP names somebody else on its port: it may be
+    /// remembered, until that lasts longer than any table remembers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub contradicted: bool,
     /// What the ports have counted, for the next visit to compare with.
     #[serde(default, skip_serializing_if = "Counted::is_empty")]
     pub counted: Counted,
@@ -171,6 +178,7 @@ pub fn judge_visit(
     let mut remarks = Remarks::default();
     let mut open = Vec::new();
     let counted = interfaces::counted(plan, seen, circumstances);
+    let contradicted;
     let verdicts = vec![
         (Check::Hostname, identity::hostname(plan, seen)),
         (Check::Serial, identity::serial(plan, seen)),
@@ -179,13 +187,18 @@ pub fn judge_visit(
         (Check::Software, identity::software(plan, seen)),
         (Check::Running, configuration::running(plan, seen, &mut remarks)),
         (Check::Saved, configuration::saved(plan, seen, circumstances.saved_before, &mut remarks)),
-        (Check::Neighbours, neighbours::neighbours(plan, seen, &mut remarks)),
+        (Check::Neighbours, {
+            let heard = neighbours::neighbours(plan, seen, &mut remarks);
+            contradicted = heard.contradicted;
+            heard.verdict
+        }),
         (Check::Interfaces, interfaces::interfaces(plan, seen, &counted, &mut remarks)),
         (Check::Environment, environment::environment(plan, seen, &mut remarks)),
         (Check::Reach, reach::reach(plan, seen, &mut remarks)),
         (Check::Custom, custom::custom(plan, seen, &mut remarks, &mut open)),
     ];
-    let findings = Findings { verdicts, remarks: remarks.into_lines(), open, counted };
+    let remarks = remarks.into_lines();
+    let findings = Findings { verdicts, remarks, open, contradicted, counted };
     masked::masked(findings, circumstances.secrets)
 }
 
@@ -270,7 +283,8 @@ impl Problem {
 
 /// What is counted or found anew at each look, and what is told beside the act itself: the same
 /// neighbour may be found in other words.
-const MEASURED: [&str; 8] = [
+const MEASURED: [&str; 9] = [
+    "contradicted",
     "follow",
     "only_at",
     "found",

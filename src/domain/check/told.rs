@@ -38,9 +38,13 @@ pub(super) fn problems(set: &Set<'_>, repairs: &[Repair]) -> Vec<Problem> {
     let acts = repairs.iter().flat_map(|repair| &repair.acts);
     let mut left = acts.filter(|act| act.is_a_move()).count();
     let unheard = set.unheard();
+    let contradicted = set.contradicted();
     for problem in &mut problems {
         if unheard > 0 {
             problem.fill.insert("unheard".to_owned(), unheard.to_string());
+        }
+        if contradicted {
+            problem.fill.insert("contradicted".to_owned(), "CDP".to_owned());
         }
         if matches!(problem.fault, Fault::NeighbourMute | Fault::NeighbourUnheard) {
             continue;
