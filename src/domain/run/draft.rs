@@ -35,7 +35,10 @@ pub(super) struct Draft {
 
 impl Draft {
     pub fn of(run: &Run, now: Timestamp) -> Self {
-        let mut run = run.clone();
+        Self::made_of(run.clone(), now)
+    }
+
+    pub fn made_of(mut run: Run, now: Timestamp) -> Self {
         run.rev += 1;
         Self { run, now, notes: Vec::new(), effects: Vec::new() }
     }

@@ -110,7 +110,7 @@ impl Runner {
         let mut run = run::open(id, device, plan.timing(device), now);
         run.actor.clone_from(&forced);
         let window = i64::try_from(plan.rules.window.as_micros()).unwrap_or(i64::MAX);
-        let stepped = run::step(&run, event, now);
+        let stepped = run::begin(run, event, now);
         self.record(staged, Before::Opened { window, forced: forced.is_some() }, stepped, now);
     }
 
