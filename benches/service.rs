@@ -40,8 +40,8 @@ fn main() {
     write_plan(folder.path(), devices);
     let loaded = files::load(&folder.path().join("greenlight.yaml"));
     let loaded = loaded.unwrap_or_else(|complaints| panic!("{complaints:?}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all();
-    let runtime = { runtime }.build().expect("a runtime");
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
     runtime.block_on(measure(folder.path(), &loaded, transfers.min(devices), batch));
 }
 
@@ -233,6 +233,7 @@ fn report(when: &str, count: usize, (began, before): (std::time::Instant, Cpu)) 
     );
 }
 
+#[derive(Clone, Copy)]
 struct Cpu {
     user: Duration,
     system: Duration,
