@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::clock::Timestamp;
 use crate::domain::run::Run;
 use crate::service::memory::Change;
@@ -66,7 +68,7 @@ pub type Find<'a> = &'a dyn Fn(&str, &str) -> rusqlite::Result<Option<Head>>;
 
 #[derive(Default)]
 pub struct Heads {
-    devices: HashMap<Box<str>, Device>,
+    devices: HashMap<Box<str>, Device, RandomState>,
     /// What each device was before it was changed, oldest first, with a run that names it.
     before: Vec<(Arc<Run>, Before)>,
 }

@@ -359,5 +359,9 @@ pub(super) fn fill_text(problem: &Problem) -> String {
 
 /// Text from outside, fit for a journal line: no control characters, at most 200 characters.
 pub(super) fn shown(text: &str) -> String {
+    // The usual, at once.
+    if text.len() <= 200 && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+        return text.to_owned();
+    }
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }
