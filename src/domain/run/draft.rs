@@ -39,7 +39,10 @@ pub(super) struct Draft {
 
 impl Draft {
     pub fn of(run: &Run, now: Timestamp) -> Self {
-        let mut run = run.clone();
+        Self::made_of(run.clone(), now)
+    }
+
+    pub fn made_of(mut run: Run, now: Timestamp) -> Self {
         run.rev += 1;
         Self { run, now, notes: Vec::new(), effects: Vec::new() }
     }
@@ -402,5 +405,9 @@ pub(super) fn fill_text(problem: &Problem) -> String {
 
 /// Text from outside, fit for a journal line: no control characters, at most 200 characters.
 pub(super) fn shown(text: &str) -> String {
+    // The usual, at once.
+    if text.len() <= 200 && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+        return text.to_owned();
+    }
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }

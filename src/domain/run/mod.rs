@@ -29,7 +29,7 @@ pub mod upgrade;
 #[cfg(test)]
 mod upgrade_tests;
 
-pub use phases::{open, step};
+pub use phases::{begin, open, step};
 
 /// A run of one device. A row in the store, moved by [`step`] alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -79,6 +79,16 @@ pub fn step(run: &Run, event: &Event, now: Timestamp) -> Stepped {
     draft.finish()
 }
 
+/// The first step of a run that was just [`open`]ed: as [`step`], without a copy of it.
+pub fn begin(run: Run, event: &Event, now: Timestamp) -> Stepped {
+    if !matches!(run.phase, Phase::Expected { .. }) {
+        return step(&run, event, now);
+    }
+    let mut draft = Draft::made_of(run, now);
+    expected(&mut draft, event);
+    draft.finish()
+}
+
 fn expected(d: &mut Draft, event: &Event) {
     match event {
         Event::Asked => d.begin(),
