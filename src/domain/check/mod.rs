@@ -24,8 +24,8 @@
 //! Of several moves of plugs the first one is a check's problem: `follow` says how many come after
 //! it; with the last one, `only_at` names the device at which it is made instead.
 //!
-//! `contradicted` is there where LLDP and CDP tell different stories of a cable: one of them may be of
-//! a plug that is gone.
+//! `contradicted` is there where LLDP and CDP tell different stories of a cable: one of them may be
+//! of a plug that is gone.
 //!
 //! `unheard` counts planned ports of this device that have light, or nobody knows, and hear nobody.
 //!

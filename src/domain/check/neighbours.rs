@@ -37,8 +37,8 @@ use crate::platform::observation::Observation;
 /// What is known of all cables.
 pub(super) struct Neighbours {
     pub(super) verdict: Verdict,
-    /// On a planned port that is proven by LLDP, CDP names somebody else: the proof may be of a plug
-    /// that is gone.
+    /// On a planned port that is proven by LLDP, CDP names somebody else: the proof may be of a
+    /// plug that is gone.
     pub(super) contradicted: bool,
 }
 
