@@ -167,10 +167,20 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
     Ok(Running { dhcp, dhcp6, tftp, http, memory, runs, operations, reload, stop, tasks, runner })
 }
 
+/// Does what may wait, and lets the other tasks of this thread go on meanwhile.
+fn aside<T>(act: impl FnOnce() -> T) -> T {
+    let flavor = tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor());
+    match flavor {
+        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(act),
+        Ok(_) | Err(_) => act(),
+    }
+}
+
 fn performer(config: &Config, plan: &InForce, clock: &Clock, images: KnownImages) -> Performer {
+    let secrets = files::Secrets::new(clock.clone());
     Performer {
         prober: ssh::prober(config.ssh.clone()),
-        secrets: Arc::new(files::secret),
+        secrets: Arc::new(move |source| aside(|| secrets.get(source))),
         plan: plan.clone(),
         clock: clock.clone(),
         visits: Arc::new(Semaphore::new(config.runs.visits_max)),

@@ -65,95 +65,107 @@ const D2P49: End = ("dist-2", "swp49");
 #[test]
 #[ignore = "needs root and network namespaces; ./test runs it"]
 fn three_missing_cables_are_asked_for_one_by_one() {
-    are_told_one_by_one(&FOUR, &[
-        Mistake {
-            cables: laid(&[(P47, None)]),
-            code: "G9",
-            sentence: "acc-1: port swp47 has no light. Plug a cable from it to dist-1 port swp47.",
-        },
-        Mistake {
-            cables: laid(&[(P50, None)]),
-            code: "G9",
-            sentence: "acc-1: port swp50 has no light. Plug a cable from it to dist-2 port swp48.",
-        },
-        Mistake {
-            cables: laid(&[(P48, None), (P49, None)]),
-            code: "G9",
-            sentence: "acc-1: port swp48 has no light. Plug a cable from it to dist-1 port swp48.",
-        },
-    ]);
+    are_told_one_by_one(
+        &FOUR,
+        &[
+            Mistake {
+                cables: laid(&[(P47, None)]),
+                code: "G9",
+                sentence: "acc-1: port swp47 has no light. Plug a cable from it to dist-1 port swp47.",
+            },
+            Mistake {
+                cables: laid(&[(P50, None)]),
+                code: "G9",
+                sentence: "acc-1: port swp50 has no light. Plug a cable from it to dist-2 port swp48.",
+            },
+            Mistake {
+                cables: laid(&[(P48, None), (P49, None)]),
+                code: "G9",
+                sentence: "acc-1: port swp48 has no light. Plug a cable from it to dist-1 port swp48.",
+            },
+        ],
+    );
 }
 
 #[test]
 #[ignore = "needs root and network namespaces; ./test runs it"]
 fn three_cables_in_the_wrong_port_are_one_plug_each() {
-    are_told_one_by_one(&FOUR, &[
-        Mistake {
-            cables: laid(&[(P48, Some(D1P49))]),
-            code: "G10",
-            sentence: "Move one plug: at dist-1, from port swp49 to port swp48.",
-        },
-        Mistake {
-            cables: laid(&[(P50, Some(D2P49))]),
-            code: "G10",
-            sentence: "Move one plug: at dist-2, from port swp49 to port swp48.",
-        },
-        Mistake {
-            cables: [laid(&[(P49, None)]), vec![(SPARE, D2P47)]].concat(),
-            code: "G10",
-            sentence: "Move one plug: at acc-1, from port swp51 to port swp49.",
-        },
-    ]);
+    are_told_one_by_one(
+        &FOUR,
+        &[
+            Mistake {
+                cables: laid(&[(P48, Some(D1P49))]),
+                code: "G10",
+                sentence: "Move one plug: at dist-1, from port swp49 to port swp48.",
+            },
+            Mistake {
+                cables: laid(&[(P50, Some(D2P49))]),
+                code: "G10",
+                sentence: "Move one plug: at dist-2, from port swp49 to port swp48.",
+            },
+            Mistake {
+                cables: [laid(&[(P49, None)]), vec![(SPARE, D2P47)]].concat(),
+                code: "G10",
+                sentence: "Move one plug: at acc-1, from port swp51 to port swp49.",
+            },
+        ],
+    );
 }
 
 #[test]
 #[ignore = "needs root and network namespaces; ./test runs it"]
 fn three_cables_to_the_wrong_switch_are_named_with_where_they_belong() {
-    are_told_one_by_one(&FOUR, &[
-        Mistake {
-            cables: laid(&[(P47, Some(D2P49))]),
-            code: "G11",
-            sentence: "acc-1: cable swp47 goes to the wrong switch. Move its far end to \
+    are_told_one_by_one(
+        &FOUR,
+        &[
+            Mistake {
+                cables: laid(&[(P47, Some(D2P49))]),
+                code: "G11",
+                sentence: "acc-1: cable swp47 goes to the wrong switch. Move its far end to \
                        dist-1 port swp47.",
-        },
-        Mistake {
-            cables: laid(&[(P50, Some(D1P49))]),
-            code: "G11",
-            sentence: "acc-1: cable swp50 goes to the wrong switch. Move its far end to \
+            },
+            Mistake {
+                cables: laid(&[(P50, Some(D1P49))]),
+                code: "G11",
+                sentence: "acc-1: cable swp50 goes to the wrong switch. Move its far end to \
                        dist-2 port swp48.",
-        },
-        Mistake {
-            cables: laid(&[(P49, Some(("core-9", "swp1")))]),
-            code: "G11",
-            sentence: "acc-1: cable swp49 goes to the wrong switch. Move its far end to \
+            },
+            Mistake {
+                cables: laid(&[(P49, Some(("core-9", "swp1")))]),
+                code: "G11",
+                sentence: "acc-1: cable swp49 goes to the wrong switch. Move its far end to \
                        dist-2 port swp47.",
-        },
-    ]);
+            },
+        ],
+    );
 }
 
 #[test]
 #[ignore = "needs root and network namespaces; ./test runs it"]
 fn three_swaps_are_one_exchange_each() {
-    are_told_one_by_one(&FOUR, &[
-        Mistake {
-            cables: laid(&[(P47, Some(D1P48)), (P48, Some(D1P47))]),
-            code: "G12",
-            sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in \
+    are_told_one_by_one(
+        &FOUR,
+        &[
+            Mistake {
+                cables: laid(&[(P47, Some(D1P48)), (P48, Some(D1P47))]),
+                code: "G12",
+                sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in \
                        ports swp47 and swp48.",
-        },
-        Mistake {
-            cables: laid(&[(P47, Some(D2P47)), (P49, Some(D1P47))]),
-            code: "G12",
-            sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in \
+            },
+            Mistake {
+                cables: laid(&[(P47, Some(D2P47)), (P49, Some(D1P47))]),
+                code: "G12",
+                sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in \
                        ports swp47 and swp49.",
-        },
-        Mistake {
-            cables: laid(&[(P48, Some(D2P48)), (P50, Some(D1P48))]),
-            code: "G12",
-            sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in \
+            },
+            Mistake {
+                cables: laid(&[(P48, Some(D2P48)), (P50, Some(D1P48))]),
+                code: "G12",
+                sentence: "acc-1: the two uplinks are swapped. Exchange the plugs in \
                        ports swp48 and swp50.",
-        },
-    ]);
+            },
+        ],
+    );
 }
 
 /// Three rounds of three at once: round a switch, round two switches, and round a port that is not
@@ -176,23 +188,26 @@ fn three_rounds_of_plugs_are_one_act_each() {
     let last = elsewhere(&NINE, &round_a_spare_port);
     let last_two = elsewhere(&last, &round_two_switches);
     let all = elsewhere(&last_two, &round_one_switch);
-    are_told_one_by_one(&NINE, &[
-        Mistake {
-            cables: [all, spare.clone()].concat(),
-            code: "G12r",
-            sentence: "acc-1: 3 plugs are mixed up. Move them round: swp42 → 43, 43 → 44, 44 → 42.",
-        },
-        Mistake {
-            cables: [last_two, spare.clone()].concat(),
-            code: "G12r",
-            sentence: "acc-1: 3 plugs are mixed up. Move them round: swp45 → 47, 46 → 45, 47 → 46.",
-        },
-        Mistake {
-            cables: [last, spare].concat(),
-            code: "G12r",
-            sentence: "acc-1: 3 plugs are mixed up. Move them round: swp49 → 51, 50 → 49, 51 → 50.",
-        },
-    ]);
+    are_told_one_by_one(
+        &NINE,
+        &[
+            Mistake {
+                cables: [all, spare.clone()].concat(),
+                code: "G12r",
+                sentence: "acc-1: 3 plugs are mixed up. Move them round: swp42 → 43, 43 → 44, 44 → 42.",
+            },
+            Mistake {
+                cables: [last_two, spare.clone()].concat(),
+                code: "G12r",
+                sentence: "acc-1: 3 plugs are mixed up. Move them round: swp45 → 47, 46 → 45, 47 → 46.",
+            },
+            Mistake {
+                cables: [last, spare].concat(),
+                code: "G12r",
+                sentence: "acc-1: 3 plugs are mixed up. Move them round: swp49 → 51, 50 → 49, 51 → 50.",
+            },
+        ],
+    );
 }
 
 /// A stranger, and each of our own two switches, in a port where the plan wants nobody.
