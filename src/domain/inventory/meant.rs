@@ -219,7 +219,7 @@ pub struct JumpReference {
     pub port: u16,
     /// In the order to be tried.
     pub credentials: Vec<CredentialReference>,
-    /// `SHA256:...`; without it the key that is seen first is pinned.
+    /// `SHA256:...`; without it the key that was seen first is pinned, for ever.
     pub host_key: Option<String>,
 }
 

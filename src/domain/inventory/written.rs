@@ -397,7 +397,8 @@ mod tests {
 
     fn written_secret(text: &str) -> (Option<SecretSource>, String) {
         let mut complaints = Complaints::about("i.yaml");
-        let text = format!("devices: [{{ name: a, site: s, secrets: {{ x: {text} }} }}]\n");
+        let secrets = format!("secrets: {{ x: {text} }}");
+        let text = format!("sites: {{ s: }}\ndevices: [{{ name: a, site: s, {secrets} }}]\n");
         let read = read(&text, &mut complaints);
         let secrets = read.devices.into_iter().flat_map(|device| device.layer.secrets);
         let source = secrets.map(|(_, secret)| secret.source).next();
