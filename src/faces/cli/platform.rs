@@ -40,6 +40,7 @@ fn cells(row: &TableRow) -> Vec<String> {
         | Question::Lldp
         | Question::Cdp
         | Question::Interfaces
+        | Question::Environment
         | Question::Running
         | Question::Saved
         | Question::Save => question.name(),
