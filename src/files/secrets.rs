@@ -78,8 +78,8 @@ impl Secrets {
         Self { clock, kept: Arc::default() }
     }
 
-    /// Reads a secret as [`secret`] does; what a command printed is kept for a while. May wait for a
-    /// command to end: one at a time is run, so that a thousand visits run it once.
+    /// Reads a secret as [`secret`] does; what a command printed is kept for a while. May wait for
+    /// a command to end: one at a time is run, so that a thousand visits run it once.
     pub fn get(&self, source: &SecretSource) -> Result<Secret, String> {
         let SecretSource::Command(words) = source else { return secret(source) };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

@@ -416,9 +416,12 @@ mod tests {
         let (source, told) = written_secret("{ command: [bin/secret, --of, a] }");
         let words = ["bin/secret", "--of", "a"].map(str::to_owned).to_vec();
         assert_eq!((source, told.as_str()), (Some(SecretSource::Command(words)), ""));
-        for text in ["{ command: [] }", "{ command: ['', x] }"] {
-            let (source, told) = written_secret(text);
-            assert_eq!((source, told.as_str()), (None, "`command` names no program"), "{text}");
+        for (text, why) in [
+            ("{ command: [] }", "`command` names no program"),
+            ("{ command: [' '] }", "`command` names no program"),
+            ("{ command: ['', x] }", "`command` expects text, found nothing"),
+        ] {
+            assert_eq!(written_secret(text), (None, why.to_owned()), "{text}");
         }
         let (source, told) = written_secret("{ command: [x], env: X }");
         assert!(source.is_none() && told.starts_with("a secret stands in one place"), "{told}");

@@ -1,5 +1,5 @@
-//! One HTTP request, explained: whose address it comes from, who its headers say it is, and what file
-//! that device gets by this path.
+//! One HTTP request, explained: whose address it comes from, who its headers say it is, and what
+//! file that device gets by this path.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! How does each link run? The commands that list interfaces may tell it beside the link; what the
-//! commands marked `details` tell is added, and if one of them cannot be read, only this is unknown.
+//! commands marked `details` tell is added, and if one of them cannot be read, only this is
+//! unknown.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Which UDP datagrams and TCP segments stand in a capture? Reads the files of tcpdump and Wireshark: pcap, in both
-//! byte orders and both resolutions of time, and pcapng.
+//! Which UDP datagrams and TCP segments stand in a capture? Reads the files of tcpdump and
+//! Wireshark: pcap, in both byte orders and both resolutions of time, and pcapng.
 //!
 //! A capture comes from anywhere: every length is checked against what is there, nothing is copied,
 //! and a file that breaks off gives what stands before. Not here: what a datagram says.
