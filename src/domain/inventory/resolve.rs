@@ -755,8 +755,8 @@ devices:
         ),
         (
             "    secrets: { a: { env: A, file: B } }\n",
-            "17:19: a secret stands in one place: an \
-          environment variable or a file (write `{ env: NAME }` or `{ file: PATH }`)",
+            "17:19: a secret stands in one place: an environment variable, a file or a command's \
+          output (write `{ env: NAME }`, `{ file: PATH }` or `{ command: [PROGRAM] }`)",
         ),
         (
             "  - { name: b, site: zurich, managed: false, neighbours: [x] }\n",
