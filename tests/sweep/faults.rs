@@ -68,9 +68,16 @@ pub enum Kind {
     TwoClaimIt,
     OurSide,
     UnreadableAnswer,
+    MemberMissing,
+    PoorCable,
+    FlappingPort,
+    PowerSupply,
+    FanOrHeat,
+    CannotReach,
+    CheckUnmet,
 }
 
-pub const KINDS: [Kind; 36] = [
+pub const KINDS: [Kind; 43] = [
     Kind::Nothing,
     Kind::UnplannedNeighbour,
     Kind::SwappedPair,
@@ -107,6 +114,13 @@ pub const KINDS: [Kind; 36] = [
     Kind::TwoClaimIt,
     Kind::OurSide,
     Kind::UnreadableAnswer,
+    Kind::MemberMissing,
+    Kind::PoorCable,
+    Kind::FlappingPort,
+    Kind::PowerSupply,
+    Kind::FanOrHeat,
+    Kind::CannotReach,
+    Kind::CheckUnmet,
 ];
 
 impl Kind {
@@ -153,6 +167,13 @@ impl Kind {
             Kind::OtherSoftware => &[Fault::OtherSoftware],
             Kind::TwoClaimIt => &[Fault::Duplicate],
             Kind::OurSide => &[Fault::OurSide],
+            Kind::MemberMissing => &[Fault::MemberMissing],
+            Kind::PoorCable => &[Fault::PoorCable],
+            Kind::FlappingPort => &[Fault::FlappingPort],
+            Kind::PowerSupply => &[Fault::PowerSupply],
+            Kind::FanOrHeat => &[Fault::FanOrHeat],
+            Kind::CannotReach => &[Fault::CannotReach],
+            Kind::CheckUnmet => &[Fault::CheckUnmet],
         }
     }
 }

@@ -13,6 +13,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use greenlight::domain::inventory::expected::{Condition, CustomCheck, Expectations, Member};
 use greenlight::domain::inventory::meant::{
     Device, Inventory, Place, PlannedNeighbour, Software, Unplanned, Variables,
 };
@@ -20,7 +21,7 @@ use greenlight::entropy::Entropy;
 use greenlight::platform::Platforms;
 
 use faults::{Dice, KINDS, Kind, Room};
-use play::{Outcome, Play, Scene};
+use play::{CLOCK, Outcome, Play, Scene};
 use world::{Cable, Far, FarSocket, Speaks, VOICES, World, address_of, mac_of};
 
 /// In `./test`; the long run is for whoever changes what is judged.
@@ -183,6 +184,7 @@ fn inventory(world: &World, ours: &str, systems: &[&str]) -> Inventory {
     access.neighbours = cables.collect();
     access.serial = Some("FDO1234".to_owned());
     access.software = Some(Software::version("17.9.5"));
+    access.expects = Arc::new(expected());
     inventory.by_name.insert("acc-1".to_owned(), 0);
     inventory.devices.push(Arc::new(access));
     let planned = world.devices.iter().enumerate().take(world.devices.len() - 1);
@@ -194,6 +196,25 @@ fn inventory(world: &World, ours: &str, systems: &[&str]) -> Inventory {
         inventory.devices.push(Arc::new(device(&far.name, systems[number])));
     }
     inventory
+}
+
+/// A stack of two, an address to be reached, and a check of the operator's own.
+fn expected() -> Expectations {
+    let member = |number, serial: &str| Member { number: Some(number), serial: serial.to_owned() };
+    let check = CustomCheck {
+        name: "clock".to_owned(),
+        command: CLOCK.to_owned(),
+        says: "the clock is not in step".to_owned(),
+        optional: false,
+        may_be_empty: false,
+        conditions: vec![Condition::Contains("in step".to_owned())],
+    };
+    Expectations {
+        members: vec![member(1, "FDO1234"), member(2, "FDO5678")],
+        reaches: vec!["192.0.2.1".parse().expect("an address")],
+        checks: vec![Arc::new(check)],
+        ..Expectations::default()
+    }
 }
 
 fn device(name: &str, platform: &str) -> Device {

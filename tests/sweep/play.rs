@@ -6,13 +6,15 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use greenlight::clock::Timestamp;
-use greenlight::domain::check::{Plan, Problem, judge};
+use greenlight::domain::check::{Circumstances, Plan, Problem, judge_visit};
 use greenlight::domain::fault::Fault;
 use greenlight::domain::inventory::meant::Inventory;
 use greenlight::domain::notice::Kind as Notice;
 use greenlight::domain::run::{Effect, Event, Phase, Run, Timer, Timing, Visit, open, step};
 use greenlight::platform::Platforms;
-use greenlight::platform::observation::{Facts, Observation, Reading};
+use greenlight::platform::observation::{
+    Duplex, Facts, LinkDetails, Observation, Part, PartKind, PartState, Reading,
+};
 
 use greenlight::sim::hands::read_round;
 
@@ -174,7 +176,7 @@ impl<'a> Play<'a> {
             self.unseen.push((self.now, mended));
         } else {
             self.wrong.insert(kind);
-            self.outcome.inflicted = true;
+            self.outcome.inflicted |= kind != Kind::FlappingPort;
         }
         self.note(format!("inflicted: {kind:?}"));
     }
@@ -410,7 +412,14 @@ impl<'a> Play<'a> {
             | Kind::KeyChanged
             | Kind::LineMissing
             | Kind::OtherSoftware
-            | Kind::UnreadableAnswer => {}
+            | Kind::UnreadableAnswer
+            | Kind::MemberMissing
+            | Kind::PoorCable
+            | Kind::FlappingPort
+            | Kind::PowerSupply
+            | Kind::FanOrHeat
+            | Kind::CannotReach
+            | Kind::CheckUnmet => {}
             _ => self.boots(),
         }
     }
@@ -433,7 +442,18 @@ impl<'a> Play<'a> {
             return Visit::Broken { why: "no prompt".to_owned() };
         }
         let seen = self.observed();
-        let of_boxes = [Kind::OtherBox, Kind::LineMissing, Kind::OtherSoftware];
+        // A link that comes and goes takes several looks: whoever is green by then is left alone.
+        let of_boxes = [
+            Kind::OtherBox,
+            Kind::LineMissing,
+            Kind::OtherSoftware,
+            Kind::MemberMissing,
+            Kind::PoorCable,
+            Kind::PowerSupply,
+            Kind::FanOrHeat,
+            Kind::CannotReach,
+            Kind::CheckUnmet,
+        ];
         let world = &self.scene.world;
         let remembered: Vec<Seconds> =
             (0..world.plan.len()).filter_map(|port| world.remembered(port, self.now)).collect();
@@ -454,22 +474,39 @@ impl<'a> Play<'a> {
             rendered: RENDERED,
             neighbours_due: self.run.first_visit.is_some_and(|t| now.since(t) >= patience),
         };
-        let findings = judge(&plan, &seen);
+        let earlier = self.run.findings.as_ref().map(|found| found.counted.clone());
+        let circumstances = Circumstances {
+            now: Some(now),
+            earlier: earlier.unwrap_or_default(),
+            ..Circumstances::default()
+        };
+        let findings = judge_visit(&plan, &seen, &circumstances);
         Visit::Judged { host_key: Some("SHA256:ours".to_owned()), findings }
     }
 
     fn observed(&self) -> Observation {
         let wrong = |kind| self.wrong.contains(&kind);
-        let (lldp, cdp, links) = self.scene.world.look(self.now);
+        let (lldp, cdp, mut links) = self.scene.world.look(self.now);
+        // The first planned port runs badly, the second one comes and goes.
+        links[0].details = Reading::Seen(LinkDetails {
+            duplex: Some(if wrong(Kind::PoorCable) { Duplex::Half } else { Duplex::Full }),
+            ..LinkDetails::default()
+        });
+        let changes = if wrong(Kind::FlappingPort) { self.now.unsigned_abs() / 5 } else { 0 };
+        links[1].details =
+            Reading::Seen(LinkDetails { link_changes: Some(changes), ..LinkDetails::default() });
         let serial = if wrong(Kind::OtherBox) { "FDO9999" } else { "FDO1234" };
         let software = if wrong(Kind::OtherSoftware) { "17.6.3" } else { "17.9.5" };
         let lost = if wrong(Kind::LineMissing) { "ntp server 192.0.2.1\n" } else { "\u{0}" };
         Observation {
-            further: Default::default(),
+            further: self.further(),
             save: Reading::NotAsked,
             facts: Reading::Seen(Facts {
                 hostname: Some("acc-1".to_owned()),
-                serials: vec![serial.to_owned()],
+                serials: match wrong(Kind::MemberMissing) {
+                    true => vec![serial.to_owned()],
+                    false => vec![serial.to_owned(), "FDO5678".to_owned()],
+                },
                 model: None,
                 software: Some(software.to_owned()),
             }),
@@ -482,9 +519,40 @@ impl<'a> Play<'a> {
                 false => Reading::Seen(cdp),
             },
             interfaces: Reading::Seen(links),
-            environment: Reading::NotAsked,
+            environment: Reading::Seen(vec![
+                part("2", PartKind::Power, wrong(Kind::PowerSupply)),
+                part("Fan 3", PartKind::Fan, wrong(Kind::FanOrHeat)),
+            ]),
             running: Reading::Seen(RENDERED.replace(lost, "")),
             saved: Reading::Seen(RENDERED.to_owned()),
         }
     }
+
+    /// What it answers to a ping, in the words of all systems, and to the operator's own command.
+    fn further(&self) -> BTreeMap<String, Reading<String>> {
+        let device = &self.scene.inventory.devices[0];
+        let platform = self.platforms.get(&device.platform).expect("a platform of ours");
+        let ping = platform.ping.as_ref().expect("these can be told to reach an address");
+        let count = if self.wrong.contains(&Kind::CannotReach) { 0 } else { 3 };
+        let reached = format!(
+            "Success rate is {} percent ({count}/3)\n3 packets transmitted, {count} received, 0%\n\
+             3 packets transmitted, {count} packets received, 0%\n",
+            count * 100 / 3
+        );
+        let clock = match self.wrong.contains(&Kind::CheckUnmet) {
+            true => "unsynchronised",
+            false => "in step",
+        };
+        let pings = device.expects.reaches.iter().map(|target| ping.command(*target));
+        let asked = pings.map(|command| (command, Reading::Seen(reached.clone())));
+        asked.chain([(CLOCK.to_owned(), Reading::Seen(clock.to_owned()))]).collect()
+    }
+}
+
+/// The operator's own command.
+pub const CLOCK: &str = "show clock";
+
+fn part(name: &str, kind: PartKind, bad: bool) -> Part {
+    let state = if bad { PartState::Bad } else { PartState::Good };
+    Part { name: name.to_owned(), kind, state }
 }
