@@ -108,9 +108,12 @@ pub fn act(device: &str, problem: &Problem) -> Act {
         | Fault::LoginRefused
         | Fault::HostKeyChanged
         | Fault::NeighbourMute
+        | Fault::NeighbourUnheard
         | Fault::MemberMissing
         | Fault::PoorCable
         | Fault::FlappingPort
+        | Fault::PowerSupply
+        | Fault::FanOrHeat
         | Fault::CheckUnmet
         | Fault::CannotReach
         | Fault::OtherSoftware

@@ -35,6 +35,8 @@ pub enum Fault {
     NeighbourDown,
     /// G9 mute: the link is up and nobody is heard on it.
     NeighbourMute,
+    /// G9u: nobody is heard on it, and whether the link is up is not known.
+    NeighbourUnheard,
     /// G10: the right device on the wrong port.
     WrongPort,
     /// G11: another device than planned.
@@ -49,6 +51,10 @@ pub enum Fault {
     PoorCable,
     /// G16: a link comes and goes.
     FlappingPort,
+    /// G13b: a power supply gives no power.
+    PowerSupply,
+    /// G13f: a fan stands still, or it is too hot.
+    FanOrHeat,
     /// G14: the software is not the planned one.
     OtherSoftware,
     /// G15: two devices claim one identity.
@@ -73,7 +79,7 @@ pub enum Actor {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 27] = [
+    pub const ALL: [Fault; 30] = [
         Fault::Silent,
         Fault::DhcpSide,
         Fault::NoFileAsked,
@@ -88,6 +94,7 @@ impl Fault {
         Fault::ConfigurationDiffers,
         Fault::NeighbourDown,
         Fault::NeighbourMute,
+        Fault::NeighbourUnheard,
         Fault::WrongPort,
         Fault::WrongDevice,
         Fault::SwappedPair,
@@ -95,6 +102,8 @@ impl Fault {
         Fault::UnplannedNeighbour,
         Fault::PoorCable,
         Fault::FlappingPort,
+        Fault::PowerSupply,
+        Fault::FanOrHeat,
         Fault::OtherSoftware,
         Fault::Duplicate,
         Fault::OurSide,
@@ -120,6 +129,7 @@ impl Fault {
             Fault::ConfigurationDiffers => "G8",
             Fault::NeighbourDown => "G9",
             Fault::NeighbourMute => "G9m",
+            Fault::NeighbourUnheard => "G9u",
             Fault::WrongPort => "G10",
             Fault::WrongDevice => "G11",
             Fault::SwappedPair => "G12",
@@ -127,6 +137,8 @@ impl Fault {
             Fault::UnplannedNeighbour => "G15p",
             Fault::PoorCable => "G13",
             Fault::FlappingPort => "G16",
+            Fault::PowerSupply => "G13b",
+            Fault::FanOrHeat => "G13f",
             Fault::OtherSoftware => "G14",
             Fault::Duplicate => "G15",
             Fault::OurSide => "G20",
@@ -152,12 +164,14 @@ impl Fault {
             Fault::SwappedPair | Fault::RotatedPlugs | Fault::FlappingPort => 9,
             Fault::NeighbourDown => 10,
             Fault::WrongPort | Fault::WrongDevice => 11,
-            Fault::NeighbourMute | Fault::UnplannedNeighbour => 12,
+            Fault::NeighbourMute | Fault::NeighbourUnheard | Fault::UnplannedNeighbour => 12,
             Fault::PoorCable => 13,
             Fault::CannotReach => 14,
             Fault::CheckUnmet => 15,
-            Fault::OtherSoftware => 16,
-            Fault::Unreadable => 17,
+            Fault::PowerSupply => 16,
+            Fault::FanOrHeat => 17,
+            Fault::OtherSoftware => 18,
+            Fault::Unreadable => 19,
         }
     }
 
@@ -171,6 +185,7 @@ impl Fault {
         match self {
             Fault::NeighbourDown
             | Fault::NeighbourMute
+            | Fault::NeighbourUnheard
             | Fault::WrongPort
             | Fault::WrongDevice
             | Fault::SwappedPair
@@ -190,6 +205,8 @@ impl Fault {
             | Fault::ConfigurationDiffers
             | Fault::PoorCable
             | Fault::FlappingPort
+            | Fault::PowerSupply
+            | Fault::FanOrHeat
             | Fault::OtherSoftware
             | Fault::Duplicate
             | Fault::OurSide
@@ -211,7 +228,9 @@ impl Fault {
             | Fault::MemberMissing
             | Fault::PoorCable
             | Fault::FlappingPort
+            | Fault::PowerSupply
             | Fault::NeighbourDown
+            | Fault::NeighbourUnheard
             | Fault::WrongPort
             | Fault::WrongDevice
             | Fault::SwappedPair
@@ -222,6 +241,7 @@ impl Fault {
             | Fault::HostKeyChanged
             | Fault::ConfigurationDiffers
             | Fault::NeighbourMute
+            | Fault::FanOrHeat
             | Fault::OtherSoftware
             | Fault::Duplicate
             | Fault::OurSide

@@ -466,6 +466,7 @@ impl<'a> Play<'a> {
         let lost = if wrong(Kind::LineMissing) { "ntp server 192.0.2.1\n" } else { "\u{0}" };
         Observation {
             further: Default::default(),
+            save: Reading::NotAsked,
             facts: Reading::Seen(Facts {
                 hostname: Some("acc-1".to_owned()),
                 serials: vec![serial.to_owned()],
@@ -481,6 +482,7 @@ impl<'a> Play<'a> {
                 false => Reading::Seen(cdp),
             },
             interfaces: Reading::Seen(links),
+            environment: Reading::NotAsked,
             running: Reading::Seen(RENDERED.replace(lost, "")),
             saved: Reading::Seen(RENDERED.to_owned()),
         }

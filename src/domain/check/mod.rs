@@ -11,12 +11,13 @@
 //! | `OtherSoftware` | `found`, `planned`: versions |
 //! | `PoorCable` | `port` here; `found`, `planned`: what it runs at, or `errors`: damaged frames a minute; `location` of this device |
 //! | `FlappingPort` | `port` here; `changes`: how often within a minute; `location` of this device |
+//! | `PowerSupply`, `FanOrHeat` | `part`: as the device prints it, and `supply` if that is a mere label; `location` of this device |
 //! | `CannotReach` | `target`: the address; `location` of this device |
 //! | `CheckUnmet` | `check`: its name; `says`: its sentence; `found`; `location` of this device |
 //! | `SwappedPair` | `port`, `port_b`: the two plugs of this device to be exchanged; `location` of this device |
 //! | `RotatedPlugs` | `count` plugs of this device change places; `round`: `Gi1/0/49 → 50, 50 → 51, 51 → 49`, all at once, or instead `port`: the first to be taken out; `location` of this device |
 //! | `UnplannedNeighbour` | `port` here; `found_device`, `found_port` seen, empty where they cannot be told; `location` of this device |
-//! | `NeighbourDown`, `NeighbourMute` | `port` here; where a neighbour is planned: `far_device`, `far_port` planned; `planned`: both in words; `location` of the far device |
+//! | `NeighbourDown`, `NeighbourMute`, `NeighbourUnheard` | `port` here; where a neighbour is planned: `far_device`, `far_port` planned; `planned`: both in words; `location` of the far device |
 //! | `WrongDevice` | `port` here; `far_device`, `far_port` planned; `found_device`, `found_port` seen; `planned`, `found`: the same in words; `location` of the far device |
 //! | `WrongPort` | the plug to be moved: at `far_device` from `found_port` to `far_port`; `port`: where the cable belongs on this device; `found_device` equals `far_device`; `planned`, `found`: in words; `location` of `far_device` |
 //!
@@ -35,6 +36,7 @@
 mod configuration;
 pub mod counted;
 mod custom;
+mod environment;
 mod far_end;
 mod heard;
 mod identity;
@@ -77,6 +79,8 @@ pub enum Check {
     Saved,
     Neighbours,
     Interfaces,
+    /// Power supplies, fans and temperatures.
+    Environment,
     /// The addresses it must reach.
     Reach,
     /// The operator's own.
@@ -142,6 +146,8 @@ pub struct Circumstances<'a> {
     pub now: Option<Timestamp>,
     /// What earlier visits of the same run have counted.
     pub earlier: Counted,
+    /// The visit before found the planned configuration running, and saved.
+    pub saved_before: bool,
     /// Secrets of this device: wherever one stands in a remark, a mask stands instead.
     pub secrets: &'a [Secret],
 }
@@ -180,13 +186,14 @@ pub fn judge_visit(
         (Check::Members, identity::members(plan, seen, &mut remarks)),
         (Check::Software, identity::software(plan, seen)),
         (Check::Running, configuration::running(plan, seen, &mut remarks)),
-        (Check::Saved, configuration::saved(plan, seen, &mut remarks)),
+        (Check::Saved, configuration::saved(plan, seen, circumstances.saved_before, &mut remarks)),
         (Check::Neighbours, {
             let heard = neighbours::neighbours(plan, seen, &mut remarks);
             contradicted = heard.contradicted;
             heard.verdict
         }),
         (Check::Interfaces, interfaces::interfaces(plan, seen, &counted, &mut remarks)),
+        (Check::Environment, environment::environment(plan, seen, &mut remarks)),
         (Check::Reach, reach::reach(plan, seen, &mut remarks)),
         (Check::Custom, custom::custom(plan, seen, &mut remarks, &mut open)),
     ];
@@ -241,6 +248,14 @@ pub fn all_proven(findings: &Findings) -> bool {
         Verdict::Fail(_) | Verdict::Unknown { .. } => false,
     });
     nothing_open && (passed(Check::Hostname) || passed(Check::Serial)) && passed(Check::Running)
+}
+
+/// True if the planned configuration was found running, and saved.
+pub fn runs_and_is_saved(findings: &Findings) -> bool {
+    [Check::Running, Check::Saved].into_iter().all(|wanted| {
+        let found = findings.verdicts.iter().find(|(check, _)| *check == wanted);
+        found.is_some_and(|(_, verdict)| *verdict == Verdict::Pass)
+    })
 }
 
 impl Problem {
@@ -340,7 +355,7 @@ mod tests {
         assert!(all_proven(&findings));
         assert_eq!((most_urgent(&findings), first_unknown(&findings)), (None, None));
         let order: Vec<Check> = findings.verdicts.iter().map(|(check, _)| *check).collect();
-        assert!(order.is_sorted() && order.len() == 11);
+        assert!(order.is_sorted() && order.len() == 12);
     }
 
     #[test]
@@ -487,6 +502,27 @@ mod tests {
         let Verdict::Fail(problem) = verdict(&findings, Check::Saved) else { panic!("not saved") };
         assert_eq!(problem.fill["found"], "saved");
         assert!(!all_proven(&findings));
+    }
+
+    #[test]
+    fn where_what_is_saved_cannot_be_shown_the_word_of_the_device_counts() {
+        let mut scene = Scene::two_uplinks();
+        scene.alter("acc-sw-17", |device| device.platform = "nokia_sros".to_owned());
+        let judged = |save: Reading<()>, saved_before: bool| {
+            let seen = Observation { saved: Reading::NotAsked, save, ..scene.as_planned() };
+            let circumstances = Circumstances { saved_before, ..Circumstances::default() };
+            let findings = judge_visit(&scene.plan(), &seen, &circumstances);
+            verdict(&findings, Check::Saved).clone()
+        };
+        assert_eq!(judged(Reading::Seen(()), false), Verdict::Pass);
+        assert_eq!(judged(Reading::NotAsked, true), Verdict::Pass);
+        for save in [Reading::NotAsked, Reading::unreadable("no room")] {
+            assert!(matches!(judged(save, false), Verdict::Unknown { .. }));
+        }
+        assert!(matches!(judged(Reading::unreadable("no room"), true), Verdict::Unknown { .. }));
+        scene.alter("acc-sw-17", |device| device.platform = "juniper_junos".to_owned());
+        let seen = Observation { saved: Reading::NotAsked, ..scene.as_planned() };
+        assert_eq!(*verdict(&scene.judge(&seen), Check::Saved), Verdict::NotPlanned);
     }
 
     #[test]

@@ -82,6 +82,11 @@ pub(super) struct Set<'a> {
 }
 
 impl<'a> Set<'a> {
+    /// Whether a port of ours has link, if the device tells.
+    pub(super) fn light(&self, near: Near) -> Option<bool> {
+        self.ears.link_up(self.port(near))
+    }
+
     fn new(plan: &Plan<'a>, ears: &'a Ears<'a>) -> Self {
         let known = &ears.known;
         let cable = |planned: &'a PlannedNeighbour| Cable {
@@ -446,7 +451,7 @@ mod tests {
                     location=the rack of dist-2";
         assert_eq!(fault(&judged(&scene, &dark), &keys), format!("NeighbourDown {rest}"));
         assert_eq!(fault(&judged(&scene, &light), &keys), format!("NeighbourMute {rest}"));
-        assert_eq!(fault(&judged(&scene, &silent), &keys), format!("NeighbourMute {rest}"));
+        assert_eq!(fault(&judged(&scene, &silent), &keys), format!("NeighbourUnheard {rest}"));
         scene.due = false;
         for seen in [dark, light, silent] {
             let why = "dist-2 is not heard yet on port Gi1/0/50";

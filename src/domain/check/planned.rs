@@ -64,8 +64,10 @@ impl Scene {
             lldp: Reading::Seen(device.neighbours.iter().map(rows).collect()),
             cdp: Reading::NotAsked,
             interfaces: Reading::NotAsked,
+            environment: Reading::NotAsked,
             running: Reading::Seen(self.rendered.clone()),
             saved: Reading::Seen(self.rendered.clone()),
+            save: Reading::NotAsked,
             further: BTreeMap::new(),
         }
     }

@@ -46,7 +46,7 @@ pub(super) fn problems(set: &Set<'_>, repairs: &[Repair]) -> Vec<Problem> {
         if contradicted {
             problem.fill.insert("contradicted".to_owned(), "CDP".to_owned());
         }
-        if problem.fault == Fault::NeighbourMute {
+        if matches!(problem.fault, Fault::NeighbourMute | Fault::NeighbourUnheard) {
             continue;
         }
         left -= 1;
@@ -69,7 +69,10 @@ fn problem(set: &Set<'_>, act: &Act) -> Problem {
         Act::MoveHere { from, to } => move_here(set, *from, *to),
         Act::MoveThere { near, .. } => move_there(set, *near),
         Act::Plug { near, .. } => missing(set, *near, Fault::NeighbourDown),
-        Act::Mute { near, .. } => missing(set, *near, Fault::NeighbourMute),
+        Act::Mute { near, .. } => match set.light(*near) {
+            Some(_) => missing(set, *near, Fault::NeighbourMute),
+            None => missing(set, *near, Fault::NeighbourUnheard),
+        },
     }
 }
 

@@ -10,7 +10,7 @@ use crate::platform::observation::Duplex;
 use crate::platform::parse::answer::Sheet;
 
 /// Everything that is checked only where the inventory asks for it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Expectations {
     /// Compared without case.
     pub model: Option<String>,
@@ -20,6 +20,21 @@ pub struct Expectations {
     /// Addresses that the device must reach.
     pub reaches: Vec<IpAddr>,
     pub checks: Vec<Arc<CustomCheck>>,
+    /// Power supplies, fans and temperatures must be well, as far as the device tells.
+    pub environment: bool,
+}
+
+impl Default for Expectations {
+    fn default() -> Self {
+        Self {
+            model: None,
+            members: Vec::new(),
+            interfaces: Vec::new(),
+            reaches: Vec::new(),
+            checks: Vec::new(),
+            environment: true,
+        }
+    }
 }
 
 /// One chassis of a stack.
@@ -161,7 +176,7 @@ pub fn pattern(text: &str) -> Result<Regex, String> {
         .multi_line(true)
         .size_limit(PATTERN_BYTES_MAX)
         .build()
-        .map_err(|error| error.to_string())
+        .map_err(|error| crate::written::last_line(&error.to_string()))
 }
 
 /// `state = Established`: what stands left of the operator, and the comparison.

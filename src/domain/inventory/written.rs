@@ -66,6 +66,10 @@ pub struct Layer {
     /// `remark` (in the journal) or `fail` (not green until it is gone). With `ignore`, others beside
     /// a planned neighbour on its port do not matter either. Default `remark`.
     pub unplanned_neighbours: Option<At<String>>,
+    /// False where power supplies, fans and temperatures do not count: a second supply may be
+    /// without power on purpose. Default true: a part that says of itself that it does not work
+    /// keeps the device from turning green.
+    pub environment: Option<bool>,
     /// Logins, in the order to be tried. A list replaces that of an outer layer.
     pub credentials: Option<Vec<WrittenCredential>>,
     /// The host, or the chain of at most three, through which SSH reaches the device. A list
@@ -305,6 +309,7 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
         ssh_port: fields.parsed("ssh_port", "a port from 1 to 65535", complaints),
         managed: fields.boolean("managed", complaints),
         unplanned_neighbours: fields.text("unplanned_neighbours", complaints),
+        environment: fields.boolean("environment", complaints),
         credentials: fields.get("credentials").map(|node| credentials(node, complaints)),
         jump: fields.get("jump").map(|node| jumps(node, complaints)),
         ..Layer::default()

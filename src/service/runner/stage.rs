@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
+use crate::domain::check;
 use crate::domain::inventory::meant::Device;
 use crate::domain::notice::{Kind, Notice};
 use crate::domain::run::{self, Effect, Event, Phase, Run, Stepped, Timer};
@@ -254,6 +255,7 @@ fn order(run: &Run, (attempt, address): (u64, IpAddr), errand: Errand) -> VisitO
         errand,
         pinned_host_key: run.host_key.clone(),
         first_visit: run.first_visit,
+        saved_before: run.findings.as_ref().is_some_and(check::runs_and_is_saved),
         counted: run.findings.as_ref().map(|seen| seen.counted.clone()).unwrap_or_default(),
     }
 }
