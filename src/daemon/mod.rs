@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Clock;
 use crate::config::meant::Config;
+use crate::domain::inventory::meant::SecretSource;
 use crate::entropy::Entropy;
 use crate::error::{Code, Error};
 use crate::faces::control;
@@ -187,7 +188,10 @@ fn performer(
     let secrets = files::Secrets::new(clock.clone());
     Performer {
         prober: ssh::prober_keeping(config.ssh.clone(), host_keys::kept(memory)),
-        secrets: Arc::new(move |source| aside(|| secrets.get(source))),
+        secrets: Arc::new(move |source| match source {
+            SecretSource::Command(_) => aside(|| secrets.get(source)),
+            SecretSource::Environment(_) | SecretSource::File(_) => secrets.get(source),
+        }),
         plan: plan.clone(),
         clock: clock.clone(),
         visits: Arc::new(Semaphore::new(config.runs.visits_max)),
