@@ -1,6 +1,7 @@
 //! One TFTP request, explained: whose address it comes from, and whether the name is one that its
 //! platform asks for.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -83,18 +84,26 @@ fn read(
     }
     let Some(platform) = ground.platforms.get(&device.platform) else { return };
     let name = String::from_utf8_lossy(&request.name);
-    if !platform.may_ask(&device.name, &name) {
+    let configured =
+        device.configuration.is_some() && platform.asks_configuration(&device.name, &name);
+    if !configured && !platform.may_ask(&device.name, &name) {
         let why =
             format!("{} asks for no such file; an image of this name may be there", platform.id);
         return explained.why.push(why);
     }
-    if let Err(error) = plan.renderer.render_masked(device, &plan.inventory) {
+    let (asked, flag) = match configured {
+        true => (device.configured(), " --configuration"),
+        false => (Cow::Borrowed(device.as_ref()), ""),
+    };
+    if let Err(error) = plan.renderer.render_masked(&asked, &plan.inventory) {
         explained.answer = "ERROR 0: not ready".to_owned();
         return explained.why.push(format!("its configuration does not render: {error}"));
     }
     explained.answer = match platform.digest_of(&name) {
         Some(of) => format!("the digest of {of}"),
-        None => format!("its configuration, as `greenlight render {}` shows it", device.name),
+        None => {
+            format!("its configuration, as `greenlight render {}{flag}` shows it", device.name)
+        }
     };
     explained.why.push(format!("{} may ask for it by this name", platform.id));
 }
