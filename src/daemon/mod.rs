@@ -359,8 +359,8 @@ fn plan(loaded: &Loaded, generation: u64) -> Plan {
         render: Arc::new(move |device, inventory| {
             let rendered = renderer.render(device, inventory).map_err(|error| error.to_string())?;
             Ok(match platforms.get(&device.platform) {
-                Some(platform) => platform.finish(rendered),
-                None => rendered,
+                Some(platform) if !device.is_configured() => platform.finish(rendered),
+                Some(_) | None => rendered,
             })
         }),
         secrets: Arc::new(move |device| keeper.secrets_of(device)),

@@ -1,6 +1,7 @@
 //! What only shows when the files are looked at together: templates against devices, addresses
 //! against pools.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::path::Path;
@@ -24,7 +25,8 @@ pub struct Renders<'a> {
 
 /// One way in which a template fails, the first device it fails for, and for how many.
 struct Failure {
-    device: String,
+    /// With which `greenlight render` shows it, the device first.
+    arguments: String,
     count: usize,
 }
 
@@ -61,9 +63,10 @@ impl Renders<'_> {
                 1 => String::new(),
                 count => format!(" and {} more", count - 1),
             };
-            let device = &failure.device;
+            let arguments = &failure.arguments;
+            let device = arguments.split(' ').next().unwrap_or_default();
             let hint =
-                format!("met by device `{device}`{others}; see `greenlight render {device}`");
+                format!("met by device `{device}`{others}; see `greenlight render {arguments}`");
             complaint(directory, sources, error, hint)
         };
         failures.iter().map(told).collect()
@@ -73,22 +76,31 @@ impl Renders<'_> {
         let mut failures = Failures::new();
         let mut scratch = Scratch::default();
         for (index, device) in self.inventory.devices.iter().enumerate().take(end).skip(first) {
-            let Some(template) = &device.template else { continue };
-            let judged = self.renderer.names().contains(template)
-                && !self.broken.contains(template)
-                && !self.incomplete.contains(&index);
-            if !judged {
+            if self.incomplete.contains(&index) {
                 continue;
             }
-            if let Err(error) = self.renderer.try_render(device, self.inventory, &mut scratch) {
-                let device = device.name.clone();
-                failures
-                    .entry(error)
-                    .and_modify(|failure| failure.count += 1)
-                    .or_insert(Failure { device, count: 1 });
+            self.one(device, &mut scratch, &mut failures);
+            if let Cow::Owned(configured) = device.configured() {
+                self.one(&configured, &mut scratch, &mut failures);
             }
         }
         failures
+    }
+
+    /// Renders one template of one device.
+    fn one(&self, device: &Device, scratch: &mut Scratch, failures: &mut Failures) {
+        let Some(template) = &device.template else { return };
+        if !self.renderer.names().contains(template) || self.broken.contains(template) {
+            return;
+        }
+        if let Err(error) = self.renderer.try_render(device, self.inventory, scratch) {
+            let flag = if device.is_configured() { " --configuration" } else { "" };
+            let arguments = format!("{}{flag}", device.name);
+            failures
+                .entry(error)
+                .and_modify(|failure| failure.count += 1)
+                .or_insert(Failure { arguments, count: 1 });
+        }
     }
 }
 

@@ -249,6 +249,43 @@ devices:
     }
 
     #[test]
+    fn a_configuration_behind_a_script_is_checked_and_rendered_beside_it() {
+        let inventory = INVENTORY
+            .replace(
+                "platform: frr, template: a.j2",
+                "platform: frr, template: a.j2, configuration: b.j2",
+            )
+            .replace("serial: A2", "serial: A2, configuration: a.j2");
+        let mut files = vec![
+            ("greenlight.yaml", "tftp: {}\n"),
+            ("inventory.yaml", inventory.as_str()),
+            ("password", "hunter2\n"),
+            ("templates/a.j2", "#!/bin/sh\n"),
+            ("templates/b.j2", "hostname {{ device.name }}"),
+        ];
+        let directory = written(&files);
+        let loaded = load(&directory.path().join("greenlight.yaml")).unwrap();
+        let rendered = |name: &str| {
+            let device = loaded.inventory.device(name).unwrap();
+            assert_eq!(loaded.renderer.render(device, &loaded.inventory).unwrap(), "#!/bin/sh\n");
+            loaded.renderer.render(&device.configured(), &loaded.inventory).unwrap()
+        };
+        assert_eq!(rendered("a-1"), "hostname a-1");
+        assert_eq!(rendered("a-2"), "#!/bin/sh\n", "the same file is no configuration of its own");
+        files[4].1 = "{{ nothing }}";
+        let complained = told(&written(&files));
+        assert!(
+            complained.contains("b.j2:1:4: ")
+                && complained.contains("see `greenlight render a-1 --configuration`"),
+            "{complained}"
+        );
+        let lost = inventory.replace("configuration: b.j2", "configuration: c.j2");
+        files[1].1 = lost.as_str();
+        let complained = told(&written(&files));
+        assert!(complained.contains("there is no template `c.j2`"), "{complained}");
+    }
+
+    #[test]
     fn complaints_about_all_files_come_together() {
         let directory = written(&[
             (

@@ -90,7 +90,8 @@ impl Desk<'_> {
                 model: written.identity_headers.model,
                 mac: written.identity_headers.mac,
             },
-            file_names: written.files.into_iter().map(|name| name.value.to_lowercase()).collect(),
+            file_names: lower_case(written.files),
+            configuration_names: lower_case(written.configuration_names),
             cli: self.cli(written.cli),
             questions: self.questions(written.questions),
             ping: written.ping.and_then(|ping| self.ping(ping)),
@@ -241,6 +242,7 @@ impl Desk<'_> {
             traceless: self.patterns(&written.traceless),
             ordered: self.patterns(&written.ordered),
             ordered_lines: self.patterns(&written.ordered_lines),
+            unwanted: self.patterns(&written.unwanted),
             dropped: self.patterns(&written.dropped),
             port_headers: self.patterns(&written.port_headers),
             delimited: written
@@ -289,6 +291,10 @@ impl Desk<'_> {
             }
         }
     }
+}
+
+fn lower_case(globs: Vec<Text>) -> Vec<String> {
+    globs.into_iter().map(|glob| glob.value.to_lowercase()).collect()
 }
 
 fn transport(written: written::Transport) -> Transport {

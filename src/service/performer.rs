@@ -156,7 +156,7 @@ impl Performer {
             Outcome::Stepped { .. } => Visit::Broken { why: "a step was not asked for".into() },
             Outcome::OurSide { why } => Visit::OurSide { why },
             Outcome::Observed(seen) => {
-                let rendered = match (plan.render)(device, &plan.inventory) {
+                let rendered = match plan.configuration(device) {
                     Ok(rendered) => rendered,
                     Err(why) => return Visit::Broken { why },
                 };

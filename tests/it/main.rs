@@ -9,6 +9,7 @@ mod hostile;
 mod knocks;
 mod ntc_templates;
 mod platform_page;
+mod scripts;
 mod service;
 mod software;
 mod store;

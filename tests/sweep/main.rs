@@ -231,6 +231,7 @@ fn device(name: &str, platform: &str) -> Device {
         ssh_port: 22,
         managed: true,
         template: None,
+        configuration: None,
         variables: Variables::default(),
         software: None,
         neighbours: Vec::new(),

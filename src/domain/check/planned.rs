@@ -110,6 +110,7 @@ fn device(name: &str) -> Device {
         ssh_port: 22,
         managed: true,
         template: None,
+        configuration: None,
         variables: crate::domain::inventory::meant::Variables::default(),
         software: None,
         expects: Arc::default(),

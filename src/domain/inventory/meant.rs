@@ -1,6 +1,7 @@
 //! The inventory as meant: nothing left to guess, every reference resolved, one index per way to be
 //! known.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -103,6 +104,9 @@ pub struct Device {
     pub managed: bool,
     /// The template's file name below the template directory; `None` for an unmanaged device.
     pub template: Option<String>,
+    /// The template of what the device must run, where the file that it fetches first is something
+    /// else: a script. `None` if that file is what it must run.
+    pub configuration: Option<String>,
     /// Defaults, group, site and device variables merged, the nearest last.
     pub variables: Variables,
     /// The software planned.
@@ -124,6 +128,20 @@ impl Device {
     /// Its planned address; that of IPv4 if it has both.
     pub fn planned_address(&self) -> Option<IpAddr> {
         self.address.map(IpAddr::V4).or(self.address6.map(IpAddr::V6))
+    }
+
+    /// The device with what it must run as its template: whoever renders it gets that, instead of
+    /// the file that it fetches first.
+    pub fn configured(&self) -> Cow<'_, Device> {
+        match &self.configuration {
+            None => Cow::Borrowed(self),
+            Some(_) => Cow::Owned(Device { template: self.configuration.clone(), ..self.clone() }),
+        }
+    }
+
+    /// True if its template makes what it must run and never the file that it fetches first.
+    pub fn is_configured(&self) -> bool {
+        self.configuration.is_some() && self.template == self.configuration
     }
 }
 

@@ -168,9 +168,10 @@ fn references(layer: &Layer, known: &Known<'_>, complaints: &mut Complaints) {
         let message = format!("there is no platform `{}`", shown(&platform.value));
         complaints.at(platform.place, message, hint);
     }
-    if let Some(template) = &layer.template
-        && !known.templates.contains(&template.value)
-    {
+    for template in layer.template.iter().chain(&layer.configuration) {
+        if known.templates.contains(&template.value) {
+            continue;
+        }
         let names = known.templates.iter().map(String::as_str);
         let hint = complaints.look_alike(&template.value, names, || {
             "put the file into the template directory, named *.j2 or *.tera".to_owned()
@@ -276,6 +277,8 @@ fn meant_device(
         ssh_port: nearest(stack, |layer| layer.ssh_port.as_ref().map(|port| port.value))
             .unwrap_or(SSH_PORT),
         managed,
+        configuration: text(|layer| &layer.configuration)
+            .filter(|name| managed && template.as_ref() != Some(name)),
         template: template.filter(|_| managed),
         variables: Variables::default(),
         software: nearest(stack, |layer| Some(Arc::clone(&layer.software.as_ref()?.0))),

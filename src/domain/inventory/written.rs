@@ -44,6 +44,11 @@ pub struct Layer {
     /// The template's file name below the template directory: `*.j2` (minijinja) or `*.tera`
     /// (tera).
     pub template: Option<At<String>>,
+    /// A template of what the device must run, where `template` makes a script that only leads to
+    /// it, such as that of POAP or ZTP. The running configuration is compared with it, and it is
+    /// served as `conf.*`, `*.cfg` and the `configuration_names` of the platform, but for the name
+    /// that DHCP told. Default: what `template` makes.
+    pub configuration: Option<At<String>>,
     /// The software planned, compared exactly with what the device says: a version, or a version
     /// with its image.
     pub software: Option<WrittenSoftware>,
@@ -302,6 +307,7 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
     let mut layer = Layer {
         platform: fields.text("platform", complaints),
         template: fields.text("template", complaints),
+        configuration: fields.text("configuration", complaints),
         software: fields.get("software").and_then(|node| software_written::read(node, complaints)),
         model: fields.text("model", complaints),
         interfaces: fields.get("interfaces").map(|node| expected::interfaces(node, complaints)),

@@ -1,5 +1,6 @@
 //! Which file a known device is served by the name it asks for, and why.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Ground;
@@ -28,18 +29,26 @@ pub fn planned(
         return explained.why.push("no file is planned for this device".to_owned());
     }
     let Some(platform) = ground.platforms.get(&device.platform) else { return };
-    if !platform.may_ask(&device.name, name) {
+    let configured =
+        device.configuration.is_some() && platform.asks_configuration(&device.name, name);
+    if !configured && !platform.may_ask(&device.name, name) {
         let why =
             format!("{} asks for no such file; an image of this name may be there", platform.id);
         return explained.why.push(why);
     }
-    if let Err(error) = plan.renderer.render_masked(device, &plan.inventory) {
+    let (asked, flag) = match configured {
+        true => (device.configured(), " --configuration"),
+        false => (Cow::Borrowed(device.as_ref()), ""),
+    };
+    if let Err(error) = plan.renderer.render_masked(&asked, &plan.inventory) {
         explained.answer = words.unready.to_owned();
         return explained.why.push(format!("its configuration does not render: {error}"));
     }
     explained.answer = match platform.digest_of(name) {
         Some(of) => format!("the digest of {of}"),
-        None => format!("its configuration, as `greenlight render {}` shows it", device.name),
+        None => {
+            format!("its configuration, as `greenlight render {}{flag}` shows it", device.name)
+        }
     };
     explained.why.push(format!("{} may ask for it by this name", platform.id));
 }

@@ -72,6 +72,7 @@ fn device() -> Device {
         ssh_port: 22,
         managed: true,
         template: None,
+        configuration: None,
         variables: Variables::from(
             serde_json::from_str::<serde_json::Map<_, _>>(r#"{"snmp_secret": "hunter2"}"#).unwrap(),
         ),

@@ -440,6 +440,7 @@ mod tests {
             ssh_port: 22,
             managed: true,
             template: None,
+            configuration: None,
             variables: Variables::default(),
             software: None,
             expects: Default::default(),
