@@ -373,8 +373,7 @@ impl Platform {
         let own = names::known(&self.configuration_names, name);
         let usual = names::CONFIGURATIONS.map(str::to_owned);
         let firsts = self.file_names.iter().filter(|glob| !glob.contains('*')).cloned();
-        (own || names::known(&usual, name))
-            && (own || !names::known(&firsts.collect::<Vec<_>>(), name))
+        own || (names::known(&usual, name) && !names::known(&firsts.collect::<Vec<_>>(), name))
             && !self.was_told(device, name)
     }
 
