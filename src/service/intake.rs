@@ -393,8 +393,8 @@ impl Intake {
         Ok(committed)
     }
 
-    /// The device asks in a way that its plan does not expect. Written down once in its run, however
-    /// often this is told.
+    /// The device asks in a way that its plan does not expect. Written down once in its run, as
+    /// often as this is told.
     pub fn asks_oddly(&self, device: &Arc<Device>, what: &str) {
         let key = format!("{} {what}", device.name);
         let fresh = self.oddities.entry(key).or_insert(()).is_fresh();
