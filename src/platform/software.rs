@@ -335,7 +335,7 @@ mod tests {
             http_port: Some(80),
         };
         let onie = &platforms.by_id["onie"];
-        for planned in ["sonic", "cumulus"] {
+        for planned in ["sonic", "cumulus_linux"] {
             let answers = platforms.answering(planned, Some(onie)).unwrap();
             let told = answers.dhcp_options_with(&facts, Some("nos/installer.bin"));
             let url = b"http://10.0.0.1:80/nos/installer.bin".to_vec();

@@ -34,6 +34,8 @@ pub struct VisitOrder {
     pub first_visit: Option<Timestamp>,
     /// What earlier visits of the run have counted.
     pub counted: Counted,
+    /// The visit before found the planned configuration running, and saved.
+    pub saved_before: bool,
 }
 
 /// What a visit is for.
@@ -164,7 +166,9 @@ impl Performer {
                     .is_some_and(|first| now.since(first) >= plan.rules.neighbour_patience);
                 let planned = planned(plan, device, &rendered, neighbours_due);
                 let earlier = visit.counted.clone();
-                let circumstances = Circumstances { now: Some(now), earlier, secrets };
+                let saved_before = visit.saved_before;
+                let circumstances =
+                    Circumstances { now: Some(now), earlier, saved_before, secrets };
                 let findings = check::judge_visit(&planned, &seen, &circumstances);
                 Visit::Judged { host_key: report.host_key, findings }
             }

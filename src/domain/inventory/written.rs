@@ -63,7 +63,8 @@ pub struct Layer {
     /// False for what is in service already: a neighbour to be seen, never served. Default true.
     pub managed: Option<bool>,
     /// What is made of somebody heard on a port for which no neighbour is planned: `ignore`,
-    /// `remark` (in the journal) or `fail` (not green until it is gone). Default `remark`.
+    /// `remark` (in the journal) or `fail` (not green until it is gone). With `ignore`, others
+    /// beside a planned neighbour on its port do not matter either. Default `remark`.
     pub unplanned_neighbours: Option<At<String>>,
     /// False where power supplies, fans and temperatures do not count: a second supply may be
     /// without power on purpose. Default true: a part that says of itself that it does not work

@@ -212,7 +212,7 @@ mod tests {
             (b"\x00\x1b\x21\xaa\xbb\xcc", Some("00:1b:21:aa:bb:cc")),
             (b"\x00\x0fEthernet14:2001", None),
             (b"\x01\x05fa0_7", None),
-            (b"\x00\x05\x00\x0a\x01\x07", None),
+            (b"\x00\x03\x00\x0a\x01", None),
         ];
         for (raw, expected) in cases {
             assert_eq!(readable(&text(raw)).as_deref(), expected, "{raw:02x?}");
