@@ -287,11 +287,8 @@ impl Ground {
             how.push(format!("MAC {mac} is {}", name(inventory.with_mac(mac))));
         }
         if let Some(position) = &clues.position {
-            let exact = inventory.at_position(position);
-            let anywhere =
-                crate::domain::inventory::meant::Position { remote_id: None, ..position.clone() };
-            let found = exact.or_else(|| inventory.at_position(&anywhere));
-            how.push(format!("relay port {} is {}", position.circuit_id, name(found)));
+            let found = name(inventory.at_position(position));
+            how.push(format!("relay port {} is {found}", position.shown()));
         }
         let identity = joined(inventory, clues).unwrap_or_else(|| unplanned(clues));
         if let (Identity::Device(device), Some(seen)) = (&identity, &clues.platform)
@@ -598,10 +595,17 @@ mod tests {
         for (name, what) in [
             ("dhcp4/udhcpc-01.bin", "DHCPv4 Discover"),
             ("dhcp4/dhcrelay-01.bin", "DHCPv4 Discover"),
+            ("dhcp6/dhclient6-01.bin", "DHCPv6 Solicit"),
+            ("dhcp6/dhcrelay6-01.bin", "DHCPv6 Solicit"),
+            ("dhcp6/dnsmasq6-01.bin", "DHCPv6 Solicit"),
             ("tftp/curl-01.bin", "TFTP read"),
         ] {
             let payload = kept(name);
-            let port = if name.starts_with("tftp") { 69 } else { 67 };
+            let port = match &name[..5] {
+                "dhcp4" => 67,
+                "dhcp6" => 547,
+                _ => 69,
+            };
             let file = pcap(&[([0; 4], port, &payload)]);
             for (bytes, frame) in [(&payload, None), (&file, Some(1))] {
                 let report = ground.report(String::new(), String::new(), bytes);

@@ -373,8 +373,8 @@ impl Platform {
         let own = names::known(&self.configuration_names, name);
         let usual = names::CONFIGURATIONS.map(str::to_owned);
         let firsts = self.file_names.iter().filter(|glob| !glob.contains('*')).cloned();
-        own || (names::known(&usual, name) && !names::known(&firsts.collect::<Vec<_>>(), name))
-            && !self.was_told(device, name)
+        let of_others = names::known(&firsts.collect::<Vec<_>>(), name);
+        (own || (names::known(&usual, name) && !of_others)) && !self.was_told(device, name)
     }
 
     /// The name of the file whose digest is asked for by this name, if it is one of those.

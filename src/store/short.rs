@@ -71,6 +71,8 @@ struct Seldom<'a> {
     #[serde(default, skip_serializing_if = "usual")]
     strange_file: Cow<'a, Option<String>>,
     #[serde(default, skip_serializing_if = "usual")]
+    oddities: Cow<'a, [String]>,
+    #[serde(default, skip_serializing_if = "usual")]
     missed: u32,
     #[serde(default, skip_serializing_if = "usual")]
     upgrade: Cow<'a, Option<Upgrade>>,
@@ -137,6 +139,7 @@ impl<'a> Short<'a> {
             told: seldom.told.into_owned(),
             saving: seldom.saving,
             strange_file: seldom.strange_file.into_owned(),
+            oddities: seldom.oddities.into_owned(),
             missed: seldom.missed,
             upgrade: seldom.upgrade.into_owned(),
         }
@@ -221,6 +224,7 @@ impl<'a> Seldom<'a> {
             told,
             saving,
             strange_file,
+            oddities,
             missed,
             upgrade,
         } = run;
@@ -239,6 +243,7 @@ impl<'a> Seldom<'a> {
             told: Cow::Borrowed(told),
             saving: *saving,
             strange_file: Cow::Borrowed(strange_file),
+            oddities: Cow::Borrowed(oddities),
             missed: *missed,
             upgrade: Cow::Borrowed(upgrade),
         }

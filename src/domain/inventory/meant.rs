@@ -11,6 +11,7 @@ use crate::address::Mac;
 pub use crate::complaint::Place;
 pub use crate::domain::inventory::expected::Expectations;
 pub use crate::domain::inventory::software::{Image, Install, Software};
+use crate::proto::dhcp4::relay;
 
 /// Everything that is planned. Immutable: a reload makes a new one.
 #[derive(Debug, Default)]
@@ -48,8 +49,21 @@ impl Inventory {
         self.by_mac.get(&mac).map(|index| &self.devices[*index])
     }
 
-    pub fn at_position(&self, position: &Position) -> Option<&Arc<Device>> {
-        self.by_position.get(position).map(|index| &self.devices[*index])
+    /// The device planned at this position, which was heard: written as it is or as people read it
+    /// ([`relay::readable`]), of this remote id or of any.
+    pub fn at_position(&self, heard: &Position) -> Option<&Arc<Device>> {
+        let Position { circuit_id, remote_id } = heard;
+        let circuits = [Some(circuit_id.clone()), relay::readable(circuit_id)];
+        let remote = remote_id.as_deref().and_then(relay::readable);
+        let remotes = [remote_id.clone(), remote].into_iter().flatten().map(Some);
+        remotes.chain([None]).find_map(|remote_id| {
+            circuits.iter().flatten().find_map(|circuit_id| {
+                let circuit_id = circuit_id.clone();
+                let index =
+                    self.by_position.get(&Position { circuit_id, remote_id: remote_id.clone() })?;
+                Some(&self.devices[*index])
+            })
+        })
     }
 
     pub fn with_address(&self, address: Ipv4Addr) -> Option<&Arc<Device>> {
@@ -78,9 +92,31 @@ pub struct Site {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Position {
     /// Option 82 sub-option 1 or Interface-Id, as text; binary ones as lower-case hex after `0x`.
+    /// A plan may also write the form of [`relay::readable`].
     pub circuit_id: String,
     /// Option 82 sub-option 2 or Remote-Id, likewise; `None` matches any.
     pub remote_id: Option<String>,
+}
+
+impl Position {
+    /// The same as people write it, where that differs: `vlan 10 port 1/7` for `0x0004000a0107`.
+    pub fn readable(&self) -> Option<Self> {
+        let circuit_id = relay::readable(&self.circuit_id);
+        let remote_id = self.remote_id.as_deref().and_then(relay::readable);
+        if circuit_id.is_none() && remote_id.is_none() {
+            return None;
+        }
+        Some(Self {
+            circuit_id: circuit_id.unwrap_or_else(|| self.circuit_id.clone()),
+            remote_id: remote_id.or_else(|| self.remote_id.clone()),
+        })
+    }
+
+    /// Where it is, for people.
+    pub fn shown(&self) -> String {
+        let id = &self.circuit_id;
+        relay::readable(id).map_or_else(|| id.clone(), |readable| format!("{readable} ({id})"))
+    }
 }
 
 /// One planned device.

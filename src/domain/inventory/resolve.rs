@@ -441,6 +441,10 @@ impl Seen {
         }
         if let (Some(key), Some(position)) = (&device.position, &written.position) {
             once.only(&mut inventory.by_position, key.clone(), &position.place, "position");
+            // The other way to write it, so that it is nobody else's.
+            if let Some(readable) = key.readable() {
+                once.only(&mut inventory.by_position, readable, &position.place, "position");
+            }
         }
         if let (Some(key), Some(address)) = (device.address, &written.address) {
             once.only(&mut inventory.by_address, key, &address.place, "address");
@@ -537,6 +541,33 @@ devices:
         let position = Position { circuit_id: "0x0a0b".to_owned(), remote_id: None };
         assert_eq!(inventory.at_position(&position).unwrap().name, "access-1");
         assert_eq!(inventory.sites["zurich"].title, "Zürich");
+    }
+
+    #[test]
+    fn a_binary_position_is_found_as_hex_and_as_people_read_it() {
+        let text = format!(
+            "{SOUND}  - {{ name: b, site: zurich, managed: false, \
+             position: {{ circuit_id: vlan 10 port 1/7, remote_id: '00:1b:21:aa:bb:cc' }} }}\n  \
+             - {{ name: c, site: zurich, managed: false, \
+             position: {{ circuit_id: '0x0004000a0108' }} }}\n"
+        );
+        let (Planned { inventory, .. }, complaints) = planned(&text);
+        assert_eq!(complaints, [""; 0]);
+        let at = |circuit: &str, remote: Option<&str>| {
+            let position =
+                Position { circuit_id: circuit.into(), remote_id: remote.map(str::to_owned) };
+            inventory.at_position(&position).map(|device| device.name.clone())
+        };
+        let named = |name: &str| Some(name.to_owned());
+        assert_eq!(at("0x0004000a0107", Some("0x0006001b21aabbcc")), named("b"));
+        assert_eq!(at("0x0004000a0107", Some("0x001b21aabbcc")), named("b"));
+        assert_eq!(at("vlan 10 port 1/7", Some("00:1b:21:aa:bb:cc")), named("b"));
+        assert_eq!(at("0x0004000a0107", Some("0x0006001b21aabbcd")), None, "another switch");
+        assert_eq!(at("0x0004000a0107", None), None);
+        assert_eq!(at("0x0004000a0108", Some("sw")), named("c"));
+        assert_eq!(at("0x0004000b0108", Some("sw")), None, "another VLAN");
+        let shown = Position { circuit_id: "0x0004000a0108".into(), remote_id: None }.shown();
+        assert_eq!(shown, "vlan 10 port 1/8 (0x0004000a0108)");
     }
 
     #[test]
@@ -669,6 +700,13 @@ devices:
         (
             "  - { name: b, site: zurich, managed: false, position: { circuit_id: 0x0a0b } }\n",
             "17:56: two devices have this position (the other device begins in line 9)",
+        ),
+        (
+            "  - { name: b, site: zurich, managed: false, \
+             position: { circuit_id: 0x0004000a0107 } }\n  \
+             - { name: c, site: zurich, managed: false, \
+             position: { circuit_id: vlan 10 port 1/7 } }\n",
+            "18:56: two devices have this position (the other device begins in line 17)",
         ),
         (
             "  - { name: b, site: zurrich, managed: false }\n",

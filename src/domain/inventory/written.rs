@@ -150,9 +150,11 @@ pub struct WrittenDevice {
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "Position", deny_unknown_fields)]
 pub struct WrittenPosition {
-    /// Sub-option 1 or Interface-Id, as text; a binary one as lower-case hex after `0x`.
+    /// Sub-option 1 or Interface-Id, as text; a binary one as lower-case hex after `0x`, or, where
+    /// it is that of a Cisco switch, as `vlan 10 port 1/7`.
     pub circuit_id: At<String>,
-    /// Sub-option 2 or Remote-Id, likewise. Default: any.
+    /// Sub-option 2 or Remote-Id, likewise; a binary one of six bytes also as a MAC address with
+    /// colons. Default: any.
     pub remote_id: Option<At<String>>,
     #[schemars(skip)]
     pub place: Place,

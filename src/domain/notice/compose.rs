@@ -216,6 +216,7 @@ mod tests {
             told: Vec::new(),
             saving: false,
             strange_file: None,
+            oddities: Vec::new(),
             missed: 0,
             upgrade: None,
         }

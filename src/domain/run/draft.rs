@@ -8,7 +8,9 @@ use crate::clock::Timestamp;
 use crate::domain::check::{Check, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
-use crate::domain::run::{Anew, Effect, Milestone, Phase, Run, Stepped, TOLD_MAX, Timer, Visit};
+use crate::domain::run::{
+    Anew, Effect, Milestone, ODDITIES_MAX, Phase, Run, Stepped, TOLD_MAX, Timer, Visit,
+};
 
 /// A problem said within this time is not pushed again: `facts` call for one push when a fault
 /// flickers.
@@ -89,6 +91,15 @@ impl Draft {
         let repeats = self.run.repeats;
         if repeats <= REPEATS_WRITTEN || repeats.is_multiple_of(100) {
             self.note("repeat", format!("{what} again, {repeats} so far"));
+        }
+    }
+
+    /// Writes down what is odd about the way it asks, once in the run.
+    pub fn oddity(&mut self, what: &str) {
+        let what = shown(what);
+        if self.run.oddities.len() < ODDITIES_MAX && !self.run.oddities.contains(&what) {
+            self.note("dhcp", what.clone());
+            self.run.oddities.push(what);
         }
     }
 

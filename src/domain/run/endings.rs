@@ -4,7 +4,7 @@ use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
 use crate::domain::run::moves::{
-    cancel, conflict, image_asked, recheck, released, strange_file, uploaded,
+    asked_oddly, cancel, conflict, image_asked, recheck, released, strange_file, uploaded,
 };
 use crate::domain::run::{Event, Phase, Timer};
 
@@ -21,6 +21,7 @@ pub(super) fn handing_off(d: &mut Draft, event: &Event, waiting_for: &[String]) 
             d.transfer_ended(*complete, *bytes, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit | Timer::Deadline } => {}
         Event::Due { timer: Timer::StillWaiting } => d.tell(Kind::StillWaiting),
@@ -75,6 +76,7 @@ pub(super) fn ready(d: &mut Draft, event: &Event) {
         Event::Asked
         | Event::LeaseBound { .. }
         | Event::Exchanged { .. }
+        | Event::AskedOddly { .. }
         | Event::Released { .. }
         | Event::LeaseImpossible { .. }
         | Event::StrangeFileAsked { .. }
@@ -101,6 +103,7 @@ pub(super) fn ended(d: &mut Draft, event: &Event) {
             d.transfer_noted(*complete, *bytes, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => d.oddity(what),
         Event::Released { address } => released(d, *address),
         Event::LeaseBound { address } => d.moved_to(*address),
         Event::Exchanged { address } => {

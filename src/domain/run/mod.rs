@@ -80,6 +80,9 @@ pub struct Run {
     pub saving: bool,
     /// A file name it asked for that its platform does not know.
     pub strange_file: Option<String>,
+    /// What was odd about the way it asks, each as it was said. At most [`ODDITIES_MAX`].
+    #[serde(default)]
+    pub oddities: Vec<String>,
     /// Visits in a row that found nobody.
     #[serde(default)]
     pub missed: u32,
@@ -90,6 +93,10 @@ pub struct Run {
 
 /// How many said problems a run remembers: more than one device can have within a minute.
 pub const TOLD_MAX: usize = 16;
+
+/// How many oddities a run says: more than a device has ports that ask, and platforms that it may
+/// be taken for.
+pub const ODDITIES_MAX: usize = 16;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transfers {
@@ -194,6 +201,10 @@ pub enum Event {
     LeaseBound { address: IpAddr },
     /// Both at once: a DHCP exchange began and within a moment brought a lease.
     Exchanged { address: IpAddr },
+    /// It asks in a way that the plan does not expect, in words: said once in a run. `address` is
+    /// what another port of it took beside the address that it holds: it counts while no other is
+    /// known.
+    AskedOddly { what: String, address: Option<IpAddr> },
     /// It gave its address back. What is proven of it stays proven.
     Released { address: IpAddr },
     /// Our DHCP side cannot serve it.
@@ -359,6 +370,7 @@ impl Event {
             Event::Asked
             | Event::LeaseBound { .. }
             | Event::Exchanged { .. }
+            | Event::AskedOddly { .. }
             | Event::Released { .. }
             | Event::LeaseImpossible { .. }
             | Event::Uploaded(_)

@@ -81,6 +81,19 @@ pub(super) fn asked_in_trouble(
     d.fetching(transport, name, address);
 }
 
+pub(super) fn asked_oddly(d: &mut Draft, what: &str) {
+    d.heard();
+    d.oddity(what);
+}
+
+/// A second address is as good as a first one while none is known.
+pub(super) fn odd_in_trouble(d: &mut Draft, what: &str, address: Option<IpAddr>, fault: Fault) {
+    asked_oddly(d, what);
+    if let Some(address) = address.filter(|_| d.run.address.is_none()) {
+        leased_in_trouble(d, address, fault);
+    }
+}
+
 /// It may do so on its way down, or to ask anew: that says nothing of the way to green.
 pub(super) fn released(d: &mut Draft, address: IpAddr) {
     d.note("dhcp", format!("released its address {address}"));

@@ -9,10 +9,10 @@ use crate::domain::inventory::meant::Device;
 use crate::domain::run::draft::{Draft, shown};
 use crate::domain::run::endings::{ended, handing_off, hook_answered, ready};
 use crate::domain::run::moves::{
-    again_addressed, anew_in_trouble, asked_in_trouble, broke_off, cancel, conflict, image_asked,
-    image_fetched, lease_impossible, leased_in_trouble, our_side, overdue_in_trouble, recheck,
-    refuses, released, repaired, still_waiting, strange_file, transfer_ended, unexpected_hook,
-    uploaded, way_closed,
+    again_addressed, anew_in_trouble, asked_in_trouble, asked_oddly, broke_off, cancel, conflict,
+    image_asked, image_fetched, lease_impossible, leased_in_trouble, odd_in_trouble, our_side,
+    overdue_in_trouble, recheck, refuses, released, repaired, still_waiting, strange_file,
+    transfer_ended, unexpected_hook, uploaded, way_closed,
 };
 use crate::domain::run::upgrade::upgrading;
 use crate::domain::run::{Anew, Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
@@ -46,6 +46,7 @@ pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run 
         told: Vec::new(),
         saving: false,
         strange_file: None,
+        oddities: Vec::new(),
         missed: 0,
         upgrade: None,
     }
@@ -101,6 +102,12 @@ fn expected(d: &mut Draft, event: &Event) {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, address } => {
+            asked_oddly(d, what);
+            if let Some(address) = address {
+                d.addressed(*address);
+            }
+        }
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Deadline } => d.trouble(Fault::Silent, &[]),
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
@@ -127,6 +134,7 @@ fn addressed(d: &mut Draft, event: &Event) {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Deadline } => match d.run.strange_file.clone() {
             Some(name) => d.trouble(Fault::UnexpectedFile, &[("found", &name)]),
@@ -158,6 +166,7 @@ fn fetching(d: &mut Draft, event: &Event) {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Deadline } => {
             let fetch_by = d.now.plus(d.run.timing.file_patience);
@@ -193,6 +202,7 @@ fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.connecting(back_by, "first visit"),
         Event::Due { timer: Timer::Deadline } => d.connecting(back_by, "deadline of settling"),
@@ -233,6 +243,7 @@ fn connecting(d: &mut Draft, event: &Event, since: Since) {
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.visit(),
         // Whether it is back is told by the next visit. Without an address there is none.
@@ -308,6 +319,7 @@ fn verifying(d: &mut Draft, event: &Event) {
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.visit(),
         Event::Due { timer: Timer::Deadline | Timer::StillWaiting } => {}
@@ -398,6 +410,7 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, address } => odd_in_trouble(d, what, *address, fault),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => {
             // What is ours to mend waits for a person: looking at the device changes nothing.

@@ -170,6 +170,44 @@ fn a_released_address_is_written_down_and_moves_nothing() {
 }
 
 #[test]
+fn what_is_odd_is_written_down_once_in_a_run_and_moves_nothing() {
+    let odd = |what: &str| Event::AskedOddly { what: what.to_owned(), address: None };
+    let mut story = Story::begin();
+    story.after(0, Event::Asked).after(1, leased());
+    let before = story.run.phase.clone();
+    let now = Timestamp::from_seconds(1100);
+    let first = step(&story.run, &odd("planned as sonic, and asks like onie"), now);
+    let note = ("dhcp".to_owned(), "planned as sonic, and asks like onie".to_owned());
+    assert_eq!((first.notes, first.effects), (vec![note], vec![]));
+    assert_eq!(first.run.phase, before);
+    let again = step(&first.run, &odd("planned as sonic, and asks like onie"), now);
+    assert_eq!(again.notes, []);
+    let mut run = again.run;
+    for number in 0..40 {
+        run = step(&run, &odd(&format!("oddity {number}")), now).run;
+    }
+    assert_eq!(run.oddities.len(), 16, "hostile askers fill no journal");
+}
+
+#[test]
+fn the_address_of_a_second_port_counts_while_no_other_is_known() {
+    let second: std::net::IpAddr = "172.29.50.99".parse().unwrap();
+    let odd = || Event::AskedOddly { what: "two ports".into(), address: Some(second) };
+    let mut story = Story::begin();
+    story.after(0, odd());
+    assert_eq!((story.phase(), story.run.address), ("addressed", Some(second)));
+    let mut story = Story::begin();
+    story.after(0, Event::Asked).after(1, leased());
+    let first = story.run.address;
+    story.after(1, odd());
+    assert_eq!((story.phase(), story.run.address), ("addressed", first));
+    assert_ne!(first, Some(second));
+    let mut story = Story::begin();
+    story.after(180, Event::Due { timer: Timer::Deadline }).after(1, odd());
+    assert_eq!((story.phase(), story.run.address), ("addressed", Some(second)), "silent no more");
+}
+
+#[test]
 fn two_reads_from_two_ports_are_one_run() {
     let mut story = Story::begin();
     story

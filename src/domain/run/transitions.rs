@@ -59,6 +59,7 @@ pub fn example(phase: Phase) -> Run {
         told: Vec::new(),
         saving: false,
         strange_file: None,
+        oddities: Vec::new(),
         missed: if overdue { 2 } else { 0 },
         upgrade,
     }
@@ -131,6 +132,11 @@ pub fn events() -> Vec<(&'static str, Event)> {
         ("asks for an address", Event::Asked),
         ("gets a lease", Event::LeaseBound { address }),
         ("asks for an address and gets it", Event::Exchanged { address }),
+        ("asks oddly", Event::AskedOddly { what: "asks like onie".into(), address: None }),
+        (
+            "takes a second address",
+            Event::AskedOddly { what: "two".into(), address: Some(address) },
+        ),
         ("gives its address back", Event::Released { address }),
         ("no lease to give", Event::LeaseImpossible { why: "pool empty".into() }),
         ("asks for its file", file),

@@ -16,7 +16,7 @@ use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, problem, shown};
 use crate::domain::run::moves::{
-    cancel, conflict, released, strange_file, unexpected_hook, uploaded,
+    asked_oddly, cancel, conflict, released, strange_file, unexpected_hook, uploaded,
 };
 use crate::domain::run::{Effect, Event, Phase, Timer, Visit};
 use crate::platform::software::StepKind;
@@ -130,6 +130,7 @@ pub(super) fn upgrading(d: &mut Draft, event: &Event, stage: Stage) {
             d.transfer_ended(*complete, *bytes, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.go_on(stage),
         Event::Due { timer: Timer::Deadline } => d.overdue(stage),

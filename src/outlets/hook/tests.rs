@@ -54,6 +54,7 @@ fn run_of(id: &str) -> Run {
         told: Vec::new(),
         saving: false,
         strange_file: None,
+        oddities: Vec::new(),
         missed: 0,
         upgrade: None,
     }
