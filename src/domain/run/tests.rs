@@ -203,6 +203,7 @@ fn the_address_of_a_second_port_counts_while_no_other_is_known() {
     assert_eq!((story.phase(), story.run.address), ("addressed", first));
     assert_ne!(first, Some(second));
     let mut story = Story::begin();
+    story.run.address = None;
     story.after(180, Event::Due { timer: Timer::Deadline }).after(1, odd());
     assert_eq!((story.phase(), story.run.address), ("addressed", Some(second)), "silent no more");
 }
