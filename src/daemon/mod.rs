@@ -31,6 +31,7 @@ use crate::service::plan::{InForce, Plan, Rules};
 use crate::service::runner::{self, Parts, Runs, Told};
 use crate::service::serving::Serving;
 use crate::service::upgrade::Images as KnownImages;
+use crate::service::upstream::Upstreams;
 use crate::store;
 
 pub mod commands;
@@ -175,6 +176,7 @@ fn performer(config: &Config, plan: &InForce, clock: &Clock, images: KnownImages
         clock: clock.clone(),
         visits: Arc::new(Semaphore::new(config.runs.visits_max)),
         images,
+        upstreams: Upstreams::default(),
     }
 }
 

@@ -297,6 +297,7 @@ mod tests {
             remarks: vec!["a remark".into()],
             open: vec!["a check of theirs".into()],
             counted: Counted::default(),
+            asks_upstreams: false,
         });
         run.address = Some("fd00::9".parse().unwrap());
         run.milestones = [(Milestone::Asked, at), (Milestone::HandedOver, at)].into();

@@ -1,14 +1,16 @@
 //! Who is heard on which port: the rows of LLDP and CDP, joined with the inventory.
 //!
 //! LLDP speaks first; CDP counts on a port where LLDP lists nobody, or somebody without a name:
-//! many a device in service speaks only the one or the other. What a row tells of the far end is
-//! read in `far_end`.
+//! many a device in service speaks only the one or the other. What the far ends hear of this device
+//! (`upstream`) counts where it hears nobody itself. What a row tells of the far end is read in
+//! `far_end`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::far_end::{FarEnd, Known};
+use super::far_end::{End, FarEnd, Known};
+use super::upstream::Turned;
 use crate::domain::check::Plan;
-use crate::platform::observation::{Neighbour, Observation, Reading};
+use crate::platform::observation::{Interface, Neighbour, Observation, Reading};
 
 /// Of two rows on one port the later heard one is there now if the other has missed a message
 /// since: LLDP repeats itself every 30 s (IEEE 802.1AB, 9.2.5.7, `msgTxInterval`).
@@ -38,6 +40,16 @@ pub(super) struct Port<'a> {
     pub(super) heard: Heard<'a>,
 }
 
+impl Port<'_> {
+    /// The socket that is heard, if it can be told.
+    fn end(&self) -> Option<&End> {
+        match &self.heard {
+            Heard::One(far) => Some(&far.end),
+            Heard::Nobody | Heard::Unclear(_) => None,
+        }
+    }
+}
+
 /// Everything heard in one visit, by port of this device.
 #[derive(Debug)]
 pub(super) struct Ears<'a> {
@@ -57,12 +69,41 @@ struct Rows<'a> {
 impl<'a> Ears<'a> {
     /// Fails with the reason if the device could not tell its neighbours.
     pub(super) fn new(plan: &Plan<'a>, seen: &'a Observation) -> Result<Self, String> {
-        let (lldp, cdp) = tables(seen)?;
+        Ok(Self::of(plan, tables(seen)?, &seen.interfaces))
+    }
+
+    /// The same with what the far ends hear of this device.
+    pub(super) fn joined(plan: &Plan<'a>, seen: &'a Observation, turned: &'a Turned) -> Self {
+        let own = tables(seen);
+        let deaf = own.is_err();
+        let mut ears = Self::of(plan, own.unwrap_or_default(), &seen.interfaces);
+        let far = Self::of(plan, (&turned.rows, &[]), &seen.interfaces);
+        let proven: BTreeSet<_> = ears.ports.values().filter_map(Port::end).cloned().collect();
+        for (name, port) in far.ports {
+            // A plug stands in one socket: what this device hears itself is nearer.
+            let elsewhere = port.end().is_some_and(|end| proven.contains(end));
+            if *ears.on(&name) == Heard::Nobody && !elsewhere {
+                ears.ports.insert(name, port);
+            }
+        }
+        for (name, why) in turned.unclear.iter().filter(|_| deaf) {
+            if *ears.on(name) == Heard::Nobody {
+                let heard = Heard::Unclear(Unclear { why: why.clone(), may_be: Vec::new() });
+                ears.ports.insert(name.clone(), Port { printed: name, heard });
+            }
+        }
+        let links = ears.links.get_or_insert_default();
+        for port in turned.dark() {
+            links.entry(port.clone()).or_insert(false);
+        }
+        ears
+    }
+
+    fn of(plan: &Plan<'a>, (lldp, cdp): Tables<'a>, interfaces: &Reading<Vec<Interface>>) -> Self {
         let known = Known::new(plan);
-        let links = seen.interfaces.seen().map(|interfaces| {
-            let link = |interface: &crate::platform::observation::Interface| {
-                (known.port_of_ours(&interface.name), interface.link_up)
-            };
+        let links = interfaces.seen().map(|interfaces| {
+            let link =
+                |interface: &Interface| (known.port_of_ours(&interface.name), interface.link_up);
             interfaces.iter().map(link).collect::<BTreeMap<_, _>>()
         });
         let mut grouped: BTreeMap<String, Rows<'a>> = BTreeMap::new();
@@ -87,7 +128,7 @@ impl<'a> Ears<'a> {
                 (port, Port { printed, heard })
             })
             .collect();
-        Ok(Self { known, ports, links })
+        Self { known, ports, links }
     }
 
     /// Who is heard on this port, by its canonical name.
@@ -102,7 +143,9 @@ impl<'a> Ears<'a> {
 }
 
 /// LLDP's rows and CDP's, either of which may be missing.
-fn tables(seen: &Observation) -> Result<(&[Neighbour], &[Neighbour]), String> {
+type Tables<'a> = (&'a [Neighbour], &'a [Neighbour]);
+
+fn tables(seen: &Observation) -> Result<Tables<'_>, String> {
     match (&seen.lldp, &seen.cdp) {
         (Reading::Seen(lldp), Reading::Seen(cdp)) => Ok((lldp, cdp)),
         (Reading::Seen(lldp), Reading::Unreadable { .. } | Reading::NotAsked) => Ok((lldp, &[])),

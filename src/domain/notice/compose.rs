@@ -218,6 +218,7 @@ mod tests {
             strange_file: None,
             missed: 0,
             upgrade: None,
+            upstream: Default::default(),
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) const WAY: &str = "way";
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
 /// So many visits in a row find nobody because the device booted; fewer may be chance.
-const MISSED_BY_BOOTING: u32 = 2;
+pub(super) const MISSED_BY_BOOTING: u32 = 2;
 
 pub(super) struct Draft {
     pub run: Run,
@@ -222,6 +222,7 @@ impl Draft {
             return;
         };
         self.run.attempt += 1;
+        self.run.upstream.held = None;
         self.run.saving = self.wants_saving();
         let (attempt, save) = (self.run.attempt, self.run.saving);
         self.effect(Effect::Visit { attempt, address, save });

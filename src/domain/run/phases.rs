@@ -14,6 +14,7 @@ use crate::domain::run::moves::{
     strange_file, transfer_ended, unexpected_hook, uploaded, way_closed,
 };
 use crate::domain::run::upgrade::upgrading;
+use crate::domain::run::upstream::{Upstream, upstreams_told};
 use crate::domain::run::{Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
 
 /// A new run of `device`, before its first event. `id` is unique; nothing follows from this alone.
@@ -47,6 +48,7 @@ pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run 
         strange_file: None,
         missed: 0,
         upgrade: None,
+        upstream: Upstream::default(),
     }
 }
 
@@ -90,6 +92,7 @@ fn expected(d: &mut Draft, event: &Event) {
         Event::Due { timer: Timer::Deadline } => d.trouble(Fault::Silent, &[]),
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => our_side(d, why),
@@ -119,6 +122,7 @@ fn addressed(d: &mut Draft, event: &Event) {
         },
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => our_side(d, why),
@@ -151,6 +155,7 @@ fn fetching(d: &mut Draft, event: &Event) {
         }
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => our_side(d, why),
@@ -183,6 +188,7 @@ fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
         Event::Due { timer: Timer::Deadline } => d.connecting(back_by, "deadline of settling"),
         Event::Due { timer: Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => d.note("ours", shown(why)),
@@ -214,7 +220,7 @@ fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: O
         Event::Due { timer: Timer::Visit } => d.visit(),
         Event::Due { timer: Timer::Deadline } => {
             if refused_since.is_none() {
-                d.trouble(Fault::NotBack, &[]);
+                d.not_back();
             }
         }
         Event::Due { timer: Timer::StillWaiting } => {}
@@ -225,6 +231,7 @@ fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: O
                 first_entry(d, visit, back_by, refused_since);
             }
         }
+        Event::UpstreamsTold { attempt, told } => upstreams_told(d, *attempt, told),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => d.note("ours", shown(why)),
@@ -238,8 +245,9 @@ fn first_entry(d: &mut Draft, visit: &Visit, back_by: Timestamp, refused_since: 
     match visit {
         Visit::Unreachable { .. } => {
             d.no_entry(visit);
+            d.ask_upstreams_while_away();
             if d.now >= back_by {
-                d.trouble(Fault::NotBack, &[]);
+                d.not_back();
             }
         }
         Visit::LoginRefused { .. } => {
@@ -295,6 +303,7 @@ fn verifying(d: &mut Draft, event: &Event) {
                 later_entry(d, visit);
             }
         }
+        Event::UpstreamsTold { attempt, told } => upstreams_told(d, *attempt, told),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => d.note("ours", shown(why)),
@@ -385,6 +394,7 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
             d.note("late", "a visit of an earlier attempt");
         }
         Event::Visited { visit, .. } => repaired(d, visit, fault),
+        Event::UpstreamsTold { attempt, told } => upstreams_told(d, *attempt, told),
         Event::HookAnswered { hook, accepted, answer } => {
             hook_answered(d, (hook, *accepted), answer, &[]);
         }

@@ -23,12 +23,25 @@ impl Draft {
         }
         self.run.first_visit.get_or_insert(self.now);
         self.run.missed = 0;
-        let findings = &self.with_reason(findings.clone());
+        let findings = self.with_reason(findings.clone());
+        let back = self.reach(Milestone::Back);
+        if self.asks_upstreams_first(&findings) {
+            self.verifying("its far ends are asked whom they hear");
+        } else {
+            self.conclude(findings);
+        }
+        if back {
+            self.tell(Kind::Progress);
+        }
+    }
+
+    /// Everything that can be known of it was gathered.
+    pub fn conclude(&mut self, findings: Findings) {
+        let findings = &findings;
         let before = self.run.findings.replace(findings.clone());
         if !before.is_some_and(|before| before.says_the_same(findings)) {
             self.write_down(findings);
         }
-        let back = self.reach(Milestone::Back);
         if check::all_proven(findings) {
             self.cleared();
             self.proven();
@@ -37,9 +50,6 @@ impl Draft {
             self.visit();
         } else {
             self.doubted(findings);
-        }
-        if back {
-            self.tell(Kind::Progress);
         }
     }
 
@@ -84,6 +94,11 @@ impl Draft {
             self.visit_later();
             return;
         };
+        self.weigh(found);
+    }
+
+    /// Says what was found once it was seen for long enough.
+    pub(super) fn weigh(&mut self, found: Problem) {
         if let Phase::ActionNeeded { problem, .. } = &self.run.phase
             && problem.same_act(&found)
         {
@@ -106,7 +121,7 @@ impl Draft {
     }
 
     /// How long a fault must be seen before it is said. Zero: at once.
-    fn patience(&self, problem: &Problem) -> Duration {
+    pub(super) fn patience(&self, problem: &Problem) -> Duration {
         let timing = &self.run.timing;
         match problem.fault {
             // While plugs are being moved, half of what was asked for reads as something else.

@@ -56,6 +56,7 @@ fn run_of(id: &str) -> Run {
         strange_file: None,
         missed: 0,
         upgrade: None,
+        upstream: Default::default(),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::service::memory::{Change, JournalLine};
 use crate::service::performer::{Errand, VisitOrder};
 use crate::service::plan::Plan;
 use crate::service::runner::{About, Bundle, Input, Opening, Runner, Saying, Told};
+use crate::service::upstream::AskOrder;
 
 /// A group's outcome: what to store, and what to do once it is.
 #[derive(Default)]
@@ -21,6 +22,7 @@ pub(super) struct Staged {
     pub runs: HashMap<String, Arc<Run>>,
     pub timers: Vec<(String, Timer, Option<Timestamp>)>,
     pub visits: Vec<VisitOrder>,
+    pub asks: Vec<AskOrder>,
     pub told: Vec<Told>,
     /// Rows for the outlets among the changes.
     pub rows: usize,
@@ -223,6 +225,13 @@ impl Runner {
             Effect::Upgrade { attempt, address, index } => {
                 staged.visits.push(order(run, (attempt, address), Errand::Step { index }));
             }
+            Effect::AskUpstreams { attempt, away } => staged.asks.push(AskOrder {
+                run: run.id.clone(),
+                device: run.device.clone(),
+                attempt,
+                away,
+                first_visit: run.first_visit,
+            }),
             Effect::Tell { kind, problem } => {
                 run.seq += 1;
                 let saying =
