@@ -66,8 +66,8 @@ struct Known {
 }
 
 struct Look {
-    began: Instant,
-    /// How long it is taken for true, or left alone.
+    ended: Instant,
+    /// How long from then on it is taken for true, or left alone.
     lasts: Duration,
     /// Of the plan it was made by: a new one may name other logins.
     generation: u64,
@@ -150,12 +150,11 @@ impl Performer {
         let now = self.clock.instant();
         if let Some(look) = &known.look
             && look.generation == plan.generation
-            && now.saturating_duration_since(look.began) < look.lasts
+            && now.saturating_duration_since(look.ended) < look.lasts
         {
             return look.seen.clone();
         }
         let _permit = self.visits.acquire().await;
-        let began = self.clock.instant();
         let (seen, lasts) = match self.visit_upstream(plan, upstream, known.host_key.clone()).await
         {
             Ok(Report { host_key, outcome }) => {
@@ -168,7 +167,8 @@ impl Performer {
             Err(why) => (Err(why), plan.rules.recheck * MISSED_ROUNDS),
         };
         let generation = plan.generation;
-        known.look = Some(Look { began, lasts, generation, seen: seen.clone() });
+        let ended = self.clock.instant();
+        known.look = Some(Look { ended, lasts, generation, seen: seen.clone() });
         seen
     }
 

@@ -12,6 +12,7 @@ mod platform_page;
 mod service;
 mod software;
 mod store;
+mod upstream;
 
 /// What the fuzzer runs for an hour runs here for some seconds.
 #[path = "../fuzz/src/lib.rs"]

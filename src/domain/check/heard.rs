@@ -69,20 +69,22 @@ struct Rows<'a> {
 impl<'a> Ears<'a> {
     /// Fails with the reason if the device could not tell its neighbours.
     pub(super) fn new(plan: &Plan<'a>, seen: &'a Observation) -> Result<Self, String> {
-        Ok(Self::of(plan, tables(seen)?, &seen.interfaces))
+        Ok(Self::of(plan, rows(tables(seen)?), &seen.interfaces))
     }
 
     /// The same with what the far ends hear of this device.
     pub(super) fn joined(plan: &Plan<'a>, seen: &'a Observation, turned: &'a Turned) -> Self {
         let own = tables(seen);
         let deaf = own.is_err();
-        let mut ears = Self::of(plan, own.unwrap_or_default(), &seen.interfaces);
-        let far = Self::of(plan, (&turned.rows, &[]), &seen.interfaces);
-        let proven: BTreeSet<_> = ears.ports.values().filter_map(Port::end).cloned().collect();
-        for (name, port) in far.ports {
-            // A plug stands in one socket: what this device hears itself is nearer.
-            let elsewhere = port.end().is_some_and(|end| proven.contains(end));
-            if *ears.on(&name) == Heard::Nobody && !elsewhere {
+        let mut ears = Self::of(plan, rows(own.unwrap_or_default()), &seen.interfaces);
+        // A plug stands in one socket: what this device hears itself is nearer.
+        let proven: BTreeSet<&End> = ears.ports.values().filter_map(Port::end).collect();
+        let elsewhere = |row: &&'a Neighbour| {
+            ears.known.far_end(row).is_ok_and(|far| proven.contains(&far.end))
+        };
+        let rows: Vec<&'a Neighbour> = turned.rows.iter().filter(|row| !elsewhere(row)).collect();
+        for (name, port) in Self::of(plan, (rows, Vec::new()), &seen.interfaces).ports {
+            if *ears.on(&name) == Heard::Nobody {
                 ears.ports.insert(name, port);
             }
         }
@@ -99,7 +101,11 @@ impl<'a> Ears<'a> {
         ears
     }
 
-    fn of(plan: &Plan<'a>, (lldp, cdp): Tables<'a>, interfaces: &Reading<Vec<Interface>>) -> Self {
+    fn of(
+        plan: &Plan<'a>,
+        (lldp, cdp): (Vec<&'a Neighbour>, Vec<&'a Neighbour>),
+        interfaces: &Reading<Vec<Interface>>,
+    ) -> Self {
         let known = Known::new(plan);
         let links = interfaces.seen().map(|interfaces| {
             let link =
@@ -117,8 +123,8 @@ impl<'a> Ears<'a> {
                     pick(grouped.entry(port).or_default()).push(row);
                 }
             };
-        lldp.iter().for_each(|row| add(row, |rows| &mut rows.lldp));
-        cdp.iter().for_each(|row| add(row, |rows| &mut rows.cdp));
+        lldp.into_iter().for_each(|row| add(row, |rows| &mut rows.lldp));
+        cdp.into_iter().for_each(|row| add(row, |rows| &mut rows.cdp));
         let ports = grouped
             .into_iter()
             .map(|(port, rows)| {
@@ -156,6 +162,10 @@ fn tables(seen: &Observation) -> Result<Tables<'_>, String> {
             Err("its platform has no question for neighbours".to_owned())
         }
     }
+}
+
+fn rows<'a>((lldp, cdp): Tables<'a>) -> (Vec<&'a Neighbour>, Vec<&'a Neighbour>) {
+    (lldp.iter().collect(), cdp.iter().collect())
 }
 
 fn joined<'a>(known: &Known<'a>, rows: &Rows<'a>) -> Heard<'a> {
