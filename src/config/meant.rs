@@ -202,7 +202,7 @@ pub struct Ssh {
 #[derive(Debug, Clone)]
 pub struct Slack {
     pub access: SlackAccess,
-    /// The channel of sites that name none.
+    /// The channel of sites that name none; empty where a webhook has its own.
     pub channel: String,
     /// `https://slack.com/api/` unless a test or a proxy stands in between.
     pub api_url: String,

@@ -342,7 +342,8 @@ fn meant_slack(written: WrittenSlack, directory: &Path) -> Option<Slack> {
     if !api_url.ends_with('/') {
         api_url.push('/');
     }
-    Some(Slack { access, channel: written.channel.value, api_url })
+    let channel = written.channel.map_or_else(String::new, |channel| channel.value);
+    Some(Slack { access, channel, api_url })
 }
 
 fn meant_hooks(
@@ -653,6 +654,10 @@ mod tests {
             "slack: { channel: x }\n",
             "1:8: slack is reached by one of `bot_token` and `webhook` \
           (keep the bot token if there are both)",
+        ),
+        (
+            "slack: { bot_token: { env: T } }\n",
+            "1:8: this slack section lacks `channel` (add a line `channel: ...`)",
         ),
         (
             "slack: { channel: x, bot_token: xoxb-1 }\n",

@@ -208,8 +208,9 @@ pub struct WrittenSlack {
     pub bot_token: Option<WrittenSecret>,
     /// The webhook's URL, as `{ env: NAME }` or `{ file: PATH }`. Either this or `bot_token`.
     pub webhook: Option<WrittenSecret>,
-    /// The channel of sites that name none, such as `#rollout`.
-    pub channel: At<String>,
+    /// The channel of sites that name none, such as `#rollout`. Needed with a bot token; a webhook
+    /// has a channel of its own.
+    pub channel: Option<At<String>>,
     /// The base of Slack's API. Default `https://slack.com/api/`.
     pub api_url: Option<At<String>>,
 }
@@ -406,9 +407,9 @@ fn slack(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSlack> {
     let (has_token, has_webhook) = (bot_token.is_some(), webhook.is_some());
     let bot_token = bot_token.and_then(|node| secret(node, complaints));
     let webhook = webhook.and_then(|node| secret(node, complaints));
-    let channel = fields
-        .require("channel", complaints)
-        .and_then(|node| fields::text(node, "channel", complaints));
+    let channel =
+        if has_token { fields.require("channel", complaints) } else { fields.get("channel") };
+    let channel = channel.and_then(|node| fields::text(node, "channel", complaints));
     let api_url = fields.text("api_url", complaints);
     let place = fields.place();
     let unclear = has_token == has_webhook;
@@ -418,7 +419,10 @@ fn slack(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSlack> {
         complaints.at(place, message, "keep the bot token if there are both");
         return None;
     }
-    Some(WrittenSlack { bot_token, webhook, channel: channel?, api_url })
+    if has_token && channel.is_none() {
+        return None; // already complained of
+    }
+    Some(WrittenSlack { bot_token, webhook, channel, api_url })
 }
 
 fn hook(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenHook> {

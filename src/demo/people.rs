@@ -111,6 +111,8 @@ pub fn act(device: &str, problem: &Problem) -> Act {
         | Fault::MemberMissing
         | Fault::PoorCable
         | Fault::FlappingPort
+        | Fault::PowerSupply
+        | Fault::FanOrHeat
         | Fault::CheckUnmet
         | Fault::CannotReach
         | Fault::OtherSoftware

@@ -49,6 +49,10 @@ pub enum Fault {
     PoorCable,
     /// G16: a link comes and goes.
     FlappingPort,
+    /// G13b: a power supply gives no power.
+    PowerSupply,
+    /// G13f: a fan stands still, or it is too hot.
+    FanOrHeat,
     /// G14: the software is not the planned one.
     OtherSoftware,
     /// G15: two devices claim one identity.
@@ -73,7 +77,7 @@ pub enum Actor {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 27] = [
+    pub const ALL: [Fault; 29] = [
         Fault::Silent,
         Fault::DhcpSide,
         Fault::NoFileAsked,
@@ -95,6 +99,8 @@ impl Fault {
         Fault::UnplannedNeighbour,
         Fault::PoorCable,
         Fault::FlappingPort,
+        Fault::PowerSupply,
+        Fault::FanOrHeat,
         Fault::OtherSoftware,
         Fault::Duplicate,
         Fault::OurSide,
@@ -127,6 +133,8 @@ impl Fault {
             Fault::UnplannedNeighbour => "G15p",
             Fault::PoorCable => "G13",
             Fault::FlappingPort => "G16",
+            Fault::PowerSupply => "G13b",
+            Fault::FanOrHeat => "G13f",
             Fault::OtherSoftware => "G14",
             Fault::Duplicate => "G15",
             Fault::OurSide => "G20",
@@ -156,8 +164,10 @@ impl Fault {
             Fault::PoorCable => 13,
             Fault::CannotReach => 14,
             Fault::CheckUnmet => 15,
-            Fault::OtherSoftware => 16,
-            Fault::Unreadable => 17,
+            Fault::PowerSupply => 16,
+            Fault::FanOrHeat => 17,
+            Fault::OtherSoftware => 18,
+            Fault::Unreadable => 19,
         }
     }
 
@@ -190,6 +200,8 @@ impl Fault {
             | Fault::ConfigurationDiffers
             | Fault::PoorCable
             | Fault::FlappingPort
+            | Fault::PowerSupply
+            | Fault::FanOrHeat
             | Fault::OtherSoftware
             | Fault::Duplicate
             | Fault::OurSide
@@ -211,6 +223,7 @@ impl Fault {
             | Fault::MemberMissing
             | Fault::PoorCable
             | Fault::FlappingPort
+            | Fault::PowerSupply
             | Fault::NeighbourDown
             | Fault::WrongPort
             | Fault::WrongDevice
@@ -222,6 +235,7 @@ impl Fault {
             | Fault::HostKeyChanged
             | Fault::ConfigurationDiffers
             | Fault::NeighbourMute
+            | Fault::FanOrHeat
             | Fault::OtherSoftware
             | Fault::Duplicate
             | Fault::OurSide

@@ -192,6 +192,7 @@ pub enum Question {
     Lldp,
     Cdp,
     Interfaces,
+    Environment,
     Running,
     Saved,
     /// Not a question: makes the running configuration the saved one.
@@ -199,11 +200,12 @@ pub enum Question {
 }
 
 impl Question {
-    pub const ALL: [Question; 7] = [
+    pub const ALL: [Question; 8] = [
         Question::Facts,
         Question::Lldp,
         Question::Cdp,
         Question::Interfaces,
+        Question::Environment,
         Question::Running,
         Question::Saved,
         Question::Save,
@@ -216,6 +218,7 @@ impl Question {
             Question::Lldp => "lldp",
             Question::Cdp => "cdp",
             Question::Interfaces => "interfaces",
+            Question::Environment => "environment",
             Question::Running => "running",
             Question::Saved => "saved",
             Question::Save => "save",

@@ -49,6 +49,9 @@ pub struct Observation {
     pub cdp: Reading<Vec<Neighbour>>,
     /// Link state of every interface.
     pub interfaces: Reading<Vec<Interface>>,
+    /// Power supplies, fans and temperatures.
+    #[serde(default, skip_serializing_if = "Reading::is_not_asked")]
+    pub environment: Reading<Vec<Part>>,
     /// The running configuration as text. Holds secrets.
     pub running: Reading<String>,
     /// The configuration that the next boot would take, as text. Holds secrets.
@@ -67,6 +70,7 @@ impl Observation {
             lldp: Reading::NotAsked,
             cdp: Reading::NotAsked,
             interfaces: Reading::NotAsked,
+            environment: Reading::NotAsked,
             running: Reading::NotAsked,
             saved: Reading::NotAsked,
             further: BTreeMap::new(),
@@ -120,6 +124,32 @@ impl Interface {
     pub fn new(name: impl Into<String>, link_up: bool) -> Self {
         Self { name: name.into(), link_up, details: Reading::NotAsked }
     }
+}
+
+/// A part of the device that keeps it alive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// As printed.
+    pub name: String,
+    pub kind: PartKind,
+    pub state: PartState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartKind {
+    Power,
+    Fan,
+    Temperature,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartState {
+    Good,
+    /// There is a place for it, and nothing in it.
+    Absent,
+    Bad,
 }
 
 /// How a link runs. `None` where the device does not tell, as for a port without link.

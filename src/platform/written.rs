@@ -186,6 +186,7 @@ pub struct Questions {
     pub lldp: Option<Vec<Command>>,
     pub cdp: Option<Vec<Command>>,
     pub interfaces: Option<Vec<Command>>,
+    pub environment: Option<Vec<Command>>,
     pub running: Option<Vec<Command>>,
     pub saved: Option<Vec<Command>>,
     pub save: Option<Vec<Command>>,
@@ -213,9 +214,24 @@ pub struct Command {
     pub hold_seconds: Option<u64>,
     pub link_up: Option<Text>,
     pub link_down: Option<Text>,
+    /// What the state of a part looks like that works, that does not, and that is not there.
+    pub good: Option<Text>,
+    pub bad: Option<Text>,
+    pub absent: Option<Text>,
+    /// `power`, `fan` or `temperature`, where the rows do not tell.
+    pub kind: Option<Kind>,
     /// It only adds to what the other commands of the question list.
     #[serde(default)]
     pub details: bool,
+}
+
+/// What a part is there for.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Power,
+    Fan,
+    Temperature,
 }
 
 #[derive(Debug, Deserialize)]

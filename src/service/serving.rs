@@ -232,7 +232,8 @@ impl Serving {
     /// is kept and stored when the store is back.
     pub async fn uploaded(&self, end: Uploaded) {
         let Uploaded { device, peer, name, bytes, sha256, complete, why } = end;
-        tracing::info!(device, %peer, name = shown(&name), bytes, complete, why, "upload");
+        let open = (!complete).then_some(why.as_str());
+        tracing::info!(device, %peer, name = shown(&name), bytes, complete, why = open, "upload");
         let event = Event::Uploaded(run::Uploaded { name, bytes, sha256, complete, why });
         let input = || Input::event(&device, event.clone(), Opening::Never);
         if self.runs.stored(input()).await.is_err() {

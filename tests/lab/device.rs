@@ -100,7 +100,8 @@ impl Device {
         children.split_whitespace().next().map(str::to_owned)
     }
 
-    /// Lets its lldpd forget whom it heard: a port that leaves the pattern is dropped with all it knew.
+    /// Lets its lldpd forget whom it heard: a port that leaves the pattern is dropped with all it
+    /// knew.
     pub fn forget_neighbours(&self) {
         let listen = |pattern: &str| {
             self.inside(&["lldpcli", "configure", "system", "interface", "pattern", pattern]);

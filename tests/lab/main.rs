@@ -24,10 +24,15 @@ use std::time::Duration;
 
 use greenlight::clock::Clock;
 
-/// Asks again and again until there is an answer; panics with the last refusal after `seconds`.
+/// How much slower than thought a machine may be before a story fails of impatience.
+const SLOWEST: u64 = 3;
+
+/// Asks again and again until there is an answer, which is thought to come within `seconds`; panics
+/// with the last refusal when it is not there after three times as long.
 #[track_caller]
 pub fn until<T>(what: &str, seconds: u64, mut ask: impl FnMut() -> Result<T, String>) -> T {
     let clock = Clock::System;
+    let seconds = seconds * SLOWEST;
     let deadline = clock.instant() + Duration::from_secs(seconds);
     loop {
         match ask() {

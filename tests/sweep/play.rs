@@ -479,6 +479,7 @@ impl<'a> Play<'a> {
                 false => Reading::Seen(cdp),
             },
             interfaces: Reading::Seen(links),
+            environment: Reading::NotAsked,
             running: Reading::Seen(RENDERED.replace(lost, "")),
             saved: Reading::Seen(RENDERED.to_owned()),
         }

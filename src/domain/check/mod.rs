@@ -11,6 +11,7 @@
 //! | `OtherSoftware` | `found`, `planned`: versions |
 //! | `PoorCable` | `port` here; `found`, `planned`: what it runs at, or `errors`: damaged frames a minute; `location` of this device |
 //! | `FlappingPort` | `port` here; `changes`: how often within a minute; `location` of this device |
+//! | `PowerSupply`, `FanOrHeat` | `part`: as the device prints it, and `supply` if that is a mere label; `location` of this device |
 //! | `CannotReach` | `target`: the address; `location` of this device |
 //! | `CheckUnmet` | `check`: its name; `says`: its sentence; `found`; `location` of this device |
 //! | `SwappedPair` | `port`, `port_b`: the two plugs of this device to be exchanged; `location` of this device |
@@ -34,6 +35,7 @@
 mod configuration;
 pub mod counted;
 mod custom;
+mod environment;
 mod far_end;
 mod heard;
 mod identity;
@@ -77,6 +79,8 @@ pub enum Check {
     Saved,
     Neighbours,
     Interfaces,
+    /// Power supplies, fans and temperatures.
+    Environment,
     /// The addresses it must reach.
     Reach,
     /// The operator's own.
@@ -181,6 +185,7 @@ pub fn judge_visit(
         (Check::Saved, configuration::saved(plan, seen, &mut remarks)),
         (Check::Neighbours, neighbours::neighbours(plan, seen, &mut remarks)),
         (Check::Interfaces, interfaces::interfaces(plan, seen, &counted, &mut remarks)),
+        (Check::Environment, environment::environment(plan, seen, &mut remarks)),
         (Check::Reach, reach::reach(plan, seen, &mut remarks)),
         (Check::Custom, custom::custom(plan, seen, &mut remarks, &mut open)),
     ];
@@ -341,7 +346,7 @@ mod tests {
         assert!(all_proven(&findings));
         assert_eq!((most_urgent(&findings), first_unknown(&findings)), (None, None));
         let order: Vec<Check> = findings.verdicts.iter().map(|(check, _)| *check).collect();
-        assert!(order.is_sorted() && order.len() == 11);
+        assert!(order.is_sorted() && order.len() == 12);
     }
 
     #[test]

@@ -64,6 +64,7 @@ impl Scene {
             lldp: Reading::Seen(device.neighbours.iter().map(rows).collect()),
             cdp: Reading::NotAsked,
             interfaces: Reading::NotAsked,
+            environment: Reading::NotAsked,
             running: Reading::Seen(self.rendered.clone()),
             saved: Reading::Seen(self.rendered.clone()),
             further: BTreeMap::new(),

@@ -10,7 +10,7 @@ use crate::platform::observation::Duplex;
 use crate::platform::parse::answer::Sheet;
 
 /// Everything that is checked only where the inventory asks for it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Expectations {
     /// Compared without case.
     pub model: Option<String>,
@@ -20,6 +20,21 @@ pub struct Expectations {
     /// Addresses that the device must reach.
     pub reaches: Vec<IpAddr>,
     pub checks: Vec<Arc<CustomCheck>>,
+    /// Power supplies, fans and temperatures must be well, as far as the device tells.
+    pub environment: bool,
+}
+
+impl Default for Expectations {
+    fn default() -> Self {
+        Self {
+            model: None,
+            members: Vec::new(),
+            interfaces: Vec::new(),
+            reaches: Vec::new(),
+            checks: Vec::new(),
+            environment: true,
+        }
+    }
 }
 
 /// One chassis of a stack.

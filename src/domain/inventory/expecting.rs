@@ -43,6 +43,7 @@ struct Asked {
     interfaces: Option<Vec<PlannedInterface>>,
     reaches: Option<Vec<IpAddr>>,
     checks: Vec<Arc<CustomCheck>>,
+    environment: Option<bool>,
 }
 
 /// Remembers the layers that were read.
@@ -65,6 +66,7 @@ impl Expecting {
                 && layer.interfaces.is_none()
                 && layer.reaches.is_none()
                 && layer.checks.is_empty()
+                && layer.environment.is_none()
         };
         let own = !silent(&device.layer) || !device.members.is_empty();
         if !own && shared.iter().all(|layer| silent(layer)) {
@@ -109,6 +111,7 @@ fn joined<'a>(layers: impl Iterator<Item = &'a Asked>) -> Expectations {
         if let Some(reaches) = &layer.reaches {
             all.reaches.clone_from(reaches);
         }
+        all.environment = layer.environment.unwrap_or(all.environment);
         for check in &layer.checks {
             match all.checks.iter_mut().find(|known| known.name == check.name) {
                 Some(known) => *known = check.clone(),
@@ -137,7 +140,7 @@ fn asked(layer: &Layer, complaints: &mut Complaints) -> Asked {
         checks.extend(check(written, complaints).map(Arc::new));
     }
     let model = layer.model.as_ref().map(|text| text.value.clone());
-    Asked { model, interfaces, reaches, checks }
+    Asked { model, interfaces, reaches, checks, environment: layer.environment }
 }
 
 fn few(found: usize, max: usize, place: Option<Place>, complaints: &mut Complaints) {

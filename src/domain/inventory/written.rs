@@ -67,6 +67,10 @@ pub struct Layer {
     /// What is made of somebody heard on a port for which no neighbour is planned: `ignore`,
     /// `remark` (in the journal) or `fail` (not green until it is gone). Default `remark`.
     pub unplanned_neighbours: Option<At<String>>,
+    /// False where power supplies, fans and temperatures do not count: a second supply may be
+    /// without power on purpose. Default true: a part that says of itself that it does not work
+    /// keeps the device from turning green.
+    pub environment: Option<bool>,
     /// Logins, in the order to be tried. A list replaces that of an outer layer; with an empty one a
     /// device in service is never asked.
     pub credentials: Option<Vec<WrittenCredential>>,
@@ -307,6 +311,7 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
         ssh_port: fields.parsed("ssh_port", "a port from 1 to 65535", complaints),
         managed: fields.boolean("managed", complaints),
         unplanned_neighbours: fields.text("unplanned_neighbours", complaints),
+        environment: fields.boolean("environment", complaints),
         credentials: fields.get("credentials").map(|node| credentials(node, complaints)),
         jump: fields.get("jump").map(|node| jumps(node, complaints)),
         ..Layer::default()

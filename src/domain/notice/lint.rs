@@ -10,7 +10,7 @@ use crate::domain::notice::written::Rules;
 use crate::domain::notice::{HEADLINE_CHARS_MAX, WHOLE_CHARS_MAX};
 
 /// Every placeholder, with a text as it usually is.
-const SAMPLES: [(&str, &str); 39] = [
+const SAMPLES: [(&str, &str); 41] = [
     ("device", "acc-sw-17"),
     ("location", "12"),
     ("port", "Gi1/0/49"),
@@ -49,6 +49,8 @@ const SAMPLES: [(&str, &str); 39] = [
     ("check", "clock"),
     ("says", "The clock is not in step"),
     ("target", "192.0.2.1"),
+    ("part", "Fan 3"),
+    ("supply", "2"),
     ("rest", "The clock is not in step."),
 ];
 

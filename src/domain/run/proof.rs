@@ -142,7 +142,9 @@ impl Draft {
             | Fault::UnplannedNeighbour
             | Fault::ConfigurationDiffers => Duration::from_millis(1),
             // What a link does in its first seconds says nothing.
-            Fault::PoorCable | Fault::FlappingPort => LINK_SETTLES,
+            Fault::PoorCable | Fault::FlappingPort | Fault::PowerSupply | Fault::FanOrHeat => {
+                LINK_SETTLES
+            }
             // Protocols need their time after a boot, as neighbours do.
             Fault::CannotReach | Fault::CheckUnmet => timing.neighbour_patience,
             Fault::Unreadable => timing.neighbour_patience + timing.back_deadline,

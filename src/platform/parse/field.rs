@@ -31,12 +31,18 @@ pub enum Field {
     InputErrors,
     /// How often the link has come or gone.
     LinkChanges,
+    /// A power supply, a fan, a thermometer.
+    Part,
+    /// Words that begin with `power`, `fan` or `temp`.
+    Kind,
+    /// A part's state in the platform's words.
+    State,
     /// The whole output.
     Text,
 }
 
 impl Field {
-    const ALL: [Field; 19] = [
+    const ALL: [Field; 22] = [
         Field::Hostname,
         Field::Serial,
         Field::Model,
@@ -55,6 +61,9 @@ impl Field {
         Field::Duplex,
         Field::InputErrors,
         Field::LinkChanges,
+        Field::Part,
+        Field::Kind,
+        Field::State,
         Field::Text,
     ];
 
@@ -79,6 +88,9 @@ impl Field {
             Field::Duplex => "duplex",
             Field::InputErrors => "input_errors",
             Field::LinkChanges => "link_changes",
+            Field::Part => "part",
+            Field::Kind => "kind",
+            Field::State => "state",
             Field::Text => "text",
         }
     }
@@ -110,6 +122,7 @@ impl Field {
                 Field::InputErrors,
                 Field::LinkChanges,
             ],
+            Question::Environment => &[Field::Part, Field::Kind, Field::State],
             Question::Running | Question::Saved | Question::Save => &[],
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use crate::platform::observation::{Observation, Reading};
+use crate::platform::observation::{Observation, PartKind, Reading};
 use crate::platform::{Asked, Output, Question};
 
 pub mod answer;
@@ -35,9 +35,22 @@ pub struct Reader {
     pub hold_seconds: Option<u64>,
     /// What a `link` that is up looks like, and one that is not. Anything else is unreadable.
     pub link: Option<(Regex, Regex)>,
+    /// What the states of parts look like.
+    pub states: Option<States>,
+    /// What kind of part each row is; without it rows tell it themselves.
+    pub kind: Option<PartKind>,
     /// It only says how the links run that the other commands of the question list. If it cannot be
     /// read, what they told still holds.
     pub details: bool,
+}
+
+/// What a part's state looks like. Anything else is unreadable.
+#[derive(Debug)]
+pub struct States {
+    pub good: Regex,
+    pub bad: Regex,
+    /// Its place is empty.
+    pub absent: Option<Regex>,
 }
 
 /// The ways to read, a closed list.
@@ -81,6 +94,7 @@ pub fn read(
         lldp: and_then(rows(Question::Lldp), |gathered| rows::neighbours(&gathered)),
         cdp: and_then(rows(Question::Cdp), |gathered| rows::neighbours(&gathered)),
         interfaces: and_then(rows(Question::Interfaces), |gathered| rows::interfaces(&gathered)),
+        environment: and_then(rows(Question::Environment), |gathered| rows::parts(&gathered)),
         running: and_then(rows(Question::Running), |gathered| Ok(rows::text(&gathered))),
         saved: and_then(rows(Question::Saved), |gathered| Ok(rows::text(&gathered))),
         further: BTreeMap::new(),

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use textfsm_core::{Template, TemplateError};
 
 use super::Desk;
+use crate::platform::observation::PartKind;
 use crate::platform::parse::field::Field;
 use crate::platform::parse::json::{Path, Rows};
 use crate::platform::parse::ntc::{self, Borrowed};
 use crate::platform::parse::table::Table;
-use crate::platform::parse::{Method, Reader, text};
+use crate::platform::parse::{Method, Reader, States, text};
 use crate::platform::written::{self, Read, Text};
 use crate::platform::{Asked, Complaint, Question};
 
@@ -20,6 +21,7 @@ impl Desk<'_> {
             (Question::Lldp, written.lldp),
             (Question::Cdp, written.cdp),
             (Question::Interfaces, written.interfaces),
+            (Question::Environment, written.environment),
             (Question::Running, written.running),
             (Question::Saved, written.saved),
             (Question::Save, written.save),
@@ -72,8 +74,32 @@ impl Desk<'_> {
                 .collect(),
             hold_seconds: written.hold_seconds,
             link,
+            states: self.states(question, written),
+            kind: written.kind.map(|kind| match kind {
+                written::Kind::Power => PartKind::Power,
+                written::Kind::Fan => PartKind::Fan,
+                written::Kind::Temperature => PartKind::Temperature,
+            }),
             details: written.details,
         })
+    }
+
+    fn states(&mut self, question: Question, written: &written::Command) -> Option<States> {
+        let asked = question == Question::Environment;
+        match (&written.good, &written.bad) {
+            (Some(good), Some(bad)) if asked => Some(States {
+                good: self.regex(good)?,
+                bad: self.regex(bad)?,
+                absent: written.absent.as_ref().and_then(|text| self.regex(text)),
+            }),
+            (None, None) if !asked && written.absent.is_none() => None,
+            (good, bad) => {
+                let at = good.as_ref().or(bad.as_ref()).unwrap_or(&written.command);
+                let hint = "the environment has `good` and `bad`, no other question has";
+                self.complain(at, "what a part's state looks like is half said", hint);
+                None
+            }
+        }
     }
 
     fn method(&mut self, question: Question, written: &written::Command) -> Option<Method> {
@@ -81,7 +107,11 @@ impl Desk<'_> {
             (Read::Patterns(_) | Read::JsonFields(_), Question::Facts)
             | (
                 Read::Textfsm(_) | Read::Ntc(_) | Read::JsonRows(_),
-                Question::Facts | Question::Lldp | Question::Cdp | Question::Interfaces,
+                Question::Facts
+                | Question::Lldp
+                | Question::Cdp
+                | Question::Interfaces
+                | Question::Environment,
             )
             | (Read::Text(_), Question::Running | Question::Saved)
             | (Read::Accepted(_), Question::Save) => true,

@@ -102,6 +102,7 @@ pub fn judge(
         Question::Lldp => held(&seen.lldp, expected),
         Question::Cdp => held(&seen.cdp, expected),
         Question::Interfaces => held(&seen.interfaces, expected),
+        Question::Environment => held(&seen.environment, expected),
         Question::Running => held(&whole(seen.running, raw), expected),
         Question::Saved => held(&whole(seen.saved, raw), expected),
         Question::Save => Verdict::NoAnswer { why: "it is read on its own".to_owned() },

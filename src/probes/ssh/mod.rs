@@ -37,11 +37,12 @@ use session::{Failed, Step, Trace};
 use way::Way;
 
 /// In this order, so that who it is and who is beside it is known even of a slow device.
-const QUESTIONS: [Question; 6] = [
+const QUESTIONS: [Question; 7] = [
     Question::Facts,
     Question::Lldp,
     Question::Cdp,
     Question::Interfaces,
+    Question::Environment,
     Question::Running,
     Question::Saved,
 ];

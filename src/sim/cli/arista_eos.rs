@@ -29,6 +29,7 @@ pub fn answer(view: &View, privileged: bool, command: &str) -> Answer {
         }
         "show lldp neighbors detail|json" => as_json(lldp(view)),
         "show interfaces status|json" => as_json(status(view)),
+        "show system environment power|json" => as_json(power()),
         "show version" => Answer::Text(version_text(view)),
         "show hostname" => {
             let name = &view.hostname;
@@ -75,6 +76,15 @@ fn version(view: &View) -> Value {
         "hwMacAddress": view.chassis.mac.to_string(),
         "architecture": "x86_64",
     })
+}
+
+/// Two supplies with power.
+fn power() -> Value {
+    let supply = json!({
+        "modelName": "PWR-500AC-F", "capacity": 500.0, "outputPower": 80.0, "state": "ok",
+        "managed": true,
+    });
+    json!({ "powerSupplies": { "1": supply, "2": supply } })
 }
 
 fn bootup(view: &View) -> f64 {
