@@ -75,8 +75,8 @@ struct Look {
 }
 
 impl Upstreams {
-    /// Keeps what a device told of its neighbours until its upstream devices are asked. Nothing that
-    /// could hold a secret is kept.
+    /// Keeps what a device told of its neighbours until its upstream devices are asked. Nothing
+    /// that could hold a secret is kept.
     pub(super) fn hold(&self, (run, attempt): (&str, u64), seen: &Observation) {
         let mut held = lock(&self.held);
         if held.len() >= HELD_MAX && !held.contains_key(run) {

@@ -1,5 +1,5 @@
-//! The devices at the other ends of the cables, asked over SSH: simulated boxes that do not hear, or
-//! do not answer, and what their distribution switch knows of them; and that nobody asks it more
+//! The devices at the other ends of the cables, asked over SSH: simulated boxes that do not hear,
+//! or do not answer, and what their distribution switch knows of them; and that nobody asks it more
 //! often than needed.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -74,8 +74,9 @@ fn write(folder: &Path, (x, y): (u8, u8), [dhcp, tftp, http]: [SocketAddr; 3]) {
         "inventory.yaml",
         &format!(
             "sites: {{ lab: {{}} }}\ndefaults:\n  platform: cisco_ios\n  ssh_port: 2222\n  \
-             template: a.j2\n  credentials: [{{ username: netops, password: {{ file: password }} }}]\
-             \n  secrets: {{ password: {{ file: password }} }}\ndevices:\n  \
+             template: a.j2\n  credentials:\n    \
+             - {{ username: netops, password: {{ file: password }} }}\n  \
+             secrets: {{ password: {{ file: password }} }}\ndevices:\n  \
              - {{ name: dist-1, site: lab, managed: false, address: 127.{x}.{y}.11 }}\n  \
              - name: acc-1\n    site: lab\n    serial: FOC0000A001\n    \
              mac: '02:67:6c:66:00:01'\n    address: 127.{x}.{y}.101\n    neighbours:\n      \
@@ -218,7 +219,10 @@ async fn a_device_that_does_not_answer_is_told_by_its_upstream_device() {
     is_the_right_move(&run);
     // The plug alone does not bring it back: it is called away after all.
     house.move_plug();
-    let away = |run: &Run| matches!(&run.phase, Phase::ActionNeeded { problem, .. } if problem.fault == Fault::NotBack);
+    let away = |run: &Run| {
+        matches!(&run.phase, Phase::ActionNeeded { problem, .. }
+            if problem.fault == Fault::NotBack)
+    };
     until(&running, away).await;
     house.access.power_cycle().await;
     until(&running, is_ready).await;

@@ -99,6 +99,11 @@ pub fn told_by_upstreams(plan: &Plan<'_>, own: Option<&Observation>, views: &[Vi
     let deaf = Ears::new(plan, seen).err();
     let hears = deaf.is_none();
     let verdict = neighbours::joined(plan, (seen, deaf), &turned, &mut remarks);
+    if hears && verdict != Verdict::Pass {
+        // Why they do not help; where it hears nobody at all, the verdict says it.
+        let reasons: BTreeSet<&String> = turned.unclear.values().collect();
+        reasons.into_iter().for_each(|why| remarks.add(&format!("the far ends: {why}")));
+    }
     match verdict {
         // What it hears itself is told as it was.
         Verdict::Unknown { why } if hears => {
@@ -533,6 +538,9 @@ mod tests {
             let verdict = told(&views).expect("judged");
             assert_eq!(fault(&verdict, &["port"]), "NeighbourMute port=Gi1/0/49");
         }
+        let views = [lost("dist-1", "it is not reached"), view("dist-2", vec![], &LIT)];
+        let told = told_by_upstreams(&scene.plan(), Some(&seen), &views);
+        assert_eq!(told.remarks, ["the far ends: dist-1: it is not reached"]);
     }
 
     #[test]

@@ -71,8 +71,8 @@ pub struct Layer {
     /// without power on purpose. Default true: a part that says of itself that it does not work
     /// keeps the device from turning green.
     pub environment: Option<bool>,
-    /// Logins, in the order to be tried. A list replaces that of an outer layer; with an empty one a
-    /// device in service is never asked.
+    /// Logins, in the order to be tried. A list replaces that of an outer layer; with an empty one
+    /// a device in service is never asked.
     pub credentials: Option<Vec<WrittenCredential>>,
     /// The host, or the chain of at most three, through which SSH reaches the device. A list
     /// replaces that of an outer layer; an empty one stands for no jump host. Default: none.

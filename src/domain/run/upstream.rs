@@ -1,4 +1,5 @@
-//! Asking the upstream devices of a device: when is it worth it, and what does their answer lead to?
+//! Asking the upstream devices of a device: when is it worth it, and what follows from what they
+//! tell?
 //!
 //! Twice it is: a device lets us in and cannot tell whom it hears, then its judgement is held until
 //! they have answered; or it stays away, then a plug in a wrong place may be why. Of a device that
@@ -67,8 +68,8 @@ fn joined(mut findings: Findings, told: &Told) -> Findings {
 }
 
 impl Draft {
-    /// Holds what a visit found while the far ends are asked. False if there is nothing to ask: they
-    /// are not silent about its cables, or an earlier layer speaks.
+    /// Holds what a visit found while the far ends are asked. False if there is nothing to ask: its
+    /// own word about its cables is enough, or an earlier layer speaks.
     pub fn asks_upstreams_first(&mut self, findings: &Findings) -> bool {
         let cables = Fault::SwappedPair.layer();
         let earlier =
@@ -108,8 +109,8 @@ impl Draft {
         }
     }
 
-    /// It is not back in time: the plug that its far ends see in a wrong place is named, if they see
-    /// one for long enough.
+    /// It is not back in time: the plug that its far ends see in a wrong place is named, if they
+    /// have seen one for long enough.
     pub fn not_back(&mut self) {
         let lasting = self.run.suspected.take().filter(|(found, since)| {
             is_seen_from_far(found) && self.now.since(*since) >= self.patience(found)
