@@ -14,6 +14,9 @@ use crate::until;
 /// The end of a cable: device and port.
 pub type End = (&'static str, &'static str);
 
+/// Cables, each by its two ends.
+type Cables = [(End, End)];
+
 /// The two uplinks as planned.
 pub const PLANNED: [(End, End); 2] =
     [(("acc-1", "swp49"), ("dist-1", "swp47")), (("acc-1", "swp50"), ("dist-2", "swp47"))];
@@ -113,11 +116,7 @@ impl Site {
         Self::built(client, (&PLANNED, cables), &inventory)
     }
 
-    fn built(
-        client: Client,
-        (plan, cables): (&[(End, End)], &[(End, End)]),
-        inventory: &str,
-    ) -> Self {
+    fn built(client: Client, (plan, cables): (&Cables, &Cables), inventory: &str) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut net = Net::new();
         net.space("srv");
