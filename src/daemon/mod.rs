@@ -36,6 +36,7 @@ use crate::store;
 
 pub mod commands;
 mod heap;
+mod host_keys;
 mod outward;
 mod upgrades;
 mod voice;
@@ -147,7 +148,8 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
     };
     let images = config.images.clone().map(Images::new);
     let reach = config.reach(sockets.http_port());
-    let performer = performer(config, &plan, &clock, upgrades::images(images.clone(), reach));
+    let known = upgrades::images(images.clone(), reach);
+    let performer = performer(config, &memory, (&plan, &clock), known);
     let mut tasks = JoinSet::new();
     let outlets = outward::Outlets { config, memory: &memory, runs: &runs, clock: &clock, bell };
     outlets.start(&mut tasks, &shutdown)?;
@@ -168,10 +170,25 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
     Ok(Running { dhcp, dhcp6, tftp, http, memory, runs, operations, reload, stop, tasks, runner })
 }
 
-fn performer(config: &Config, plan: &InForce, clock: &Clock, images: KnownImages) -> Performer {
+/// Does what may wait, and lets the other tasks of this thread go on meanwhile.
+fn aside<T>(act: impl FnOnce() -> T) -> T {
+    let flavor = tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor());
+    match flavor {
+        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(act),
+        Ok(_) | Err(_) => act(),
+    }
+}
+
+fn performer(
+    config: &Config,
+    memory: &Memory,
+    (plan, clock): (&InForce, &Clock),
+    images: KnownImages,
+) -> Performer {
+    let secrets = files::Secrets::new(clock.clone());
     Performer {
-        prober: ssh::prober(config.ssh.clone()),
-        secrets: Arc::new(files::secret),
+        prober: ssh::prober_keeping(config.ssh.clone(), host_keys::kept(memory)),
+        secrets: Arc::new(move |source| aside(|| secrets.get(source))),
         plan: plan.clone(),
         clock: clock.clone(),
         visits: Arc::new(Semaphore::new(config.runs.visits_max)),

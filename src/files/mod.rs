@@ -18,13 +18,14 @@ use crate::platform::Platforms;
 use crate::written::{At, SYNTAX_HINT, shown};
 
 mod check;
+mod command;
 mod disk;
 mod endless;
 pub mod images;
 pub mod platforms;
 mod secrets;
 
-pub use secrets::secret;
+pub use secrets::{Secrets, secret};
 
 /// Everything a server needs to begin.
 #[derive(Debug)]

@@ -58,6 +58,10 @@ impl Desk<'_> {
     }
 
     fn platform(&mut self, id: &str, written: written::Platform) -> Platform {
+        if written.must_save && written.questions.save.is_none() {
+            let hint = "write how it is told to save, as `save` below `questions`";
+            self.complain(&written.settle, "it must be told to save, and nobody says how", hint);
+        }
         let ports = Ports {
             fold_case: written.ports.fold_case,
             types: written
@@ -198,7 +202,11 @@ impl Desk<'_> {
                 Some(Condition { field, pattern })
             }
             Err(error) => {
-                self.complain(text, error.to_string(), "a regular expression is wanted");
+                self.complain(
+                    text,
+                    crate::written::last_line(&error.to_string()),
+                    "a regular expression is wanted",
+                );
                 None
             }
         }
@@ -257,7 +265,11 @@ impl Desk<'_> {
     fn regex(&mut self, text: &Text) -> Option<Regex> {
         Regex::new(&text.value)
             .map_err(|error| {
-                self.complain(text, error.to_string(), "a regular expression is wanted");
+                self.complain(
+                    text,
+                    crate::written::last_line(&error.to_string()),
+                    "a regular expression is wanted",
+                );
             })
             .ok()
     }

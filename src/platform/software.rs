@@ -1,6 +1,7 @@
 //! How does a platform come to other software? By steps on its command line, or by what its own
 //! zero-touch provisioning is told; both are data.
 
+use std::fmt;
 use std::time::Duration;
 
 use md5::Md5;
@@ -187,6 +188,11 @@ impl Gap {
         ("{md5}", Gap::Md5),
     ];
 
+    fn name(self) -> &'static str {
+        let found = Self::ALL.into_iter().find(|(_, gap)| *gap == self);
+        found.map_or("", |(name, _)| name)
+    }
+
     fn of(self, facts: &Facts) -> &str {
         match self {
             Gap::Version => &facts.version,
@@ -232,6 +238,19 @@ impl Text {
             Piece::Gap(gap) => filling(gap.of(facts)),
         };
         self.0.iter().map(piece).collect()
+    }
+}
+
+/// As the platform file writes it.
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(text) => f.write_str(text)?,
+                Piece::Gap(gap) => f.write_str(gap.name())?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -292,6 +311,7 @@ mod tests {
         );
         let pattern = Text::read("^{image} \\d{2}$").pattern(&facts()).unwrap();
         assert!(pattern.is_match("cat9k.17.bin 12") && !pattern.is_match("cat9kx17.bin 12"));
+        assert_eq!(text.to_string(), "copy {image_url} flash:{image} # {md5} {other} a{2}");
         let evil = Facts { version: "1\nreload".into(), ..facts() };
         assert!(Text::read("x {version}").fill(&evil).is_err());
     }

@@ -35,6 +35,8 @@ pub struct VisitOrder {
     pub first_visit: Option<Timestamp>,
     /// What earlier visits of the run have counted.
     pub counted: Counted,
+    /// The visit before found the planned configuration running, and saved.
+    pub saved_before: bool,
 }
 
 /// What a visit is for.
@@ -165,7 +167,9 @@ impl Performer {
                 let neighbours_due = self.neighbours_due(plan, visit.first_visit);
                 let planned = planned(plan, device, &rendered, neighbours_due);
                 let earlier = visit.counted.clone();
-                let circumstances = Circumstances { now: Some(now), earlier, secrets };
+                let saved_before = visit.saved_before;
+                let circumstances =
+                    Circumstances { now: Some(now), earlier, saved_before, secrets };
                 let findings = check::judge_visit(&planned, &seen, &circumstances);
                 if findings.asks_upstreams {
                     self.upstreams.hold((&visit.run, visit.attempt), &seen);

@@ -188,6 +188,7 @@ impl Performer {
             pinned_host_key,
             first_visit: None,
             counted: Counted::default(),
+            saved_before: false,
         };
         let deadline = plan.rules.visit_timeout.min(VISIT_DEADLINE);
         let mut order = self.order(plan, upstream, &visit, (Purpose::Neighbours, deadline))?;

@@ -227,7 +227,7 @@ fn swapped(kind: Kind, hand: &mut Hand<'_>) -> Option<usize> {
     turn(hand.world, &ring, hand.now);
     let dead = hand.world.at_near(ring[0])?;
     match kind {
-        Kind::SwappedWithADeadCable => hand.world.cables[dead].dead = true,
+        Kind::SwappedWithADeadCable => hand.world.dies(dead, hand.now),
         Kind::SwappedWithAMuteOne => hand.world.far[hand.world.plan[ring[0]]].mute = true,
         _ => {}
     }
@@ -337,7 +337,9 @@ fn dark(kind: Kind, hand: &mut Hand<'_>) -> Option<usize> {
     if matches!(kind, Kind::UnpluggedThere | Kind::NoCable) {
         hand.world.pull_far(hand.world.plan[port], hand.now);
     }
-    hand.world.cables[cable].dead = kind == Kind::DeadCable;
+    if kind == Kind::DeadCable {
+        hand.world.dies(cable, hand.now);
+    }
     Some(1)
 }
 

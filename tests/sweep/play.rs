@@ -82,8 +82,8 @@ pub struct Play<'a> {
     up: Seconds,
     told: Vec<Fault>,
     looked: Looked,
-    /// What was inflicted since: plugs that nobody can know of.
-    unseen: usize,
+    /// What was inflicted since, and when: plugs that nobody can know of.
+    unseen: Vec<(Seconds, usize)>,
     busy_until: Seconds,
     outcome: Outcome,
 }
@@ -127,7 +127,7 @@ impl<'a> Play<'a> {
             up: NEVER,
             told: Vec::new(),
             looked: Looked::default(),
-            unseen: 0,
+            unseen: Vec::new(),
             busy_until: 0,
             outcome: Outcome { kinds: scene.kinds.clone(), ..Outcome::default() },
             scene,
@@ -138,7 +138,7 @@ impl<'a> Play<'a> {
 
     fn prepare(&mut self) {
         for kind in self.scene.kinds.clone() {
-            let late = kind.is_of_cables() && !self.scene.world.lingers && self.dice.percent(40);
+            let late = kind.is_of_cables() && self.dice.percent(40);
             if late {
                 let at = self.dice.seconds(1, 300);
                 self.at(at, Happening::Inflict(kind));
@@ -171,7 +171,7 @@ impl<'a> Play<'a> {
             let mended = inflict(kind, world, room, &self.dice, self.now);
             let mended = mended.expect("the scene has room for its faults");
             self.outcome.minimal += mended;
-            self.unseen += mended;
+            self.unseen.push((self.now, mended));
         } else {
             self.wrong.insert(kind);
             self.outcome.inflicted = true;
@@ -323,7 +323,7 @@ impl<'a> Play<'a> {
         }
         if was_open && matches!(self.run.phase, Phase::Ready { .. }) {
             self.note("green".to_owned());
-            self.outcome.minimal -= self.unseen;
+            self.outcome.minimal -= self.unseen.iter().map(|(_, plugs)| plugs).sum::<usize>();
             if !self.looked.well {
                 let line = format!("green at {} s while it was wrong when looked at", self.now);
                 self.outcome.false_greens.push(line);
@@ -435,13 +435,16 @@ impl<'a> Play<'a> {
         }
         let seen = self.observed();
         let of_boxes = [Kind::OtherBox, Kind::LineMissing, Kind::OtherSoftware];
-        let well = self.scene.world.is_planned()
+        let world = &self.scene.world;
+        let remembered: Vec<Seconds> =
+            (0..world.plan.len()).filter_map(|port| world.remembered(port, self.now)).collect();
+        let well = world.seems_planned(self.now)
             && !of_boxes.iter().any(|kind| self.wrong.contains(kind))
             && !self.wrong.contains(&Kind::UnreadableAnswer);
-        let world = &self.scene.world;
         let right = (0..world.plan.len()).map(|port| world.is_right(port)).collect();
         self.looked = Looked { well, right, wrong: self.wrong.clone(), away: false };
-        self.unseen = 0;
+        let hidden = remembered.into_iter().min().unwrap_or(NEVER);
+        self.unseen.retain(|(at, _)| *at >= hidden);
         self.outcome.inflicted |= !well;
         let now = Timestamp::from_seconds(self.now);
         let patience = self.run.timing.neighbour_patience;
@@ -464,6 +467,7 @@ impl<'a> Play<'a> {
         let lost = if wrong(Kind::LineMissing) { "ntp server 192.0.2.1\n" } else { "\u{0}" };
         Observation {
             further: Default::default(),
+            save: Reading::NotAsked,
             facts: Reading::Seen(Facts {
                 hostname: Some("acc-1".to_owned()),
                 serials: vec![serial.to_owned()],

@@ -43,13 +43,19 @@ pub(super) fn running(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks
     differs(plan, "running", missing, difference.planned_lines)
 }
 
-/// What runs must be saved, and nothing else may come back with the next boot. A platform without
-/// that question has nothing to save.
-pub(super) fn saved(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks) -> Verdict {
+/// What runs must be saved, and nothing else may come back with the next boot. Where the platform
+/// cannot show what is saved, its word counts: it confirmed that it saved, in this visit or in an
+/// earlier one since which the configuration was always found running.
+pub(super) fn saved(
+    plan: &Plan<'_>,
+    seen: &Observation,
+    saved_before: bool,
+    remarks: &mut Remarks,
+) -> Verdict {
     let saved = match &seen.saved {
         Reading::Seen(text) => text,
         Reading::Unreadable { why } => return Verdict::unknown(why),
-        Reading::NotAsked => return Verdict::NotPlanned,
+        Reading::NotAsked => return by_its_word(plan, seen, saved_before),
     };
     let Some(running) = seen.running.seen() else {
         return Verdict::unknown("the running configuration is not known to compare with");
@@ -67,6 +73,18 @@ pub(super) fn saved(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks) 
     }
     let others = difference.intruders.len() + difference.extra.len();
     differs(plan, "saved", difference.missing.len() + others, difference.planned_lines)
+}
+
+/// Whether it saved, where what is saved cannot be looked at.
+fn by_its_word(plan: &Plan<'_>, seen: &Observation, saved_before: bool) -> Verdict {
+    let must = plan.platforms.get(&plan.device.platform).is_some_and(|known| known.must_save);
+    match &seen.save {
+        Reading::NotAsked if !must => Verdict::NotPlanned,
+        Reading::NotAsked if saved_before => Verdict::Pass,
+        Reading::NotAsked => Verdict::unknown("it has not been told to save yet"),
+        Reading::Seen(()) => Verdict::Pass,
+        Reading::Unreadable { why } => Verdict::unknown(why),
+    }
 }
 
 fn rules<'a>(plan: &Plan<'a>) -> Result<&'a Comparison, Verdict> {

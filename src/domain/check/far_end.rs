@@ -13,7 +13,7 @@ use super::heard::Unclear;
 use super::identity::same_name;
 use crate::address::Mac;
 use crate::domain::check::Plan;
-use crate::domain::inventory::meant::{Device, PlannedNeighbour};
+use crate::domain::inventory::meant::{Device, PlannedNeighbour, Unplanned};
 use crate::platform::observation::Neighbour;
 
 /// A name this short is nobody's cut one: no table has so narrow a column.
@@ -78,6 +78,19 @@ impl<'a> Known<'a> {
     pub(super) fn planned_end(&self, cable: &PlannedNeighbour) -> End {
         let port = canonical(&self.plan, self.platform_of(&cable.device), &cable.port);
         End { device: cable.device.to_lowercase(), port }
+    }
+
+    /// The far end that is planned on this port of ours.
+    pub(super) fn planned_on(&self, local_port: &str) -> Option<End> {
+        let port = self.port_of_ours(local_port);
+        let mut cables = self.plan.device.neighbours.iter();
+        let cable = cables.find(|cable| self.port_of_ours(&cable.local_port) == port)?;
+        Some(self.planned_end(cable))
+    }
+
+    /// True if the inventory does not care who else is heard.
+    pub(super) fn ignores_others(&self) -> bool {
+        self.plan.device.unplanned_neighbours == Unplanned::Ignore
     }
 
     /// Who knows how a far device spells its ports; our own platform where nobody does.
@@ -270,6 +283,11 @@ impl<'a> FarEnd<'a> {
     /// True if neither its name nor its chassis is that of a planned device.
     pub(super) fn is_stranger(&self) -> bool {
         self.device.is_none()
+    }
+
+    /// True if both are one socket, as far as can be told: a stranger is told by its name alone.
+    pub(super) fn agrees_with(&self, other: &FarEnd<'_>) -> bool {
+        self.end.device == other.end.device && (self.is_stranger() || self.end == other.end)
     }
 
     /// The name planned for it, or the one it gives itself.

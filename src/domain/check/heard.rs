@@ -1,9 +1,15 @@
 //! Who is heard on which port: the rows of LLDP and CDP, joined with the inventory.
 //!
 //! LLDP speaks first; CDP counts on a port where LLDP lists nobody, or somebody without a name:
-//! many a device in service speaks only the one or the other. What the far ends hear of this device
-//! (`upstream`) counts where it hears nobody itself. What a row tells of the far end is read in
-//! `far_end`.
+//! many a device in service speaks only the one or the other. Where CDP names somebody else than
+//! LLDP does, LLDP is nearer, for CDP passes through switches that do not know it; or else one of
+//! the two remembers a plug that is gone. That is told as a contradiction. What the far ends hear of
+//! this device (`upstream`) counts where it hears nobody itself. What a row tells of the far end is
+//! read in `far_end`.
+//!
+//! After a plug was moved, its old neighbour stays listed until its TTL ends. Such a row is not
+//! believed where the port has no link, nor beside another one: of two on one port the one that was
+//! heard last is there, if the other one has missed a message since; otherwise nobody can say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +20,9 @@ use crate::platform::observation::{Interface, Neighbour, Observation, Reading};
 
 /// Of two rows on one port the later heard one is there now if the other has missed a message
 /// since: LLDP repeats itself every 30 s (IEEE 802.1AB, 9.2.5.7, `msgTxInterval`).
-const MISSED_SECONDS: u64 = 30;
+const LLDP_REPEATS_SECONDS: u64 = 30;
+/// And CDP every 60 s, unless it was told otherwise (`cdp timer`).
+const CDP_REPEATS_SECONDS: u64 = 60;
 
 /// What is on one port now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +46,9 @@ pub(super) struct Port<'a> {
     /// As the device prints it.
     pub(super) printed: &'a str,
     pub(super) heard: Heard<'a>,
+    /// Whom CDP names there, if that is somebody else than LLDP names. `None`: they agree, or only
+    /// one of them names anybody.
+    pub(super) contradiction: Option<Vec<End>>,
 }
 
 impl Port<'_> {
@@ -91,7 +102,8 @@ impl<'a> Ears<'a> {
         for (name, why) in turned.unclear.iter().filter(|_| deaf) {
             if *ears.on(name) == Heard::Nobody {
                 let heard = Heard::Unclear(Unclear { why: why.clone(), may_be: Vec::new() });
-                ears.ports.insert(name.clone(), Port { printed: name, heard });
+                let port = Port { printed: name, heard, contradiction: None };
+                ears.ports.insert(name.clone(), port);
             }
         }
         let links = ears.links.get_or_insert_default();
@@ -131,7 +143,8 @@ impl<'a> Ears<'a> {
                 let first = rows.lldp.first().or(rows.cdp.first());
                 let printed = first.map_or("", |row| row.local_port.as_str());
                 let heard = joined(&known, &rows);
-                (port, Port { printed, heard })
+                let contradiction = contradiction(&known, &heard, &rows);
+                (port, Port { printed, heard, contradiction })
             })
             .collect();
         Self { known, ports, links }
@@ -140,6 +153,11 @@ impl<'a> Ears<'a> {
     /// Who is heard on this port, by its canonical name.
     pub(super) fn on(&self, port: &str) -> &Heard<'a> {
         self.ports.get(port).map_or(&Heard::Nobody, |port| &port.heard)
+    }
+
+    /// Whom CDP names on this port beside the one that LLDP names.
+    pub(super) fn contradiction(&self, port: &str) -> Option<&[End]> {
+        self.ports.get(port)?.contradiction.as_deref()
     }
 
     /// Whether the port has link, if the device tells.
@@ -169,11 +187,12 @@ fn rows<'a>((lldp, cdp): Tables<'a>) -> (Vec<&'a Neighbour>, Vec<&'a Neighbour>)
 }
 
 fn joined<'a>(known: &Known<'a>, rows: &Rows<'a>) -> Heard<'a> {
-    match present(known, &rows.lldp) {
-        Heard::Nobody => present(known, &rows.cdp),
+    let by_cdp = || present(known, &rows.cdp, CDP_REPEATS_SECONDS);
+    match present(known, &rows.lldp, LLDP_REPEATS_SECONDS) {
+        Heard::Nobody => by_cdp(),
         Heard::Unclear(unclear) => {
             let nameless = rows.lldp.iter().all(|row| known.is_nameless(row));
-            match present(known, &rows.cdp) {
+            match by_cdp() {
                 Heard::One(far) if nameless => Heard::One(far),
                 Heard::One(_) | Heard::Nobody | Heard::Unclear(_) => Heard::Unclear(unclear),
             }
@@ -182,9 +201,29 @@ fn joined<'a>(known: &Known<'a>, rows: &Rows<'a>) -> Heard<'a> {
     }
 }
 
-/// Who of the rows of one port is there now. After a cable was moved the old neighbour stays listed
-/// until its TTL ends.
-fn present<'a>(known: &Known<'a>, rows: &[&'a Neighbour]) -> Heard<'a> {
+/// Whom CDP names beside the far end that LLDP names: sockets where they can be told. A device that
+/// speaks both may call its port differently in each.
+fn contradiction<'a>(known: &Known<'a>, heard: &Heard<'a>, rows: &Rows<'a>) -> Option<Vec<End>> {
+    let Heard::One(far) = heard else { return None };
+    if rows.lldp.is_empty() {
+        return None;
+    }
+    let (mut ends, mut others) = (Vec::new(), false);
+    for row in &rows.cdp {
+        match known.far_end(row) {
+            Ok(other) if far.agrees_with(&other) => {}
+            Ok(other) => {
+                others = true;
+                ends.push(other.end);
+            }
+            Err(unclear) => others |= !far.device.is_some_and(|far| unclear.may_be.contains(&far)),
+        }
+    }
+    others.then_some(ends)
+}
+
+/// Who of the rows of one port is there now.
+fn present<'a>(known: &Known<'a>, rows: &[&'a Neighbour], repeats_seconds: u64) -> Heard<'a> {
     let mut different: Vec<&'a Neighbour> = Vec::new();
     for row in rows {
         if !different.iter().any(|known| same_far_end(known, row)) {
@@ -194,10 +233,15 @@ fn present<'a>(known: &Known<'a>, rows: &[&'a Neighbour]) -> Heard<'a> {
     let row = match different.as_slice() {
         [] => return Heard::Nobody,
         [only] => *only,
-        several => match newest(several).or_else(|| last_heard(several)) {
-            Some(row) => row,
-            None => return Heard::Unclear(one_of(known, several)),
-        },
+        several => {
+            let found = one_socket(known, several)
+                .or_else(|| last_heard(several, repeats_seconds))
+                .or_else(|| planned_one(known, several));
+            match found {
+                Some(row) => row,
+                None => return Heard::Unclear(one_of(known, several)),
+            }
+        }
     };
     known.far_end(row).map_or_else(Heard::Unclear, Heard::One)
 }
@@ -224,22 +268,26 @@ fn same_far_end(a: &Neighbour, b: &Neighbour) -> bool {
         && a.port_description == b.port_description
 }
 
-/// The row that appeared last, if every row tells when, and one is later than all others.
-fn newest<'a>(rows: &[&'a Neighbour]) -> Option<&'a Neighbour> {
-    let mut aged: Vec<(u64, &'a Neighbour)> = rows
-        .iter()
-        .map(|row| row.first_seen_seconds_ago.map(|age| (age, *row)))
-        .collect::<Option<_>>()?;
-    aged.sort_by_key(|(age, _)| *age);
-    (aged[0].0 < aged[1].0).then_some(aged[0].1)
+/// Any of the rows, if all of them speak of one socket of a known device in different words.
+fn one_socket<'a>(known: &Known<'a>, rows: &[&'a Neighbour]) -> Option<&'a Neighbour> {
+    let first = known.far_end(rows[0]).ok().filter(|far| !far.is_stranger())?;
+    let same = |row: &&'a Neighbour| known.far_end(row).is_ok_and(|far| far.end == first.end);
+    rows.iter().all(same).then_some(rows[0])
+}
+
+/// The row of the far end that is planned here, where the inventory does not care who else is
+/// heard. That one of two appeared last proves nothing: its predecessor may be there again.
+fn planned_one<'a>(known: &Known<'a>, rows: &[&'a Neighbour]) -> Option<&'a Neighbour> {
+    let planned = known.planned_on(&rows[0].local_port).filter(|_| known.ignores_others())?;
+    rows.iter().find(|row| known.far_end(row).is_ok_and(|far| far.end == planned)).copied()
 }
 
 /// The row heard last, if every row tells when, and all others have missed a message since.
-fn last_heard<'a>(rows: &[&'a Neighbour]) -> Option<&'a Neighbour> {
+fn last_heard<'a>(rows: &[&'a Neighbour], repeats_seconds: u64) -> Option<&'a Neighbour> {
     let mut aged: Vec<(u64, &'a Neighbour)> = rows
         .iter()
         .map(|row| row.last_heard_seconds_ago.map(|age| (age, *row)))
         .collect::<Option<_>>()?;
     aged.sort_by_key(|(age, _)| *age);
-    (aged[1].0.saturating_sub(aged[0].0) > MISSED_SECONDS).then_some(aged[0].1)
+    (aged[1].0.saturating_sub(aged[0].0) > repeats_seconds).then_some(aged[0].1)
 }

@@ -67,6 +67,7 @@ impl Scene {
             environment: Reading::NotAsked,
             running: Reading::Seen(self.rendered.clone()),
             saved: Reading::Seen(self.rendered.clone()),
+            save: Reading::NotAsked,
             further: BTreeMap::new(),
         }
     }

@@ -174,7 +174,7 @@ impl Turned {
             match &on.heard {
                 Heard::One(far) if far.device == Some(us) => {
                     let ours = shown(known, ears, far);
-                    if is_fresh(ears, port, far) {
+                    if is_fresh(ears, port, far) && on.contradiction.is_none() {
                         let planned =
                             cables.iter().find(|c| ears.known.port_of_ours(&c.port) == *port);
                         let port_id = planned.map_or(on.printed, |cable| &cable.port);
@@ -490,16 +490,16 @@ mod tests {
         assert_eq!(unknown(&with(aged(Some(110)), Some(&LIT))), why);
         assert_eq!(unknown(&with(aged(None), None)), why);
         assert_eq!(unknown(&with(aged(Some(110)), None)), why);
-        // After a move the old row stays listed for a while: the newest decides, or nobody.
+        // After a move the old row stays listed for a while: the one heard last decides, or nobody.
         let two = |old: Option<u64>, new: Option<u64>| {
-            let row = |on: &str, first| Neighbour { first_seen_seconds_ago: first, ..us(on, P49) };
+            let row = |on: &str, last| Neighbour { last_heard_seconds_ago: last, ..us(on, P49) };
             let rows = vec![row("49", old), row("47", new)];
             let [_, second] = as_planned();
             deaf(&scene, &[view("dist-1", rows, &LIT), second])
         };
-        assert_eq!(two(Some(900), Some(4)), Verdict::Pass);
+        assert_eq!(two(Some(90), Some(4)), Verdict::Pass);
         assert!(matches!(two(None, None), Verdict::Unknown { .. }));
-        assert_eq!(fault(&two(Some(4), Some(900)), &["found_port"]), "WrongPort found_port=49");
+        assert_eq!(fault(&two(Some(4), Some(90)), &["found_port"]), "WrongPort found_port=49");
     }
 
     /// Port 49 hears nobody, though it has light; port 50 hears dist-2.

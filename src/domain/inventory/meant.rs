@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::address::Mac;
@@ -218,7 +219,7 @@ pub struct JumpReference {
     pub port: u16,
     /// In the order to be tried.
     pub credentials: Vec<CredentialReference>,
-    /// `SHA256:...`; without it the key that is seen first is pinned.
+    /// `SHA256:...`; without it the key that was seen first is pinned, for ever.
     pub host_key: Option<String>,
 }
 
@@ -229,4 +230,25 @@ pub enum SecretSource {
     Environment(String),
     /// The path of a file; a final line end is not part of the secret.
     File(String),
+    /// A program and its arguments, which prints the secret; a final line end is not part of it.
+    Command(Vec<String>),
+}
+
+impl SecretSource {
+    /// The same with paths that begin at `directory`: of a file, and of a program that is named by
+    /// a path.
+    pub fn within(&self, directory: &Path) -> Self {
+        let joined = |path: &str| directory.join(path).to_string_lossy().into_owned();
+        match self {
+            SecretSource::Environment(name) => SecretSource::Environment(name.clone()),
+            SecretSource::File(path) => SecretSource::File(joined(path)),
+            SecretSource::Command(words) => {
+                let mut words = words.clone();
+                if let Some(program) = words.first_mut().filter(|program| program.contains('/')) {
+                    *program = joined(program);
+                }
+                SecretSource::Command(words)
+            }
+        }
+    }
 }

@@ -706,8 +706,8 @@ devices:
         (
             "  - { name: b, site: zurich, managed: false, mac: 00:1b }\n",
             "17:51: expected a MAC \
-          address such as 00:1b:21:aa:bb:cc, 00-1b-21-aa-bb-cc, 001b.21aa.bbcc or 001b21aabbcc, \
-          found `00:1b` (look at the label on the box)",
+          address such as 00:1b:21:aa:bb:cc, 00-1b-21-aa-bb-cc, 001b.21aa.bbcc, \
+          001b-21aa-bbcc, 001b21-aabbcc or 001b21aabbcc, found `00:1b` (look at the label on the box)",
         ),
         (
             "  - { name: b, site: zurich, managed: false, position: { circuit_id: 0xabc } }\n",
@@ -760,8 +760,8 @@ devices:
         ),
         (
             "    secrets: { a: { env: A, file: B } }\n",
-            "17:19: a secret stands in one place: an \
-          environment variable or a file (write `{ env: NAME }` or `{ file: PATH }`)",
+            "17:19: a secret stands in one place: an environment variable, a file or a command's \
+          output (write `{ env: NAME }`, `{ file: PATH }` or `{ command: [PROGRAM] }`)",
         ),
         (
             "  - { name: b, site: zurich, managed: false, neighbours: [x] }\n",

@@ -18,6 +18,8 @@ use crate::domain::notice;
 mod draft;
 mod endings;
 mod moves;
+#[cfg(test)]
+mod patience_tests;
 mod phases;
 mod proof;
 #[cfg(test)]
@@ -31,7 +33,7 @@ pub mod upstream;
 #[cfg(test)]
 mod upstream_tests;
 
-pub use phases::{open, step};
+pub use phases::{begin, open, step};
 
 /// A run of one device. A row in the store, moved by [`step`] alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,8 +147,14 @@ pub enum Phase {
     Fetching { since: Timestamp, end_by: Timestamp },
     /// It has its file and is applying it or rebooting. The first visit is at `visit_at`.
     Settling { visit_at: Timestamp, back_by: Timestamp },
-    /// We try to log in. `refused_since` is set from the first refused login on.
-    Connecting { back_by: Timestamp, refused_since: Option<Timestamp> },
+    /// We try to log in. `refused_since` is set from the first refused login on, `broken_since` from
+    /// the first dialogue on that broke off.
+    Connecting {
+        back_by: Timestamp,
+        refused_since: Option<Timestamp>,
+        #[serde(default)]
+        broken_since: Option<Timestamp>,
+    },
     /// It let us in at least once; its answers are compared with the plan.
     Verifying { since: Timestamp },
     /// Its software is being changed. It may be away for long, which is no fault until `done_by`.
@@ -156,11 +164,31 @@ pub enum Phase {
     /// Green.
     Ready { at: Timestamp },
     /// Something is wrong, was said once, and is checked again by itself.
-    ActionNeeded { problem: Problem, since: Timestamp, still_waiting_said: bool },
+    ActionNeeded {
+        problem: Problem,
+        since: Timestamp,
+        still_waiting_said: bool,
+        #[serde(default)]
+        anew: Anew,
+    },
     /// Given up, with the reason.
     Failed { at: Timestamp, why: String },
     /// Ended by a person.
     Cancelled { at: Timestamp, by: String },
+}
+
+/// A device that starts anew while a fault of its first steps is open: what it does then tells more
+/// than what is open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Anew {
+    /// It did not, or it has asked for a file since.
+    #[default]
+    No,
+    /// It asked for an address.
+    Asked,
+    /// It has one, and should ask for its file by then.
+    Leased { fetch_by: Timestamp },
 }
 
 /// What may happen to a run.
@@ -330,6 +358,32 @@ impl Run {
         let planned: Vec<&(Check, Verdict)> =
             findings.verdicts.iter().filter(|(_, v)| *v != Verdict::NotPlanned).collect();
         (planned.iter().filter(|(_, v)| *v == Verdict::Pass).count(), planned.len())
+    }
+}
+
+impl Event {
+    /// True if the device asked for a file, was refused one, or got at one.
+    fn tells_of_files(&self) -> bool {
+        match self {
+            Event::FileAsked { .. }
+            | Event::StrangeFileAsked { .. }
+            | Event::ImageAsked { .. }
+            | Event::TransferEnded { .. }
+            | Event::Conflict { .. }
+            | Event::OurSideFailed { .. } => true,
+            Event::Asked
+            | Event::LeaseBound { .. }
+            | Event::Exchanged { .. }
+            | Event::Released { .. }
+            | Event::LeaseImpossible { .. }
+            | Event::Uploaded(_)
+            | Event::Due { .. }
+            | Event::Visited { .. }
+            | Event::UpstreamsTold { .. }
+            | Event::HookAnswered { .. }
+            | Event::Recheck { .. }
+            | Event::Cancel { .. } => false,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::upgrade::{Offer, OwnImage, Stage, Step, StepEnd, Upgrade};
 use crate::domain::run::{
-    Effect, Event, Phase, Run, Timer, Timing, Transfers, Uploaded, Visit, step,
+    Anew, Effect, Event, Phase, Run, Timer, Timing, Transfers, Uploaded, Visit, step,
 };
 use crate::platform::software::StepKind;
 
@@ -19,6 +19,7 @@ use crate::platform::software::StepKind;
 pub fn example(phase: Phase) -> Run {
     let at = Timestamp::from_seconds(1000);
     let upgrading = matches!(phase, Phase::Upgrading { .. });
+    let overdue = matches!(phase, Phase::Connecting { back_by, .. } if back_by <= at);
     let upgrade = upgrading.then(|| Upgrade { offer: offer(), tries: 1, why: String::new() });
     Run {
         id: "01EXAMPLE".into(),
@@ -59,7 +60,7 @@ pub fn example(phase: Phase) -> Run {
         told: Vec::new(),
         saving: false,
         strange_file: None,
-        missed: 0,
+        missed: if overdue { 2 } else { 0 },
         upgrade,
         upstream: Default::default(),
     }
@@ -85,13 +86,15 @@ pub fn findings(running: Verdict, neighbours: Verdict) -> Findings {
 pub fn phases() -> Vec<Phase> {
     let at = Timestamp::from_seconds(1000);
     let later = Timestamp::from_seconds(1060);
+    let long_ago = Timestamp::from_seconds(900);
     let reloading = Stage::Reloading { since: at, seen_away: true };
     vec![
         Phase::Expected { ask_by: later },
         Phase::Addressed { fetch_by: later },
         Phase::Fetching { since: at, end_by: later },
         Phase::Settling { visit_at: later, back_by: later },
-        Phase::Connecting { back_by: later, refused_since: None },
+        Phase::Connecting { back_by: later, refused_since: None, broken_since: None },
+        Phase::Connecting { back_by: at, refused_since: None, broken_since: Some(long_ago) },
         Phase::Verifying { since: at },
         Phase::Upgrading { since: at, stage: Stage::Step { index: 0 }, done_by: later },
         Phase::Upgrading { since: at, stage: reloading, done_by: later },
@@ -101,6 +104,7 @@ pub fn phases() -> Vec<Phase> {
             problem: problem(Fault::SwappedPair),
             since: at,
             still_waiting_said: false,
+            anew: Anew::No,
         },
         Phase::Ready { at },
         Phase::Failed { at, why: "no reason".into() },
@@ -260,6 +264,9 @@ fn title(phase: &Phase) -> String {
         Phase::Upgrading { stage: Stage::Step { .. }, .. } => "upgrading, at its first step".into(),
         Phase::Upgrading { stage: Stage::Reloading { .. }, .. } => "upgrading, reloading".into(),
         Phase::Upgrading { stage: Stage::ByItself, .. } => "upgrading by itself".into(),
+        Phase::Connecting { broken_since: Some(_), .. } => {
+            "connecting, after its time, with two visits lost or broken off before".into()
+        }
         other => other.name().to_owned(),
     }
 }

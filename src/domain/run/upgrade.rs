@@ -97,9 +97,9 @@ pub struct OwnImage {
     pub takes: Duration,
 }
 
-/// Whether these findings call for an upgrade: it is proven to be the planned box, and it is proven
-/// to run another version. What its configuration and cables are comes afterwards. The answer is
-/// the version it runs.
+/// Whether these findings call for an upgrade: it is proven to be the planned box, its
+/// configuration is proven to run (an upgrade saves it), and it is proven to run another version.
+/// What its cables are comes afterwards. The answer is the version it runs.
 pub fn outdated(findings: &Findings) -> Option<String> {
     let of = |wanted: Check| {
         let found = findings.verdicts.iter().find(|(check, _)| *check == wanted);
@@ -107,7 +107,8 @@ pub fn outdated(findings: &Findings) -> Option<String> {
     };
     let identity = [of(Check::Hostname), of(Check::Serial)];
     let fits = identity.iter().all(|v| matches!(v, Verdict::Pass | Verdict::NotPlanned));
-    if !fits || !identity.contains(&&Verdict::Pass) {
+    let configured = matches!(of(Check::Running), Verdict::Pass);
+    if !fits || !identity.contains(&&Verdict::Pass) || !configured {
         return None;
     }
     match of(Check::Software) {

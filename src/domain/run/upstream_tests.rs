@@ -24,7 +24,7 @@ impl Story {
     /// It has its configuration and should be back within two minutes.
     fn connecting() -> Self {
         let back_by = Timestamp::from_seconds(1120);
-        Self::at(Phase::Connecting { back_by, refused_since: None })
+        Self::at(Phase::Connecting { back_by, refused_since: None, broken_since: None })
     }
 
     fn verifying() -> Self {

@@ -32,6 +32,7 @@ use crate::platform::dialogue::Limits;
 use crate::platform::observation::{Observation, Reading};
 use crate::platform::{Channel, Output, Question};
 use crate::service::probe::{Order, Outcome, Prober, Purpose, Report};
+pub use memory::HostKeys;
 use memory::Memory;
 use session::{Failed, Step, Trace};
 use way::Way;
@@ -53,8 +54,16 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The prober that visits over SSH. It remembers what worked, for as long as it lives.
 pub fn prober(settings: Ssh) -> Prober {
+    remembering(settings, Memory::default())
+}
+
+/// The same with somebody who keeps the keys of jump hosts for ever.
+pub fn prober_keeping(settings: Ssh, host_keys: HostKeys) -> Prober {
+    remembering(settings, Memory::keeping(host_keys))
+}
+
+fn remembering(settings: Ssh, memory: Memory) -> Prober {
     let settings = Arc::new(settings);
-    let memory = Memory::default();
     Arc::new(move |order| {
         let (settings, memory) = (Arc::clone(&settings), memory.clone());
         Box::pin(async move {

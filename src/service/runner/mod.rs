@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::clock::{Clock, Timestamp};
@@ -248,11 +249,11 @@ struct Runner {
     performer: Performer,
     runs: Runs,
     /// The newest run of each device.
-    latest: HashMap<String, Arc<Run>>,
+    latest: HashMap<String, Arc<Run>, RandomState>,
     alarms: Alarms,
     later: Later,
     /// The device of each run that is a newest one.
-    devices: HashMap<String, String>,
+    devices: HashMap<String, String, RandomState>,
 }
 
 /// Resumes every open run from the store, then moves runs until `shutdown`; what waits then is
@@ -267,10 +268,10 @@ pub async fn run(
         parts,
         performer,
         runs,
-        latest: HashMap::new(),
+        latest: HashMap::default(),
         alarms: Alarms::default(),
         later: Later::default(),
-        devices: HashMap::new(),
+        devices: HashMap::default(),
     };
     runner.resume().await?;
     let mut group = runner.hear_hooks().await?;

@@ -25,12 +25,7 @@ pub const SSH_PORT: u16 = 22;
 
 /// A secret's place; relative paths begin at `directory`.
 pub(super) fn source(source: &SecretSource, directory: &Path) -> SecretSource {
-    match source {
-        SecretSource::Environment(name) => SecretSource::Environment(name.clone()),
-        SecretSource::File(path) => {
-            SecretSource::File(directory.join(path).to_string_lossy().into_owned())
-        }
-    }
+    source.within(directory)
 }
 
 pub(super) fn credential(written: &WrittenCredential, directory: &Path) -> CredentialReference {
