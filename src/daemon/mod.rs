@@ -32,6 +32,7 @@ use crate::service::plan::{InForce, Plan, Rules};
 use crate::service::runner::{self, Parts, Runs, Told};
 use crate::service::serving::Serving;
 use crate::service::upgrade::Images as KnownImages;
+use crate::service::upstream::Upstreams;
 use crate::store;
 
 pub mod commands;
@@ -196,6 +197,7 @@ fn performer(
         clock: clock.clone(),
         visits: Arc::new(Semaphore::new(config.runs.visits_max)),
         images,
+        upstreams: Upstreams::default(),
     }
 }
 

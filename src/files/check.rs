@@ -9,9 +9,11 @@ use std::thread;
 
 use crate::complaint::{Complaint, Complaints, Place};
 use crate::config::meant::Config;
+use crate::domain::check::upstream;
 use crate::domain::inventory::meant::{Device, Inventory};
 use crate::domain::template::{RenderError, Renderer, Scratch};
 use crate::files::disk;
+use crate::platform::Platforms;
 
 /// Renders every device of a plan.
 pub struct Renders<'a> {
@@ -150,6 +152,29 @@ pub fn our_own_addresses(config: &Config, inventory: &Inventory) -> Vec<Complain
         complaints.push(complaint);
     }
     complaints
+}
+
+/// Devices in service that were given a login to be asked whom they hear, and cannot be asked.
+pub fn not_asked(
+    config: &Config,
+    (inventory, entered): (&Inventory, &[usize]),
+    platforms: &Platforms,
+) -> Vec<Complaint> {
+    let mut remarks = Vec::new();
+    for device in entered.iter().filter_map(|index| inventory.devices.get(*index)) {
+        let far = |name: &str| inventory.device(name).is_some_and(|far| far.managed);
+        let is_upstream = device.neighbours.iter().any(|cable| far(&cable.device));
+        let Some(why) = upstream::not_askable(device, platforms).filter(|_| is_upstream) else {
+            continue;
+        };
+        let name = &device.name;
+        let message = format!("`{name}` has credentials and is not asked whom it hears: {why}");
+        let mut remark = disk::complaint(&config.inventory, message, "");
+        remark.line = device.place.line;
+        remark.column = device.place.column;
+        remarks.push(remark);
+    }
+    remarks
 }
 
 /// Planned addresses that no pool of ours could lease.

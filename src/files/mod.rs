@@ -65,7 +65,7 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     for error in &errors {
         complaints.push(check::complaint(&config.templates, &sources, error, String::new()));
     }
-    let Planned { inventory, secrets, incomplete } =
+    let Planned { inventory, secrets, incomplete, entered } =
         match disk::text(&config.inventory, disk::INVENTORY_BYTES_MAX) {
             Err(why) => {
                 complaints.push(why);
@@ -112,6 +112,7 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     }
     let mut remarks = fetched.remarks(&config, &inventory);
     remarks.extend(words.remarks);
+    remarks.extend(check::not_asked(&config, (&inventory, &entered), &platforms));
     let languages = Arc::new(words.languages);
     Ok(Loaded { config, inventory, platforms: Arc::new(platforms), languages, renderer, remarks })
 }
@@ -319,6 +320,45 @@ devices:
         let told = told(&directory);
         assert_eq!(told.lines().count(), 1, "{told}");
         assert!(told.contains("this is not YAML"), "{told}");
+    }
+
+    #[test]
+    fn a_device_in_service_that_was_to_be_asked_and_cannot_be_is_remarked() {
+        let remarks = |lines: &str| {
+            let inventory = INVENTORY.replace(
+                "groups: {",
+                "groups: { core: { managed: false, \
+                 credentials: [{ username: r, password: { file: password } }] },",
+            );
+            let directory = written(&[
+                ("greenlight.yaml", "tftp: {}\n"),
+                ("inventory.yaml", &format!("{inventory}{lines}")),
+                ("password", "x"),
+                ("templates/a.j2", "x"),
+            ]);
+            let loaded = load(&directory.path().join("greenlight.yaml"));
+            let loaded = loaded.unwrap_or_else(|found| panic!("{found:#?}"));
+            let told = loaded.remarks.iter().map(|remark| remark.message.clone());
+            told.filter(|message| message.contains("whom it hears")).collect::<Vec<_>>()
+        };
+        let cabled = "  - { name: a-3, site: zurich, group: access, serial: A3, \
+                      neighbours: ['swp1 -> d-1, swp1'] }\n";
+        let upstream =
+            |rest: &str| format!("{cabled}  - {{ name: d-1, site: zurich, group: core{rest} }}\n");
+        let none: [&str; 0] = [];
+        assert_eq!(remarks(&upstream(", platform: frr, address: 192.0.2.9")), none);
+        let why =
+            |why: &str| format!("`d-1` has credentials and is not asked whom it hears: {why}");
+        assert_eq!(remarks(&upstream(", platform: frr")), [why("it has no address")]);
+        assert_eq!(
+            remarks(&upstream(", platform: onie, address: 192.0.2.9")),
+            [why("its platform has no question for neighbours")]
+        );
+        // Nobody asked for it: the login is that of all devices, or it is nobody's upstream.
+        let plain = "  - { name: d-1, site: zurich, platform: frr, managed: false }\n";
+        assert_eq!(remarks(&format!("{cabled}{plain}")), none);
+        assert_eq!(remarks(&upstream(", credentials: []")), none);
+        assert_eq!(remarks("  - { name: d-1, site: zurich, group: core }\n"), none);
     }
 
     #[test]

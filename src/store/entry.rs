@@ -305,6 +305,7 @@ mod tests {
             open: vec!["a check of theirs".into()],
             contradicted: true,
             counted: Counted::default(),
+            asks_upstreams: false,
         });
         run.address = Some("fd00::9".parse().unwrap());
         run.milestones = [(Milestone::Asked, at), (Milestone::HandedOver, at)].into();

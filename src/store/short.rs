@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::clock::Timestamp;
 use crate::domain::check::{Findings, Problem};
 use crate::domain::run::upgrade::Upgrade;
+use crate::domain::run::upstream::Upstream;
 use crate::domain::run::{Milestone, Phase, Run, Timing, Transfers};
 
 #[derive(Serialize, Deserialize)]
@@ -76,6 +77,8 @@ struct Seldom<'a> {
     missed: u32,
     #[serde(default, skip_serializing_if = "usual")]
     upgrade: Cow<'a, Option<Upgrade>>,
+    #[serde(default, skip_serializing_if = "usual")]
+    upstream: Cow<'a, Upstream>,
 }
 
 fn usual<T: Default + PartialEq>(value: &T) -> bool {
@@ -142,6 +145,7 @@ impl<'a> Short<'a> {
             oddities: seldom.oddities.into_owned(),
             missed: seldom.missed,
             upgrade: seldom.upgrade.into_owned(),
+            upstream: seldom.upstream.into_owned(),
         }
     }
 }
@@ -227,6 +231,7 @@ impl<'a> Seldom<'a> {
             oddities,
             missed,
             upgrade,
+            upstream,
         } = run;
         Self {
             actor: Cow::Borrowed(actor),
@@ -246,6 +251,7 @@ impl<'a> Seldom<'a> {
             oddities: Cow::Borrowed(oddities),
             missed: *missed,
             upgrade: Cow::Borrowed(upgrade),
+            upstream: Cow::Borrowed(upstream),
         }
     }
 }

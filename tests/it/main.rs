@@ -13,6 +13,7 @@ mod scripts;
 mod service;
 mod software;
 mod store;
+mod upstream;
 
 /// What the fuzzer runs for an hour runs here for some seconds.
 #[path = "../fuzz/src/lib.rs"]

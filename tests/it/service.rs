@@ -120,6 +120,7 @@ pub async fn house_of(folder: &std::path::Path, plan: InForce) -> House {
         clock: Clock::System,
         visits: Arc::new(Semaphore::new(4)),
         images: greenlight::service::upgrade::no_images(),
+        upstreams: greenlight::service::upstream::Upstreams::default(),
     };
     let (runs, waiting) = runner::channel();
     let leases = memory.ask(Query::Leases).await.unwrap();

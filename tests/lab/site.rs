@@ -58,6 +58,9 @@ const PORTS: [End; 12] = [
 /// In service before the story begins.
 const IN_SERVICE: [&str; 3] = ["dist-1", "dist-2", "core-9"];
 
+/// Where their SSH is, for those who are told so.
+const ADDRESSES: [(&str, &str); 2] = [("dist-1", "10.77.0.21"), ("dist-2", "10.77.0.22")];
+
 /// What is planned whatever the cables are; those follow below `acc-1`.
 const INVENTORY: &str = "\
 defaults:
@@ -127,6 +130,20 @@ impl Site {
 
     /// The same with this plan.
     pub fn planned(client: Client, plan: Plan<'_>, cables: &[(End, End)]) -> Self {
+        Self::built(client, plan, cables, INVENTORY)
+    }
+
+    /// The site of two uplinks whose switches in service can be asked: they have an address.
+    pub fn upstream(client: Client, cables: &[(End, End)]) -> Self {
+        let mut inventory = INVENTORY.to_owned();
+        for (name, address) in ADDRESSES {
+            let line = format!("{{ name: {name}, site: lab, managed: false");
+            inventory = inventory.replace(&line, &format!("{line}, address: {address}"));
+        }
+        Self::built(client, Plan::of(&PLANNED), cables, &inventory)
+    }
+
+    fn built(client: Client, plan: Plan<'_>, cables: &[(End, End)], inventory: &str) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut net = Net::new();
         net.space("srv");
@@ -135,6 +152,9 @@ impl Site {
         for space in ["acc-1"].into_iter().chain(IN_SERVICE) {
             net.space(space);
             net.join_management(space, "mgmt0");
+        }
+        for (space, address) in ADDRESSES {
+            net.ip(&format!("-n {space} addr add {address}/24 dev mgmt0"));
         }
         let planned = plan.cables.iter().flat_map(|(one, other)| [*one, *other]);
         let further = planned.filter(|end| !PORTS.contains(end));
@@ -146,7 +166,7 @@ impl Site {
             net.plug(*one, *other);
         }
         let slack = Slack::start(&net, "srv", home.path());
-        let settings = write_plan(home.path(), plan, &slack);
+        let settings = write_plan(home.path(), (plan, inventory), &slack);
         let greenlight = Greenlight::start(&net, "srv", home.path(), &settings);
         let distribution = IN_SERVICE.map(|name| {
             let label = Label { name, serial: name, client };
@@ -268,7 +288,7 @@ fn find<'a>(json: &'a Value, device: &str) -> Option<&'a Value> {
 }
 
 /// Writes the plan down and gives back the settings.
-fn write_plan(home: &Path, plan: Plan<'_>, slack: &Slack) -> String {
+fn write_plan(home: &Path, (plan, inventory): (Plan<'_>, &str), slack: &Slack) -> String {
     let write = |name: &str, text: &str| {
         std::fs::write(home.join(name), text).expect("the lab's directory can be written");
     };
@@ -283,7 +303,7 @@ fn write_plan(home: &Path, plan: Plan<'_>, slack: &Slack) -> String {
     let neighbours =
         list(&|((_, port), (device, far))| format!("      - {port} -> {device}, {far}\n"));
     let inventory = format!(
-        "{INVENTORY}    unplanned_neighbours: {}\n    variables:\n      uplinks:\n{uplinks}    \
+        "{inventory}    unplanned_neighbours: {}\n    variables:\n      uplinks:\n{uplinks}    \
          neighbours:\n{neighbours}",
         plan.others
     );

@@ -319,7 +319,8 @@ impl<'a> Play<'a> {
                 Effect::Upgrade { .. } => {
                     self.outcome.false_alarms.push("an upgrade without an image".to_owned());
                 }
-                Effect::Tell { .. } | Effect::HandOff { .. } => {}
+                // The sweep's world has no upstream devices that could be asked.
+                Effect::AskUpstreams { .. } | Effect::Tell { .. } | Effect::HandOff { .. } => {}
             }
         }
         if was_open && matches!(self.run.phase, Phase::Ready { .. }) {

@@ -35,6 +35,13 @@ pub(super) struct End {
     port: String,
 }
 
+impl End {
+    /// Canonical.
+    pub(super) fn port(&self) -> &str {
+        &self.port
+    }
+}
+
 /// What the plan knows of far ends.
 #[derive(Debug)]
 pub(super) struct Known<'a> {
@@ -55,6 +62,17 @@ impl<'a> Known<'a> {
 
     pub(super) fn port_of_ours(&self, port: &str) -> String {
         canonical(&self.plan, &self.plan.device.platform, port)
+    }
+
+    /// The device whose ears these are.
+    pub(super) fn device_name(&self) -> &'a str {
+        &self.plan.device.name
+    }
+
+    /// A port of ours as the plan spells it, if it has a planned cable.
+    pub(super) fn planned_port(&self, canonical: &str) -> Option<&'a str> {
+        let ports = self.plan.device.neighbours.iter().map(|cable| cable.local_port.as_str());
+        ports.into_iter().find(|port| self.port_of_ours(port) == canonical)
     }
 
     pub(super) fn planned_end(&self, cable: &PlannedNeighbour) -> End {
@@ -257,6 +275,11 @@ impl<'a> Known<'a> {
 }
 
 impl<'a> FarEnd<'a> {
+    /// What was listed of it.
+    pub(super) fn row(&self) -> &'a Neighbour {
+        self.row
+    }
+
     /// True if neither its name nor its chassis is that of a planned device.
     pub(super) fn is_stranger(&self) -> bool {
         self.device.is_none()

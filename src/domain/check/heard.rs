@@ -3,18 +3,20 @@
 //! LLDP speaks first; CDP counts on a port where LLDP lists nobody, or somebody without a name:
 //! many a device in service speaks only the one or the other. Where CDP names somebody else than
 //! LLDP does, LLDP is nearer, for CDP passes through switches that do not know it; or else one of
-//! the two remembers a plug that is gone. That is told as a contradiction. What a row tells of the
-//! far end is read in `far_end`.
+//! the two remembers a plug that is gone. That is told as a contradiction. What the far ends hear of
+//! this device (`upstream`) counts where it hears nobody itself. What a row tells of the far end is
+//! read in `far_end`.
 //!
 //! After a plug was moved, its old neighbour stays listed until its TTL ends. Such a row is not
 //! believed where the port has no link, nor beside another one: of two on one port the one that was
 //! heard last is there, if the other one has missed a message since; otherwise nobody can say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::far_end::{End, FarEnd, Known};
+use super::upstream::Turned;
 use crate::domain::check::Plan;
-use crate::platform::observation::{Neighbour, Observation, Reading};
+use crate::platform::observation::{Interface, Neighbour, Observation, Reading};
 
 /// Of two rows on one port the later heard one is there now if the other has missed a message
 /// since: LLDP repeats itself every 30 s (IEEE 802.1AB, 9.2.5.7, `msgTxInterval`).
@@ -49,6 +51,16 @@ pub(super) struct Port<'a> {
     pub(super) contradiction: Option<Vec<End>>,
 }
 
+impl Port<'_> {
+    /// The socket that is heard, if it can be told.
+    fn end(&self) -> Option<&End> {
+        match &self.heard {
+            Heard::One(far) => Some(&far.end),
+            Heard::Nobody | Heard::Unclear(_) => None,
+        }
+    }
+}
+
 /// Everything heard in one visit, by port of this device.
 #[derive(Debug)]
 pub(super) struct Ears<'a> {
@@ -68,12 +80,48 @@ struct Rows<'a> {
 impl<'a> Ears<'a> {
     /// Fails with the reason if the device could not tell its neighbours.
     pub(super) fn new(plan: &Plan<'a>, seen: &'a Observation) -> Result<Self, String> {
-        let (lldp, cdp) = tables(seen)?;
+        Ok(Self::of(plan, rows(tables(seen)?), &seen.interfaces))
+    }
+
+    /// The same with what the far ends hear of this device.
+    pub(super) fn joined(plan: &Plan<'a>, seen: &'a Observation, turned: &'a Turned) -> Self {
+        let own = tables(seen);
+        let deaf = own.is_err();
+        let mut ears = Self::of(plan, rows(own.unwrap_or_default()), &seen.interfaces);
+        // A plug stands in one socket: what this device hears itself is nearer.
+        let proven: BTreeSet<&End> = ears.ports.values().filter_map(Port::end).collect();
+        let elsewhere = |row: &&'a Neighbour| {
+            ears.known.far_end(row).is_ok_and(|far| proven.contains(&far.end))
+        };
+        let rows: Vec<&'a Neighbour> = turned.rows.iter().filter(|row| !elsewhere(row)).collect();
+        for (name, port) in Self::of(plan, (rows, Vec::new()), &seen.interfaces).ports {
+            if *ears.on(&name) == Heard::Nobody {
+                ears.ports.insert(name, port);
+            }
+        }
+        for (name, why) in turned.unclear.iter().filter(|_| deaf) {
+            if *ears.on(name) == Heard::Nobody {
+                let heard = Heard::Unclear(Unclear { why: why.clone(), may_be: Vec::new() });
+                let port = Port { printed: name, heard, contradiction: None };
+                ears.ports.insert(name.clone(), port);
+            }
+        }
+        let links = ears.links.get_or_insert_default();
+        for port in turned.dark() {
+            links.entry(port.clone()).or_insert(false);
+        }
+        ears
+    }
+
+    fn of(
+        plan: &Plan<'a>,
+        (lldp, cdp): (Vec<&'a Neighbour>, Vec<&'a Neighbour>),
+        interfaces: &Reading<Vec<Interface>>,
+    ) -> Self {
         let known = Known::new(plan);
-        let links = seen.interfaces.seen().map(|interfaces| {
-            let link = |interface: &crate::platform::observation::Interface| {
-                (known.port_of_ours(&interface.name), interface.link_up)
-            };
+        let links = interfaces.seen().map(|interfaces| {
+            let link =
+                |interface: &Interface| (known.port_of_ours(&interface.name), interface.link_up);
             interfaces.iter().map(link).collect::<BTreeMap<_, _>>()
         });
         let mut grouped: BTreeMap<String, Rows<'a>> = BTreeMap::new();
@@ -87,8 +135,8 @@ impl<'a> Ears<'a> {
                     pick(grouped.entry(port).or_default()).push(row);
                 }
             };
-        lldp.iter().for_each(|row| add(row, |rows| &mut rows.lldp));
-        cdp.iter().for_each(|row| add(row, |rows| &mut rows.cdp));
+        lldp.into_iter().for_each(|row| add(row, |rows| &mut rows.lldp));
+        cdp.into_iter().for_each(|row| add(row, |rows| &mut rows.cdp));
         let ports = grouped
             .into_iter()
             .map(|(port, rows)| {
@@ -99,7 +147,7 @@ impl<'a> Ears<'a> {
                 (port, Port { printed, heard, contradiction })
             })
             .collect();
-        Ok(Self { known, ports, links })
+        Self { known, ports, links }
     }
 
     /// Who is heard on this port, by its canonical name.
@@ -119,7 +167,9 @@ impl<'a> Ears<'a> {
 }
 
 /// LLDP's rows and CDP's, either of which may be missing.
-fn tables(seen: &Observation) -> Result<(&[Neighbour], &[Neighbour]), String> {
+type Tables<'a> = (&'a [Neighbour], &'a [Neighbour]);
+
+fn tables(seen: &Observation) -> Result<Tables<'_>, String> {
     match (&seen.lldp, &seen.cdp) {
         (Reading::Seen(lldp), Reading::Seen(cdp)) => Ok((lldp, cdp)),
         (Reading::Seen(lldp), Reading::Unreadable { .. } | Reading::NotAsked) => Ok((lldp, &[])),
@@ -130,6 +180,10 @@ fn tables(seen: &Observation) -> Result<(&[Neighbour], &[Neighbour]), String> {
             Err("its platform has no question for neighbours".to_owned())
         }
     }
+}
+
+fn rows<'a>((lldp, cdp): Tables<'a>) -> (Vec<&'a Neighbour>, Vec<&'a Neighbour>) {
+    (lldp.iter().collect(), cdp.iter().collect())
 }
 
 fn joined<'a>(known: &Known<'a>, rows: &Rows<'a>) -> Heard<'a> {

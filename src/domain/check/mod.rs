@@ -29,6 +29,8 @@
 //!
 //! `unheard` counts planned ports of this device that have light, or nobody knows, and hear nobody.
 //!
+//! `seen_from` is there if only the far ends told it, of a device that does not answer.
+//!
 //! In `WrongPort`, `far_device` is this very device when its own end of the cable is in the wrong
 //! port. Ports and planned names are as written in the inventory; what was found is as the device
 //! printed it.
@@ -48,6 +50,7 @@ mod planned;
 mod reach;
 mod repair;
 mod told;
+pub mod upstream;
 
 use std::collections::BTreeMap;
 
@@ -130,6 +133,9 @@ pub struct Findings {
     /// What the ports have counted, for the next visit to compare with.
     #[serde(default, skip_serializing_if = "Counted::is_empty")]
     pub counted: Counted,
+    /// Neighbours are not heard, and there are upstream devices to be asked about them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asks_upstreams: bool,
 }
 
 impl Findings {
@@ -197,8 +203,15 @@ pub fn judge_visit(
         (Check::Reach, reach::reach(plan, seen, &mut remarks)),
         (Check::Custom, custom::custom(plan, seen, &mut remarks, &mut open)),
     ];
+    let open_cables = verdicts.iter().any(|(check, verdict)| {
+        let undecided = matches!(verdict, Verdict::Fail(_) | Verdict::Unknown { .. });
+        *check == Check::Neighbours && undecided
+    });
+    let asks_upstreams = open_cables
+        && !upstream::upstreams(plan).is_empty()
+        && neighbours::asks_far_ends(plan, seen);
     let remarks = remarks.into_lines();
-    let findings = Findings { verdicts, remarks, open, contradicted, counted };
+    let findings = Findings { verdicts, remarks, open, contradicted, counted, asks_upstreams };
     masked::masked(findings, circumstances.secrets)
 }
 
@@ -283,8 +296,9 @@ impl Problem {
 
 /// What is counted or found anew at each look, and what is told beside the act itself: the same
 /// neighbour may be found in other words.
-const MEASURED: [&str; 9] = [
+const MEASURED: [&str; 10] = [
     "contradicted",
+    "seen_from",
     "follow",
     "only_at",
     "found",

@@ -23,6 +23,9 @@
 //! device that was not given its name yet. A port where it cannot be told who is there now makes
 //! the whole check Unknown, at any time: an old neighbour is listed until its TTL ends, and half of
 //! a repaired swap must not read as a new fault.
+//!
+//! Where the device hears nobody itself, its far ends may (`upstream`): then their rows take part in
+//! the same decision.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -30,7 +33,9 @@ use super::far_end::{End, FarEnd, differently_told};
 use super::heard::{Ears, Heard};
 use super::repair::{self, Act, Far, Near, Repair};
 use super::told::{self, Extra};
+use super::upstream::Turned;
 use super::{Plan, Remarks, Verdict};
+use crate::domain::fault::Fault;
 use crate::domain::inventory::meant::{PlannedNeighbour, Unplanned};
 use crate::platform::observation::Observation;
 
@@ -42,21 +47,65 @@ pub(super) struct Neighbours {
     pub(super) contradicted: bool,
 }
 
+impl Neighbours {
+    fn settled(verdict: Verdict) -> Self {
+        Self { verdict, contradicted: false }
+    }
+}
+
 pub(super) fn neighbours(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks) -> Neighbours {
+    if nothing_planned(plan) {
+        return Neighbours::settled(Verdict::NotPlanned);
+    }
+    match Ears::new(plan, seen) {
+        Ok(ears) => decided(plan, &ears, None, remarks),
+        Err(why) => Neighbours::settled(Verdict::unknown(why)),
+    }
+}
+
+/// The same with what the far ends hear. `deaf`: why the device itself cannot tell whom it hears.
+pub(super) fn joined(
+    plan: &Plan<'_>,
+    (seen, deaf): (&Observation, Option<String>),
+    turned: &Turned,
+    remarks: &mut Remarks,
+) -> Verdict {
+    if nothing_planned(plan) {
+        return Verdict::NotPlanned;
+    }
+    let ears = Ears::joined(plan, seen, turned);
+    match (decided(plan, &ears, deaf.as_deref(), remarks).verdict, deaf) {
+        (Verdict::Unknown { why }, Some(deaf)) => {
+            Verdict::unknown(super::cut(&format!("{deaf}; {why}")))
+        }
+        (verdict, _) => verdict,
+    }
+}
+
+/// True if neighbours of the plan are not heard, of whom the far ends may know more.
+pub(super) fn asks_far_ends(plan: &Plan<'_>, seen: &Observation) -> bool {
+    match Ears::new(plan, seen) {
+        Err(_) => !plan.device.neighbours.is_empty(),
+        Ok(ears) => plan.neighbours_due && Set::new(plan, &ears).unheard() > 0,
+    }
+}
+
+fn nothing_planned(plan: &Plan<'_>) -> bool {
+    plan.device.neighbours.is_empty() && plan.device.unplanned_neighbours != Unplanned::Fail
+}
+
+fn decided(
+    plan: &Plan<'_>,
+    ears: &Ears<'_>,
+    deaf: Option<&str>,
+    remarks: &mut Remarks,
+) -> Neighbours {
     let unplanned = plan.device.unplanned_neighbours;
-    let settled = |verdict| Neighbours { verdict, contradicted: false };
-    if plan.device.neighbours.is_empty() && unplanned != Unplanned::Fail {
-        return settled(Verdict::NotPlanned);
-    }
-    let ears = match Ears::new(plan, seen) {
-        Ok(ears) => ears,
-        Err(why) => return settled(Verdict::unknown(why)),
-    };
-    let set = Set::new(plan, &ears);
+    let set = Set::new(plan, ears);
     if let Some(why) = set.unclear().or_else(|| set.too_early()) {
-        return settled(Verdict::unknown(why));
+        return Neighbours::settled(Verdict::unknown(why));
     }
-    let verdict = set.verdict(remarks);
+    let verdict = set.verdict(deaf.is_some(), remarks);
     let contradicted = unplanned != Unplanned::Ignore && set.contradicted_proof(remarks);
     Neighbours { verdict, contradicted }
 }
@@ -116,10 +165,22 @@ impl<'a> Set<'a> {
         Self { plan: *plan, ears, cables, others, planned, present }
     }
 
-    fn verdict(&self, remarks: &mut Remarks) -> Verdict {
+    /// `deaf`: only its far ends tell.
+    fn verdict(&self, deaf: bool, remarks: &mut Remarks) -> Verdict {
         let repairs = self.repairs();
         let extra = self.extra(&repairs);
         let mut problems = told::problems(self, &repairs);
+        if deaf {
+            // That no far end hears it either is no word about its cables.
+            let mute = problems.len();
+            problems.retain(|problem| problem.fault != Fault::NeighbourMute);
+            if problems.is_empty() && mute > 0 {
+                return Verdict::unknown("nobody hears it at the far end");
+            }
+            if problems.is_empty() && self.plan.device.unplanned_neighbours == Unplanned::Fail {
+                return Verdict::unknown("whether somebody else is plugged in cannot be told");
+            }
+        }
         match self.plan.device.unplanned_neighbours {
             Unplanned::Ignore => {}
             Unplanned::Remark => extra.iter().for_each(|extra| remarks.add(&extra.remark())),
@@ -318,7 +379,6 @@ mod tests {
     use crate::address::Mac;
     use crate::domain::check::planned::{Scene, link, row};
     use crate::domain::check::{Check, Findings, most_urgent};
-    use crate::domain::fault::Fault;
     use crate::platform::observation::{Neighbour, Reading};
 
     const P49: &str = "Gi1/0/49";

@@ -42,6 +42,8 @@ pub struct Planned {
     pub secrets: HashMap<String, Arc<SecretSet>>,
     /// Devices whose group or site is unknown: what they lack says nothing about their template.
     pub incomplete: HashSet<usize>,
+    /// Devices in service for which they or their group name a login: they are to be asked.
+    pub entered: Vec<usize>,
 }
 
 impl Planned {
@@ -121,6 +123,9 @@ fn resolve(written: &WrittenInventory, known: &Known<'_>, complaints: &mut Compl
             planned.inventory.jumps.insert(device.name.value.clone(), chain);
         }
         let mut meant = meant_device(device, &stack, known, complaints);
+        if !meant.managed && access::names_a_login(&stack) {
+            planned.entered.push(devices.len());
+        }
         if meant.managed {
             meant.variables = variables(&stack, &mut shared);
             let [defaults, group, site, _] = stack;

@@ -65,7 +65,9 @@ pub struct Layer {
     /// TCP port of SSH. Default 22.
     #[schemars(with = "Option<u16>")]
     pub ssh_port: Option<At<u16>>,
-    /// False for what is in service already: a neighbour to be seen, never served. Default true.
+    /// False for what is in service already: a neighbour to be seen, never served. One that has an
+    /// address, a platform and credentials is asked whom it hears when a device at the other end of
+    /// its cables does not answer or does not hear; it is only read. Default true.
     pub managed: Option<bool>,
     /// What is made of somebody heard on a port for which no neighbour is planned: `ignore`,
     /// `remark` (in the journal) or `fail` (not green until it is gone). With `ignore`, others
@@ -75,7 +77,8 @@ pub struct Layer {
     /// without power on purpose. Default true: a part that says of itself that it does not work
     /// keeps the device from turning green.
     pub environment: Option<bool>,
-    /// Logins, in the order to be tried. A list replaces that of an outer layer.
+    /// Logins, in the order to be tried. A list replaces that of an outer layer; with an empty one
+    /// a device in service is never asked.
     pub credentials: Option<Vec<WrittenCredential>>,
     /// The host, or the chain of at most three, through which SSH reaches the device. A list
     /// replaces that of an outer layer; an empty one stands for no jump host. Default: none.

@@ -219,6 +219,7 @@ mod tests {
             oddities: Vec::new(),
             missed: 0,
             upgrade: None,
+            upstream: Default::default(),
         }
     }
 

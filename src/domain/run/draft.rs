@@ -26,7 +26,7 @@ pub(super) const WAY: &str = "way";
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
 /// So many visits in a row find nobody because the device booted; fewer may be chance.
-const MISSED_BY_BOOTING: u32 = 2;
+pub(super) const MISSED_BY_BOOTING: u32 = 2;
 
 /// So many visits in a row find nobody before it is said that the device is not back: one or two
 /// may have been lost on their way.
@@ -243,7 +243,7 @@ impl Draft {
     /// when the time is over may be let in.
     pub fn not_found(&mut self, back_by: Timestamp) {
         if self.now >= back_by && self.run.missed >= MISSED_BY_BEING_AWAY {
-            self.trouble(Fault::NotBack, &[]);
+            self.not_back();
         }
     }
 
@@ -254,6 +254,7 @@ impl Draft {
             return;
         };
         self.run.attempt += 1;
+        self.run.upstream.held = None;
         self.run.saving = self.wants_saving();
         let (attempt, save) = (self.run.attempt, self.run.saving);
         self.effect(Effect::Visit { attempt, address, save });

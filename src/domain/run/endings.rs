@@ -26,6 +26,7 @@ pub(super) fn handing_off(d: &mut Draft, event: &Event, waiting_for: &[String]) 
         Event::Due { timer: Timer::Visit | Timer::Deadline } => {}
         Event::Due { timer: Timer::StillWaiting } => d.tell(Kind::StillWaiting),
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, accepted, answer } => {
             hook_answered(d, (hook, *accepted), answer, waiting_for);
         }
@@ -85,6 +86,7 @@ pub(super) fn ready(d: &mut Draft, event: &Event) {
         | Event::Uploaded(_)
         | Event::Due { .. }
         | Event::Visited { .. }
+        | Event::UpstreamsTold { .. }
         | Event::HookAnswered { .. }
         | Event::Conflict { .. }
         | Event::OurSideFailed { .. }
@@ -119,7 +121,9 @@ pub(super) fn ended(d: &mut Draft, event: &Event) {
         Event::ImageAsked { name, .. } => image_asked(d, name),
         Event::StrangeFileAsked { name } => d.note("file", format!("asked for {}", shown(name))),
         Event::Conflict { detail } => d.note("conflict", shown(detail)),
-        Event::Due { .. } | Event::Visited { .. } => d.note("late", "the run has ended"),
+        Event::Due { .. } | Event::Visited { .. } | Event::UpstreamsTold { .. } => {
+            d.note("late", "the run has ended");
+        }
         Event::Recheck { by } | Event::Cancel { by } => {
             d.note("refused", format!("{} asked, and the run has ended", shown(by)));
         }

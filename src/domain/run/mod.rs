@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::domain::check::upstream::Told;
 use crate::domain::check::{Check, Findings, Problem};
 use crate::domain::notice;
 
@@ -28,6 +29,9 @@ mod transitions;
 pub mod upgrade;
 #[cfg(test)]
 mod upgrade_tests;
+pub mod upstream;
+#[cfg(test)]
+mod upstream_tests;
 
 pub use phases::{begin, open, step};
 
@@ -89,6 +93,9 @@ pub struct Run {
     /// The newest upgrade of its software, if there was one.
     #[serde(default)]
     pub upgrade: Option<upgrade::Upgrade>,
+    /// What is known of the devices at the other ends of its cables.
+    #[serde(default, skip_serializing_if = "upstream::Upstream::is_empty")]
+    pub upstream: upstream::Upstream,
 }
 
 /// How many said problems a run remembers: more than one device can have within a minute.
@@ -223,6 +230,8 @@ pub enum Event {
     Due { timer: Timer },
     /// A visit came back.
     Visited { attempt: u64, visit: Visit },
+    /// The devices at the other ends of its cables were asked.
+    UpstreamsTold { attempt: u64, told: Told },
     /// A hook gave its last answer.
     HookAnswered { hook: String, accepted: bool, answer: String },
     /// Two askers claim this device.
@@ -322,6 +331,12 @@ pub enum Effect {
         address: IpAddr,
         index: usize,
     },
+    /// Ask the devices at the other ends of its cables whom they hear; the answer carries this
+    /// attempt. `away`: the device itself does not answer, else it cannot tell whom it hears.
+    AskUpstreams {
+        attempt: u64,
+        away: bool,
+    },
     /// Tell people. The words are made of the run and this.
     Tell {
         kind: notice::Kind,
@@ -376,6 +391,7 @@ impl Event {
             | Event::Uploaded(_)
             | Event::Due { .. }
             | Event::Visited { .. }
+            | Event::UpstreamsTold { .. }
             | Event::HookAnswered { .. }
             | Event::Recheck { .. }
             | Event::Cancel { .. } => false,

@@ -269,7 +269,10 @@ pub(super) fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
             d.outdated(host_key.as_ref(), findings, offer);
         }
         Visit::HostKeyChanged { .. } if fault != Fault::HostKeyChanged => d.no_entry(visit),
-        Visit::LoginRefused { .. } if matches!(fault, Fault::NotBack | Fault::HostKeyChanged) => {
+        Visit::LoginRefused { .. }
+            if matches!(fault, Fault::NotBack | Fault::HostKeyChanged)
+                || d.is_told_by_far_ends() =>
+        {
             d.cleared();
             let back_by = d.now.plus(d.run.timing.back_deadline);
             refuses(d, back_by, "back, refuses the login");
@@ -281,6 +284,7 @@ pub(super) fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
         }
         Visit::Unreachable { .. } => {
             d.away();
+            d.ask_upstreams_while_away();
             d.visit_later();
         }
         Visit::LoginRefused { .. }

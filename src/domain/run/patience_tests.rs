@@ -46,7 +46,8 @@ impl Story {
                 }
                 Effect::Wake { timer: Timer::Deadline, at } => self.deadline = Some(at),
                 Effect::Sleep { timer: Timer::Deadline } => self.deadline = None,
-                Effect::Tell { .. }
+                Effect::AskUpstreams { .. }
+                | Effect::Tell { .. }
                 | Effect::Wake { .. }
                 | Effect::Sleep { .. }
                 | Effect::Visit { .. }

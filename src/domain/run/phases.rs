@@ -15,6 +15,7 @@ use crate::domain::run::moves::{
     transfer_ended, unexpected_hook, uploaded, way_closed,
 };
 use crate::domain::run::upgrade::upgrading;
+use crate::domain::run::upstream::{Upstream, upstreams_told};
 use crate::domain::run::{Anew, Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
 
 /// A new run of `device`, before its first event. `id` is unique; nothing follows from this alone.
@@ -49,6 +50,7 @@ pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run 
         oddities: Vec::new(),
         missed: 0,
         upgrade: None,
+        upstream: Upstream::default(),
     }
 }
 
@@ -112,6 +114,7 @@ fn expected(d: &mut Draft, event: &Event) {
         Event::Due { timer: Timer::Deadline } => d.trouble(Fault::Silent, &[]),
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => our_side(d, why),
@@ -142,6 +145,7 @@ fn addressed(d: &mut Draft, event: &Event) {
         },
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => our_side(d, why),
@@ -175,6 +179,7 @@ fn fetching(d: &mut Draft, event: &Event) {
         }
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => our_side(d, why),
@@ -208,6 +213,7 @@ fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
         Event::Due { timer: Timer::Deadline } => d.connecting(back_by, "deadline of settling"),
         Event::Due { timer: Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => d.note("ours", shown(why)),
@@ -250,7 +256,7 @@ fn connecting(d: &mut Draft, event: &Event, since: Since) {
         Event::Due { timer: Timer::Deadline } => {
             d.note("connecting", "it should be back by now");
             if d.run.address.is_none() {
-                d.trouble(Fault::NotBack, &[]);
+                d.not_back();
             }
         }
         Event::Due { timer: Timer::StillWaiting } => {}
@@ -261,6 +267,7 @@ fn connecting(d: &mut Draft, event: &Event, since: Since) {
                 first_entry(d, visit, since);
             }
         }
+        Event::UpstreamsTold { attempt, told } => upstreams_told(d, *attempt, told),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => d.note("ours", shown(why)),
@@ -275,6 +282,7 @@ fn first_entry(d: &mut Draft, visit: &Visit, since: Since) {
     match visit {
         Visit::Unreachable { .. } => {
             d.no_entry(visit);
+            d.ask_upstreams_while_away();
             d.not_found(back_by);
         }
         Visit::LoginRefused { .. } => {
@@ -330,6 +338,7 @@ fn verifying(d: &mut Draft, event: &Event) {
                 later_entry(d, visit);
             }
         }
+        Event::UpstreamsTold { attempt, told } => upstreams_told(d, *attempt, told),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => d.note("ours", shown(why)),
@@ -424,6 +433,7 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
             d.note("late", "a visit of an earlier attempt");
         }
         Event::Visited { visit, .. } => repaired(d, visit, fault),
+        Event::UpstreamsTold { attempt, told } => upstreams_told(d, *attempt, told),
         Event::HookAnswered { hook, accepted, answer } => {
             hook_answered(d, (hook, *accepted), answer, &[]);
         }

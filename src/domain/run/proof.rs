@@ -28,12 +28,25 @@ impl Draft {
         }
         self.run.first_visit.get_or_insert(self.now);
         self.run.missed = 0;
-        let findings = &self.with_reason(findings.clone());
+        let findings = self.with_reason(findings.clone());
+        let back = self.reach(Milestone::Back);
+        if self.asks_upstreams_first(&findings) {
+            self.verifying("its far ends are asked whom they hear");
+        } else {
+            self.conclude(findings);
+        }
+        if back {
+            self.tell(Kind::Progress);
+        }
+    }
+
+    /// Everything that can be known of it was gathered.
+    pub fn conclude(&mut self, findings: Findings) {
+        let findings = &findings;
         let before = self.run.findings.replace(findings.clone());
         if !before.is_some_and(|before| before.says_the_same(findings)) {
             self.write_down(findings);
         }
-        let back = self.reach(Milestone::Back);
         if check::all_proven(findings) {
             if self.is_no_memory(findings) {
                 self.cleared();
@@ -44,9 +57,6 @@ impl Draft {
             self.visit();
         } else {
             self.doubted(findings);
-        }
-        if back {
-            self.tell(Kind::Progress);
         }
     }
 
@@ -115,6 +125,11 @@ impl Draft {
             self.visit_later();
             return;
         };
+        self.weigh(found);
+    }
+
+    /// Says what was found once it was seen for long enough.
+    pub(super) fn weigh(&mut self, found: Problem) {
         if let Phase::ActionNeeded { problem, .. } = &self.run.phase
             && problem.same_act(&found)
         {
@@ -134,7 +149,7 @@ impl Draft {
     }
 
     /// How long a fault must be seen before it is said. Zero: at once.
-    fn patience(&self, problem: &Problem) -> Duration {
+    pub(super) fn patience(&self, problem: &Problem) -> Duration {
         let patience = self.patience_by_fault(problem);
         match problem.fill.contains_key("contradicted") {
             true => patience.max(REMEMBERED),

@@ -20,6 +20,8 @@ struct Story {
     visits: usize,
     /// Steps of upgrades that were to be taken.
     steps: Vec<usize>,
+    /// Questions to the upstream devices: whether it was away each time.
+    asks: Vec<bool>,
 }
 
 impl Story {
@@ -27,7 +29,15 @@ impl Story {
         let at = Timestamp::from_seconds(1000);
         let ask_by = at.plus(Duration::from_secs(180));
         let run = example(Phase::Expected { ask_by });
-        Self { run, now: at, told: Vec::new(), hand_offs: 0, visits: 0, steps: Vec::new() }
+        Self {
+            run,
+            now: at,
+            told: Vec::new(),
+            hand_offs: 0,
+            visits: 0,
+            steps: Vec::new(),
+            asks: Vec::new(),
+        }
     }
 
     fn after(&mut self, seconds: u64, event: Event) -> &mut Self {
@@ -35,6 +45,9 @@ impl Story {
         let event = match event {
             // Visits answer the attempt under way.
             Event::Visited { visit, .. } => Event::Visited { attempt: self.run.attempt, visit },
+            Event::UpstreamsTold { told, .. } => {
+                Event::UpstreamsTold { attempt: self.run.attempt, told }
+            }
             other => other,
         };
         let stepped = step(&self.run, &event, self.now);
@@ -46,6 +59,7 @@ impl Story {
                 Effect::HandOff { .. } => self.hand_offs += 1,
                 Effect::Visit { .. } => self.visits += 1,
                 Effect::Upgrade { index, .. } => self.steps.push(*index),
+                Effect::AskUpstreams { away, .. } => self.asks.push(*away),
                 Effect::Wake { .. } | Effect::Sleep { .. } => {}
             }
         }

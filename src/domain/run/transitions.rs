@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::domain::check::upstream::Told;
 use crate::domain::check::{Check, Findings, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
@@ -62,6 +63,7 @@ pub fn example(phase: Phase) -> Run {
         oddities: Vec::new(),
         missed: if overdue { 2 } else { 0 },
         upgrade,
+        upstream: Default::default(),
     }
 }
 
@@ -126,6 +128,8 @@ pub fn events() -> Vec<(&'static str, Event)> {
         visited(Visit::Judged { host_key: None, findings: findings(running, neighbours) })
     };
     let swapped = Verdict::Fail(problem(Fault::SwappedPair));
+    let far_swapped = swapped.clone();
+    let far_unknown = Verdict::Unknown { why: "dist-1 refuses our login".into() };
     let unknown = Verdict::Unknown { why: "not heard yet".into() };
     let file = Event::FileAsked { transport: "tftp".into(), name: "network-confg".into(), address };
     vec![
@@ -158,6 +162,10 @@ pub fn events() -> Vec<(&'static str, Event)> {
         ("all proven", judged(Verdict::Pass, Verdict::Pass)),
         ("cables swapped", judged(Verdict::Pass, swapped)),
         ("not heard yet", judged(Verdict::Pass, unknown)),
+        ("does not hear by itself", deaf()),
+        ("far ends hear it as planned", far_ends(Verdict::Pass)),
+        ("far ends see a swap", far_ends(far_swapped)),
+        ("far ends cannot tell", far_ends(far_unknown)),
         ("other software", outdated()),
         ("step done", stepped(StepEnd::Done { said: "OK".into() })),
         ("step refused", stepped(StepEnd::Refused { why: "no room".into() })),
@@ -170,6 +178,19 @@ pub fn events() -> Vec<(&'static str, Event)> {
         ("person rechecks", Event::Recheck { by: "unix:0".into() }),
         ("person cancels", Event::Cancel { by: "unix:0".into() }),
     ]
+}
+
+/// A visit that leaves it to the far ends to say who is where.
+pub fn deaf() -> Event {
+    let why = "LLDP is not running".into();
+    let findings = findings(Verdict::Pass, Verdict::Unknown { why });
+    let findings = Findings { asks_upstreams: true, ..findings };
+    Event::Visited { attempt: 7, visit: Visit::Judged { host_key: None, findings } }
+}
+
+/// What the far ends tell of its cables.
+pub fn far_ends(verdict: Verdict) -> Event {
+    Event::UpstreamsTold { attempt: 7, told: Told { verdict: Some(verdict), remarks: Vec::new() } }
 }
 
 fn image(own: bool) -> Event {
@@ -225,7 +246,7 @@ pub fn page() -> String {
          A cell names the phase after the step; `push` is a message that makes the phone ring, \
          `edit` one that does not, `visit` a login, `hand` the hand-off. An empty cell changes \
          nothing but the journal. `step` is a login that takes one step of an \
-         upgrade.\n",
+         upgrade. `ask` asks the devices at the other ends of its cables whom they hear.\n",
     );
     for phase in phases() {
         let run = example(phase);
@@ -271,6 +292,7 @@ fn effect_word(effect: &Effect) -> Option<String> {
         Effect::Visit { save, .. } => Some(if *save { "visit and save" } else { "visit" }.into()),
         Effect::Upgrade { index, .. } => Some(format!("step {}", index + 1)),
         Effect::HandOff { .. } => Some("hand".into()),
+        Effect::AskUpstreams { .. } => Some("ask".into()),
         Effect::Tell { kind, .. } => Some(
             match kind {
                 Kind::Progress | Kind::Cleared => "edit",

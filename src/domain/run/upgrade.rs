@@ -142,6 +142,7 @@ pub(super) fn upgrading(d: &mut Draft, event: &Event, stage: Stage) {
                 visited(d, visit, stage);
             }
         }
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => d.note("ours", shown(why)),

@@ -43,7 +43,7 @@ impl Story {
                 Effect::Upgrade { index, .. } => self.deeds.push(Some(index)),
                 Effect::Wake { timer: Timer::Deadline, at } => self.deadline = Some(at),
                 Effect::Sleep { timer: Timer::Deadline } => self.deadline = None,
-                Effect::Wake { .. } | Effect::Sleep { .. } => {}
+                Effect::Wake { .. } | Effect::Sleep { .. } | Effect::AskUpstreams { .. } => {}
             }
         }
         self.run = stepped.run;

@@ -57,6 +57,7 @@ fn run_of(id: &str) -> Run {
         oddities: Vec::new(),
         missed: 0,
         upgrade: None,
+        upstream: Default::default(),
     }
 }
 

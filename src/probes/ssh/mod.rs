@@ -47,6 +47,8 @@ const QUESTIONS: [Question; 7] = [
     Question::Running,
     Question::Saved,
 ];
+/// So many of them tell who it is, whom it hears and which links it has.
+const NEIGHBOURS: usize = 4;
 /// Saying goodbye may take this long; the visit's result does not wait for more.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -67,7 +69,7 @@ fn remembering(settings: Ssh, memory: Memory) -> Prober {
         Box::pin(async move {
             match &order.purpose {
                 Purpose::Step(step) => step::report(&order, step, (&settings, &memory)).await,
-                Purpose::Observe | Purpose::SaveAndObserve => {
+                Purpose::Observe | Purpose::SaveAndObserve | Purpose::Neighbours => {
                     report(&order, &settings, &memory).await
                 }
             }
@@ -192,16 +194,16 @@ fn not_entered(failed: Failed) -> Outcome {
 /// Every command of the visit with the question it belongs to. What the platform cannot answer is
 /// not asked.
 fn commands(order: &Order) -> Vec<(Question, String)> {
-    let first = match order.purpose {
+    let (first, questions) = match order.purpose {
         // A step asks what it needs by itself.
-        Purpose::Observe | Purpose::Step(_) => None,
-        Purpose::SaveAndObserve => Some(Question::Save),
+        Purpose::Observe | Purpose::Step(_) => (None, &QUESTIONS[..]),
+        Purpose::SaveAndObserve => (Some(&Question::Save), &QUESTIONS[..]),
+        Purpose::Neighbours => (None, &QUESTIONS[..NEIGHBOURS]),
     };
-    let questions = first.into_iter().chain(QUESTIONS);
     let mut commands = Vec::new();
-    for question in questions {
-        if let Some(asked) = order.platform.questions.get(&question) {
-            commands.extend(asked.commands.iter().map(|command| (question, command.clone())));
+    for question in first.into_iter().chain(questions) {
+        if let Some(asked) = order.platform.questions.get(question) {
+            commands.extend(asked.commands.iter().map(|command| (*question, command.clone())));
         }
     }
     commands

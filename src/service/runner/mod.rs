@@ -21,6 +21,7 @@ use crate::service::memory::{Change, Memory, Query, Refused};
 use crate::service::outbox::Outbox;
 use crate::service::performer::{Performer, VisitOrder};
 use crate::service::plan::InForce;
+use crate::service::upstream::AskOrder;
 
 mod alarms;
 mod later;
@@ -465,6 +466,9 @@ impl Runner {
         for visit in staged.visits {
             self.perform(visit);
         }
+        for ask in staged.asks {
+            self.ask(ask);
+        }
     }
 
     fn perform(&self, visit: VisitOrder) {
@@ -473,6 +477,16 @@ impl Runner {
         tokio::spawn(async move {
             let input = performer.visit(visit).await;
             runs.send(input).await;
+        });
+    }
+
+    fn ask(&self, order: AskOrder) {
+        let performer = self.performer.clone();
+        let runs = self.runs.clone();
+        tokio::spawn(async move {
+            if let Some(input) = performer.ask_upstreams(order).await {
+                runs.send(input).await;
+            }
         });
     }
 }

@@ -15,6 +15,7 @@ use crate::service::memory::{Change, JournalLine};
 use crate::service::performer::{Errand, VisitOrder};
 use crate::service::plan::Plan;
 use crate::service::runner::{About, Bundle, Input, Opening, Runner, Saying, Told};
+use crate::service::upstream::AskOrder;
 
 /// Changes that mostly come of one input: a run, its lines and timers, and what came with it.
 const CHANGES: usize = 6;
@@ -27,6 +28,7 @@ pub(super) struct Staged {
     pub runs: HashMap<String, Arc<Run>, RandomState>,
     pub timers: Vec<(String, Timer, Option<Timestamp>)>,
     pub visits: Vec<VisitOrder>,
+    pub asks: Vec<AskOrder>,
     pub told: Vec<Told>,
     /// Rows for the outlets among the changes.
     pub rows: usize,
@@ -243,6 +245,13 @@ impl Runner {
             Effect::Upgrade { attempt, address, index } => {
                 staged.visits.push(order(run, (attempt, address), Errand::Step { index }));
             }
+            Effect::AskUpstreams { attempt, away } => staged.asks.push(AskOrder {
+                run: run.id.clone(),
+                device: run.device.clone(),
+                attempt,
+                away,
+                first_visit: run.first_visit,
+            }),
             Effect::Tell { kind, problem } => {
                 run.seq += 1;
                 let saying =

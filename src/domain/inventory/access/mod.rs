@@ -41,6 +41,15 @@ pub(super) fn credential(written: &WrittenCredential, directory: &Path) -> Crede
     }
 }
 
+/// Whether the device or its group names a login of its own. Defaults and sites speak of others.
+pub(super) fn names_a_login([defaults, group, _, device]: &[&Layer; 4]) -> bool {
+    // A device without a group has the defaults in its place.
+    let group = Some(*group).filter(|group| !std::ptr::eq(*group, *defaults));
+    let nearest =
+        device.credentials.as_ref().or(group.and_then(|group| group.credentials.as_ref()));
+    nearest.is_some_and(|list| !list.is_empty())
+}
+
 fn jump(written: &WrittenJump, directory: &Path) -> JumpReference {
     JumpReference {
         host: written.host.value.clone(),
