@@ -148,6 +148,7 @@ fn house(memory: &Memory, loaded: &Loaded) -> House {
         clock: clock.clone(),
         visits: Arc::new(Semaphore::new(4)),
         images: greenlight::service::upgrade::no_images(),
+        upstreams: greenlight::service::upstream::Upstreams::default(),
     };
     let (stop, ending) = watch::channel(false);
     let both = (runs.clone(), waiting);
