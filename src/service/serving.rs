@@ -21,8 +21,8 @@ mod kept;
 
 use kept::Kept;
 
-/// Rendered files of each kept, in bytes: those of some thousand devices that are in their transfers share
-/// theirs with them. What falls out is rendered again.
+/// Rendered files of each kept, in bytes: those of some thousand devices that are in their
+/// transfers share theirs with them. What falls out is rendered again.
 const KEPT_BYTES: usize = 32 << 20;
 
 /// Downloads whose parts are remembered: devices that fetch at the same time.

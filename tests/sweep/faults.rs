@@ -132,9 +132,9 @@ impl Kind {
     pub fn expected(self) -> &'static [Fault] {
         match self {
             Kind::Nothing | Kind::UnplannedNeighbour => &[],
-            Kind::SwappedPair | Kind::SwappedAtTheFarEnd | Kind::StrangerInOurPort => {
-                &[Fault::SwappedPair]
-            }
+            Kind::SwappedPair | Kind::SwappedAtTheFarEnd => &[Fault::SwappedPair],
+            // As long as our own plug is not heard in the free port, the far plugs can be exchanged.
+            Kind::StrangerInOurPort => &[Fault::SwappedPair, Fault::WrongDevice],
             Kind::SwappedWithADeadCable => &[Fault::WrongPort, Fault::NeighbourDown],
             Kind::SwappedWithAMuteOne => &[Fault::SwappedPair, Fault::NeighbourMute],
             Kind::RotatedTriple | Kind::LongCircle => &[Fault::RotatedPlugs],

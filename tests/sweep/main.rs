@@ -5,6 +5,7 @@
 //! `SEEDS=10000 cargo test --test sweep -- --nocapture` runs more of them, with `FROM=20000` other
 //! ones, `SEED=17` a single one with its diary. The table is printed in the end.
 
+mod answers;
 mod faults;
 mod hands;
 mod play;
@@ -20,8 +21,9 @@ use greenlight::domain::inventory::meant::{
 use greenlight::entropy::Entropy;
 use greenlight::platform::Platforms;
 
+use answers::CLOCK;
 use faults::{Dice, KINDS, Kind, Room};
-use play::{CLOCK, Outcome, Play, Scene};
+use play::{Outcome, Play, Scene};
 use world::{Cable, Far, FarSocket, Speaks, VOICES, World, address_of, mac_of};
 
 /// In `./test`; the long run is for whoever changes what is judged.

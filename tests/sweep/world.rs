@@ -165,9 +165,9 @@ impl World {
         self.cables[cable].dead = true;
     }
 
-    /// Since when this port is not what it seems: what the table says of it is what was planned, and
-    /// is gone, and there is light, and the new far end has said nothing yet. Nobody who reads the
-    /// table and the links can know better.
+    /// Since when this port is not what it seems: what the table says of it is what was planned,
+    /// and is gone, and there is light, and the new far end has said nothing yet. Nobody who reads
+    /// the table and the links can know better.
     pub fn remembered(&self, port: Socket, now: Seconds) -> Option<Seconds> {
         let cable = &self.cables[self.at_near(port)?];
         if !self.lit(cable) || self.heard(cable, now).is_some() {

@@ -3,9 +3,9 @@
 //! LLDP speaks first; CDP counts on a port where LLDP lists nobody, or somebody without a name:
 //! many a device in service speaks only the one or the other. Where CDP names somebody else than
 //! LLDP does, LLDP is nearer, for CDP passes through switches that do not know it; or else one of
-//! the two remembers a plug that is gone. That is told as a contradiction. What the far ends hear of
-//! this device (`upstream`) counts where it hears nobody itself. What a row tells of the far end is
-//! read in `far_end`.
+//! the two remembers a plug that is gone. That is told as a contradiction. What the far ends hear
+//! of this device (`upstream`) counts where it hears nobody itself. What a row tells of the far end
+//! is read in `far_end`.
 //!
 //! After a plug was moved, its old neighbour stays listed until its TTL ends. Such a row is not
 //! believed where the port has no link, nor beside another one: of two on one port the one that was

@@ -570,6 +570,6 @@ mod tests {
         let findings = scene.judge(&seen);
         assert!(format!("{findings:?}").len() < 20_000);
         let last = findings.remarks.last().map_or("", String::as_str);
-        assert!(last.starts_with("and ") && last.ends_with(" more"), "{last}");
+        assert!(last.starts_with("and ") && last.contains(" more"), "{last}");
     }
 }

@@ -24,8 +24,8 @@
 //! the whole check Unknown, at any time: an old neighbour is listed until its TTL ends, and half of
 //! a repaired swap must not read as a new fault.
 //!
-//! Where the device hears nobody itself, its far ends may (`upstream`): then their rows take part in
-//! the same decision.
+//! Where the device hears nobody itself, its far ends may (`upstream`): then their rows take part
+//! in the same decision.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -173,7 +173,8 @@ impl<'a> Set<'a> {
         if deaf {
             // That no far end hears it either is no word about its cables.
             let mute = problems.len();
-            problems.retain(|problem| problem.fault != Fault::NeighbourMute);
+            let silent = [Fault::NeighbourMute, Fault::NeighbourUnheard];
+            problems.retain(|problem| !silent.contains(&problem.fault));
             if problems.is_empty() && mute > 0 {
                 return Verdict::unknown("nobody hears it at the far end");
             }

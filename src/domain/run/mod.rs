@@ -154,8 +154,8 @@ pub enum Phase {
     Fetching { since: Timestamp, end_by: Timestamp },
     /// It has its file and is applying it or rebooting. The first visit is at `visit_at`.
     Settling { visit_at: Timestamp, back_by: Timestamp },
-    /// We try to log in. `refused_since` is set from the first refused login on, `broken_since` from
-    /// the first dialogue on that broke off.
+    /// We try to log in. `refused_since` is set from the first refused login on, `broken_since`
+    /// from the first dialogue on that broke off.
     Connecting {
         back_by: Timestamp,
         refused_since: Option<Timestamp>,

@@ -1,5 +1,5 @@
-//! Timetables of devices that are late, hard to understand, or start anew: what is told of them, and
-//! what is not told too soon.
+//! Timetables of devices that are late, hard to understand, or start anew: what is told of them,
+//! and what is not told too soon.
 
 use std::time::Duration;
 

@@ -60,8 +60,8 @@ impl Draft {
         }
     }
 
-    /// Everything is proven; but where CDP contradicts LLDP, the proof may be of a plug that is gone.
-    /// What lasts longer than any table remembers is there.
+    /// Everything is proven; but where CDP contradicts LLDP, the proof may be of a plug that is
+    /// gone. What lasts longer than any table remembers is there.
     fn is_no_memory(&mut self, findings: &Findings) -> bool {
         if !findings.contradicted {
             return true;

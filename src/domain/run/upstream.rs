@@ -189,7 +189,10 @@ impl Draft {
 fn a_move(verdict: &Verdict) -> Option<Problem> {
     let Verdict::Fail(problem) = verdict else { return None };
     let hands = problem.fault.is_of_cables()
-        && !matches!(problem.fault, Fault::NeighbourMute | Fault::UnplannedNeighbour);
+        && !matches!(
+            problem.fault,
+            Fault::NeighbourMute | Fault::NeighbourUnheard | Fault::UnplannedNeighbour
+        );
     hands.then(|| {
         let mut problem = problem.clone();
         problem.fill.insert(SEEN_FROM.to_owned(), "far end".to_owned());
