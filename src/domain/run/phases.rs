@@ -437,14 +437,7 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
         Event::HookAnswered { hook, accepted, answer } => {
             hook_answered(d, (hook, *accepted), answer, &[]);
         }
-        Event::Conflict { detail } => {
-            if matches!(fault, Fault::Silent | Fault::DhcpSide) {
-                d.cleared();
-                conflict(d, detail);
-            } else {
-                d.note("conflict", shown(detail));
-            }
-        }
+        Event::Conflict { detail } => conflict_in_trouble(d, detail, fault),
         Event::OurSideFailed { why } => {
             if fault.is_before_the_file() && fault != Fault::OurSide {
                 d.cleared();
@@ -455,5 +448,15 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
         }
         Event::Recheck { by } => recheck(d, by),
         Event::Cancel { by } => cancel(d, by),
+    }
+}
+
+/// Two claim what a silent device is planned to be; any other fault is the nearer one.
+fn conflict_in_trouble(d: &mut Draft, detail: &str, fault: Fault) {
+    if matches!(fault, Fault::Silent | Fault::DhcpSide) {
+        d.cleared();
+        conflict(d, detail);
+    } else {
+        d.note("conflict", shown(detail));
     }
 }
