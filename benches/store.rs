@@ -208,6 +208,7 @@ fn device(name: &str) -> Device {
         ssh_port: 22,
         managed: true,
         template: Some("frr.j2".into()),
+        configuration: None,
         variables: Variables::default(),
         software: None,
         neighbours: Vec::new(),

@@ -46,7 +46,7 @@ impl fmt::Display for NotAMac {
         write!(
             f,
             "expected a MAC address such as 00:1b:21:aa:bb:cc, 00-1b-21-aa-bb-cc, \
-             001b.21aa.bbcc or 001b21aabbcc, found `{}`",
+             001b.21aa.bbcc, 001b-21aa-bbcc, 001b21-aabbcc or 001b21aabbcc, found `{}`",
             self.0
         )
     }
@@ -61,6 +61,8 @@ impl FromStr for Mac {
         let wrong = || NotAMac(text.chars().take(40).collect());
         let (separator, group) = match text.len() {
             12 => (None, 12),
+            13 => (Some('-'), 6),
+            14 if text.contains('-') => (Some('-'), 4),
             14 => (Some('.'), 4),
             17 if text.contains('-') => (Some('-'), 2),
             17 => (Some(':'), 2),
@@ -102,8 +104,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_four_spellings_are_one_address() {
-        for text in ["00:1b:21:AA:bb:cc", "00-1b-21-aa-bb-cc", "001b.21aa.bbcc", "001b21aabbcc"] {
+    fn every_spelling_is_one_address() {
+        for text in [
+            "00:1b:21:AA:bb:cc",
+            "00-1b-21-aa-bb-cc",
+            "001b.21aa.bbcc",
+            "001b-21aa-bbcc",
+            "001b21-aabbcc",
+            "001b21aabbcc",
+        ] {
             assert_eq!(text.parse::<Mac>().unwrap().to_string(), "00:1b:21:aa:bb:cc");
         }
         for text in

@@ -1,6 +1,7 @@
 //! The commands that need no running server: `check`, `render`, `init`, `schema`, `platform`,
 //! `explain`.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -62,9 +63,13 @@ pub fn render(config: &Path, render: &Render) -> Result<(), Error> {
         });
         return Err(Error::new(Code::UnknownDevice, message).hint(hint));
     };
+    let chosen = match render.configuration {
+        true => device.configured(),
+        false => Cow::Borrowed(device.as_ref()),
+    };
     let text = match render.show_secrets {
-        true => loaded.renderer.render(device, &loaded.inventory),
-        false => loaded.renderer.render_masked(device, &loaded.inventory),
+        true => loaded.renderer.render(&chosen, &loaded.inventory),
+        false => loaded.renderer.render_masked(&chosen, &loaded.inventory),
     };
     print(&text.map_err(|error| Error::new(Code::Inventory, error.to_string()))?);
     Ok(())

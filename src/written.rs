@@ -347,6 +347,12 @@ fn tag_complaint(tag: Option<&Tag>, place: Place, complaints: &mut Complaints) {
     }
 }
 
+/// What is wrong with a pattern: the last line of a complaint, without the picture above it.
+pub fn last_line(complaint: &str) -> String {
+    let last = complaint.lines().last().unwrap_or_default();
+    last.trim().trim_start_matches("error: ").to_owned()
+}
+
 /// Text of the operator inside a message: bounded, and without control characters.
 pub fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN_CHARACTERS_MAX).collect();

@@ -403,12 +403,7 @@ fn meant_hook(written: WrittenHook, directory: &Path, complaints: &mut Complaint
 
 /// A secret's file, like every path, begins at the directory of the configuration.
 fn source(written: WrittenSecret, directory: &Path) -> SecretSource {
-    match written.source {
-        SecretSource::Environment(name) => SecretSource::Environment(name),
-        SecretSource::File(path) => {
-            SecretSource::File(directory.join(path).to_string_lossy().into_owned())
-        }
-    }
+    written.source.within(directory)
 }
 
 /// A time that may not be nothing.

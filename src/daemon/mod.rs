@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Clock;
 use crate::config::meant::Config;
+use crate::domain::inventory::meant::SecretSource;
 use crate::entropy::Entropy;
 use crate::error::{Code, Error};
 use crate::faces::control;
@@ -31,10 +32,12 @@ use crate::service::plan::{InForce, Plan, Rules};
 use crate::service::runner::{self, Parts, Runs, Told};
 use crate::service::serving::Serving;
 use crate::service::upgrade::Images as KnownImages;
+use crate::service::upstream::Upstreams;
 use crate::store;
 
 pub mod commands;
 mod heap;
+mod host_keys;
 mod outward;
 mod upgrades;
 mod voice;
@@ -146,7 +149,8 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
     };
     let images = config.images.clone().map(Images::new);
     let reach = config.reach(sockets.http_port());
-    let performer = performer(config, &plan, &clock, upgrades::images(images.clone(), reach));
+    let known = upgrades::images(images.clone(), reach);
+    let performer = performer(config, &memory, (&plan, &clock), known);
     let mut tasks = JoinSet::new();
     let outlets = outward::Outlets { config, memory: &memory, runs: &runs, clock: &clock, bell };
     outlets.start(&mut tasks, &shutdown)?;
@@ -167,14 +171,33 @@ pub async fn start(loaded: &Loaded, clock: Clock, entropy: Entropy) -> Result<Ru
     Ok(Running { dhcp, dhcp6, tftp, http, memory, runs, operations, reload, stop, tasks, runner })
 }
 
-fn performer(config: &Config, plan: &InForce, clock: &Clock, images: KnownImages) -> Performer {
+/// Does what may wait, and lets the other tasks of this thread go on meanwhile.
+fn aside<T>(act: impl FnOnce() -> T) -> T {
+    let flavor = tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor());
+    match flavor {
+        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(act),
+        Ok(_) | Err(_) => act(),
+    }
+}
+
+fn performer(
+    config: &Config,
+    memory: &Memory,
+    (plan, clock): (&InForce, &Clock),
+    images: KnownImages,
+) -> Performer {
+    let secrets = files::Secrets::new(clock.clone());
     Performer {
-        prober: ssh::prober(config.ssh.clone()),
-        secrets: Arc::new(files::secret),
+        prober: ssh::prober_keeping(config.ssh.clone(), host_keys::kept(memory)),
+        secrets: Arc::new(move |source| match source {
+            SecretSource::Command(_) => aside(|| secrets.get(source)),
+            SecretSource::Environment(_) | SecretSource::File(_) => secrets.get(source),
+        }),
         plan: plan.clone(),
         clock: clock.clone(),
         visits: Arc::new(Semaphore::new(config.runs.visits_max)),
         images,
+        upstreams: Upstreams::default(),
     }
 }
 
@@ -338,8 +361,8 @@ fn plan(loaded: &Loaded, generation: u64) -> Plan {
         render: Arc::new(move |device, inventory| {
             let rendered = renderer.render(device, inventory).map_err(|error| error.to_string())?;
             Ok(match platforms.get(&device.platform) {
-                Some(platform) => platform.finish(rendered),
-                None => rendered,
+                Some(platform) if !device.is_configured() => platform.finish(rendered),
+                Some(_) | None => rendered,
             })
         }),
         secrets: Arc::new(move |device| keeper.secrets_of(device)),

@@ -108,6 +108,7 @@ pub fn act(device: &str, problem: &Problem) -> Act {
         | Fault::LoginRefused
         | Fault::HostKeyChanged
         | Fault::NeighbourMute
+        | Fault::NeighbourUnheard
         | Fault::MemberMissing
         | Fault::PoorCable
         | Fault::FlappingPort

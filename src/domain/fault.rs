@@ -35,6 +35,8 @@ pub enum Fault {
     NeighbourDown,
     /// G9 mute: the link is up and nobody is heard on it.
     NeighbourMute,
+    /// G9u: nobody is heard on it, and whether the link is up is not known.
+    NeighbourUnheard,
     /// G10: the right device on the wrong port.
     WrongPort,
     /// G11: another device than planned.
@@ -77,7 +79,7 @@ pub enum Actor {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 29] = [
+    pub const ALL: [Fault; 30] = [
         Fault::Silent,
         Fault::DhcpSide,
         Fault::NoFileAsked,
@@ -92,6 +94,7 @@ impl Fault {
         Fault::ConfigurationDiffers,
         Fault::NeighbourDown,
         Fault::NeighbourMute,
+        Fault::NeighbourUnheard,
         Fault::WrongPort,
         Fault::WrongDevice,
         Fault::SwappedPair,
@@ -126,6 +129,7 @@ impl Fault {
             Fault::ConfigurationDiffers => "G8",
             Fault::NeighbourDown => "G9",
             Fault::NeighbourMute => "G9m",
+            Fault::NeighbourUnheard => "G9u",
             Fault::WrongPort => "G10",
             Fault::WrongDevice => "G11",
             Fault::SwappedPair => "G12",
@@ -160,7 +164,7 @@ impl Fault {
             Fault::SwappedPair | Fault::RotatedPlugs | Fault::FlappingPort => 9,
             Fault::NeighbourDown => 10,
             Fault::WrongPort | Fault::WrongDevice => 11,
-            Fault::NeighbourMute | Fault::UnplannedNeighbour => 12,
+            Fault::NeighbourMute | Fault::NeighbourUnheard | Fault::UnplannedNeighbour => 12,
             Fault::PoorCable => 13,
             Fault::CannotReach => 14,
             Fault::CheckUnmet => 15,
@@ -181,6 +185,7 @@ impl Fault {
         match self {
             Fault::NeighbourDown
             | Fault::NeighbourMute
+            | Fault::NeighbourUnheard
             | Fault::WrongPort
             | Fault::WrongDevice
             | Fault::SwappedPair
@@ -225,6 +230,7 @@ impl Fault {
             | Fault::FlappingPort
             | Fault::PowerSupply
             | Fault::NeighbourDown
+            | Fault::NeighbourUnheard
             | Fault::WrongPort
             | Fault::WrongDevice
             | Fault::SwappedPair

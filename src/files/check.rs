@@ -1,6 +1,7 @@
 //! What only shows when the files are looked at together: templates against devices, addresses
 //! against pools.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::path::Path;
@@ -8,9 +9,11 @@ use std::thread;
 
 use crate::complaint::{Complaint, Complaints, Place};
 use crate::config::meant::Config;
+use crate::domain::check::upstream;
 use crate::domain::inventory::meant::{Device, Inventory};
 use crate::domain::template::{RenderError, Renderer, Scratch};
 use crate::files::disk;
+use crate::platform::Platforms;
 
 /// Renders every device of a plan.
 pub struct Renders<'a> {
@@ -24,7 +27,8 @@ pub struct Renders<'a> {
 
 /// One way in which a template fails, the first device it fails for, and for how many.
 struct Failure {
-    device: String,
+    /// With which `greenlight render` shows it, the device first.
+    arguments: String,
     count: usize,
 }
 
@@ -61,9 +65,10 @@ impl Renders<'_> {
                 1 => String::new(),
                 count => format!(" and {} more", count - 1),
             };
-            let device = &failure.device;
+            let arguments = &failure.arguments;
+            let device = arguments.split(' ').next().unwrap_or_default();
             let hint =
-                format!("met by device `{device}`{others}; see `greenlight render {device}`");
+                format!("met by device `{device}`{others}; see `greenlight render {arguments}`");
             complaint(directory, sources, error, hint)
         };
         failures.iter().map(told).collect()
@@ -73,22 +78,31 @@ impl Renders<'_> {
         let mut failures = Failures::new();
         let mut scratch = Scratch::default();
         for (index, device) in self.inventory.devices.iter().enumerate().take(end).skip(first) {
-            let Some(template) = &device.template else { continue };
-            let judged = self.renderer.names().contains(template)
-                && !self.broken.contains(template)
-                && !self.incomplete.contains(&index);
-            if !judged {
+            if self.incomplete.contains(&index) {
                 continue;
             }
-            if let Err(error) = self.renderer.try_render(device, self.inventory, &mut scratch) {
-                let device = device.name.clone();
-                failures
-                    .entry(error)
-                    .and_modify(|failure| failure.count += 1)
-                    .or_insert(Failure { device, count: 1 });
+            self.one(device, &mut scratch, &mut failures);
+            if let Cow::Owned(configured) = device.configured() {
+                self.one(&configured, &mut scratch, &mut failures);
             }
         }
         failures
+    }
+
+    /// Renders one template of one device.
+    fn one(&self, device: &Device, scratch: &mut Scratch, failures: &mut Failures) {
+        let Some(template) = &device.template else { return };
+        if !self.renderer.names().contains(template) || self.broken.contains(template) {
+            return;
+        }
+        if let Err(error) = self.renderer.try_render(device, self.inventory, scratch) {
+            let flag = if device.is_configured() { " --configuration" } else { "" };
+            let arguments = format!("{}{flag}", device.name);
+            failures
+                .entry(error)
+                .and_modify(|failure| failure.count += 1)
+                .or_insert(Failure { arguments, count: 1 });
+        }
     }
 }
 
@@ -138,6 +152,29 @@ pub fn our_own_addresses(config: &Config, inventory: &Inventory) -> Vec<Complain
         complaints.push(complaint);
     }
     complaints
+}
+
+/// Devices in service that were given a login to be asked whom they hear, and cannot be asked.
+pub fn not_asked(
+    config: &Config,
+    (inventory, entered): (&Inventory, &[usize]),
+    platforms: &Platforms,
+) -> Vec<Complaint> {
+    let mut remarks = Vec::new();
+    for device in entered.iter().filter_map(|index| inventory.devices.get(*index)) {
+        let far = |name: &str| inventory.device(name).is_some_and(|far| far.managed);
+        let is_upstream = device.neighbours.iter().any(|cable| far(&cable.device));
+        let Some(why) = upstream::not_askable(device, platforms).filter(|_| is_upstream) else {
+            continue;
+        };
+        let name = &device.name;
+        let message = format!("`{name}` has credentials and is not asked whom it hears: {why}");
+        let mut remark = disk::complaint(&config.inventory, message, "");
+        remark.line = device.place.line;
+        remark.column = device.place.column;
+        remarks.push(remark);
+    }
+    remarks
 }
 
 /// Planned addresses that no pool of ours could lease.

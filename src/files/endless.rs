@@ -17,14 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn templates(renderer: &Arc<Renderer>, inventory: &Arc<Inventory>) -> Vec<(String, String)> {
     let mut firsts: BTreeMap<&str, &Arc<Device>> = BTreeMap::new();
     for device in &inventory.devices {
-        let template = device.template.as_deref().filter(|name| name.ends_with(".tera"));
-        if let Some(template) = template.filter(|name| renderer.names().contains(*name)) {
-            firsts.entry(template).or_insert(device);
+        for template in device.template.iter().chain(&device.configuration) {
+            if template.ends_with(".tera") && renderer.names().contains(template) {
+                firsts.entry(template).or_insert(device);
+            }
         }
     }
     let tried = firsts.into_iter().map(|(template, device)| {
         let (done, waiting) = mpsc::channel();
-        let parts = (Arc::clone(renderer), Arc::clone(inventory), Arc::clone(device));
+        let tried = Device { template: Some(template.to_owned()), ..device.as_ref().clone() };
+        let parts = (Arc::clone(renderer), Arc::clone(inventory), tried);
         std::thread::spawn(move || {
             let (renderer, inventory, device) = parts;
             drop(renderer.render_masked(&device, &inventory));

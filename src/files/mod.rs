@@ -18,13 +18,14 @@ use crate::platform::Platforms;
 use crate::written::{At, SYNTAX_HINT, shown};
 
 mod check;
+mod command;
 mod disk;
 mod endless;
 pub mod images;
 pub mod platforms;
 mod secrets;
 
-pub use secrets::secret;
+pub use secrets::{Secrets, secret};
 
 /// Everything a server needs to begin.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     for error in &errors {
         complaints.push(check::complaint(&config.templates, &sources, error, String::new()));
     }
-    let Planned { inventory, secrets, incomplete } =
+    let Planned { inventory, secrets, incomplete, entered } =
         match disk::text(&config.inventory, disk::INVENTORY_BYTES_MAX) {
             Err(why) => {
                 complaints.push(why);
@@ -111,6 +112,7 @@ pub fn load(config_path: &Path) -> Result<Loaded, Vec<Complaint>> {
     }
     let mut remarks = fetched.remarks(&config, &inventory);
     remarks.extend(words.remarks);
+    remarks.extend(check::not_asked(&config, (&inventory, &entered), &platforms));
     let languages = Arc::new(words.languages);
     Ok(Loaded { config, inventory, platforms: Arc::new(platforms), languages, renderer, remarks })
 }
@@ -248,6 +250,43 @@ devices:
     }
 
     #[test]
+    fn a_configuration_behind_a_script_is_checked_and_rendered_beside_it() {
+        let inventory = INVENTORY
+            .replace(
+                "platform: frr, template: a.j2",
+                "platform: frr, template: a.j2, configuration: b.j2",
+            )
+            .replace("serial: A2", "serial: A2, configuration: a.j2");
+        let mut files = vec![
+            ("greenlight.yaml", "tftp: {}\n"),
+            ("inventory.yaml", inventory.as_str()),
+            ("password", "hunter2\n"),
+            ("templates/a.j2", "#!/bin/sh\n"),
+            ("templates/b.j2", "hostname {{ device.name }}"),
+        ];
+        let directory = written(&files);
+        let loaded = load(&directory.path().join("greenlight.yaml")).unwrap();
+        let rendered = |name: &str| {
+            let device = loaded.inventory.device(name).unwrap();
+            assert_eq!(loaded.renderer.render(device, &loaded.inventory).unwrap(), "#!/bin/sh\n");
+            loaded.renderer.render(&device.configured(), &loaded.inventory).unwrap()
+        };
+        assert_eq!(rendered("a-1"), "hostname a-1");
+        assert_eq!(rendered("a-2"), "#!/bin/sh\n", "the same file is no configuration of its own");
+        files[4].1 = "{{ nothing }}";
+        let complained = told(&written(&files));
+        assert!(
+            complained.contains("b.j2:1:4: ")
+                && complained.contains("see `greenlight render a-1 --configuration`"),
+            "{complained}"
+        );
+        let lost = inventory.replace("configuration: b.j2", "configuration: c.j2");
+        files[1].1 = lost.as_str();
+        let complained = told(&written(&files));
+        assert!(complained.contains("there is no template `c.j2`"), "{complained}");
+    }
+
+    #[test]
     fn complaints_about_all_files_come_together() {
         let directory = written(&[
             (
@@ -281,6 +320,45 @@ devices:
         let told = told(&directory);
         assert_eq!(told.lines().count(), 1, "{told}");
         assert!(told.contains("this is not YAML"), "{told}");
+    }
+
+    #[test]
+    fn a_device_in_service_that_was_to_be_asked_and_cannot_be_is_remarked() {
+        let remarks = |lines: &str| {
+            let inventory = INVENTORY.replace(
+                "groups: {",
+                "groups: { core: { managed: false, \
+                 credentials: [{ username: r, password: { file: password } }] },",
+            );
+            let directory = written(&[
+                ("greenlight.yaml", "tftp: {}\n"),
+                ("inventory.yaml", &format!("{inventory}{lines}")),
+                ("password", "x"),
+                ("templates/a.j2", "x"),
+            ]);
+            let loaded = load(&directory.path().join("greenlight.yaml"));
+            let loaded = loaded.unwrap_or_else(|found| panic!("{found:#?}"));
+            let told = loaded.remarks.iter().map(|remark| remark.message.clone());
+            told.filter(|message| message.contains("whom it hears")).collect::<Vec<_>>()
+        };
+        let cabled = "  - { name: a-3, site: zurich, group: access, serial: A3, \
+                      neighbours: ['swp1 -> d-1, swp1'] }\n";
+        let upstream =
+            |rest: &str| format!("{cabled}  - {{ name: d-1, site: zurich, group: core{rest} }}\n");
+        let none: [&str; 0] = [];
+        assert_eq!(remarks(&upstream(", platform: frr, address: 192.0.2.9")), none);
+        let why =
+            |why: &str| format!("`d-1` has credentials and is not asked whom it hears: {why}");
+        assert_eq!(remarks(&upstream(", platform: frr")), [why("it has no address")]);
+        assert_eq!(
+            remarks(&upstream(", platform: onie, address: 192.0.2.9")),
+            [why("its platform has no question for neighbours")]
+        );
+        // Nobody asked for it: the login is that of all devices, or it is nobody's upstream.
+        let plain = "  - { name: d-1, site: zurich, platform: frr, managed: false }\n";
+        assert_eq!(remarks(&format!("{cabled}{plain}")), none);
+        assert_eq!(remarks(&upstream(", credentials: []")), none);
+        assert_eq!(remarks("  - { name: d-1, site: zurich, group: core }\n"), none);
     }
 
     #[test]

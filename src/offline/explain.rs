@@ -16,13 +16,16 @@ use crate::faces::cli::explained::{self, Explained, Report, Told};
 use crate::faces::cli::{self};
 use crate::files::{self, Loaded};
 use crate::platform::Platforms;
-use crate::proto::capture::{Datagram, Frames, Link, NoDatagram, datagram};
+use crate::proto::capture::http::{Asked, Heads};
+use crate::proto::capture::{Content, Datagram, Frames, Link, NoDatagram, Segment, content};
 use crate::service::intake::{Clues, Identity, joined, unplanned};
 use crate::service::leases::{self, Leases};
 use crate::service::leases6::{self, Leases6};
 
 mod dhcp4;
 mod dhcp6;
+mod file;
+mod http;
 mod tftp;
 
 /// A longer capture is cut first; the hint says how.
@@ -79,7 +82,8 @@ fn input(what: &str) -> Result<(String, Vec<u8>), Error> {
         let file = File::open(path).map_err(unreadable)?;
         file.take(CAPTURE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if bytes.len() as u64 > CAPTURE_BYTES_MAX {
-            let hint = "cut it: tcpdump -r FILE -w SHORT 'port 67 or port 547 or port 69'";
+            let hint =
+                "cut it: tcpdump -r FILE -w SHORT 'port 67 or port 547 or port 69 or port 80'";
             return Err(complain(format!("{what} is larger than {CAPTURE_BYTES_MAX} bytes"), hint));
         }
         // Wireshark copies a packet as digits.
@@ -152,22 +156,37 @@ impl Ground {
         for frame in frames.by_ref() {
             found.frames += 1;
             found.cut += u64::from(frame.cut);
-            match datagram(frame.link, frame.bytes) {
-                Ok(datagram) => self.add(Heard { frame: Some(frame.number), datagram }, found),
-                Err(NoDatagram::Fragment) => found.fragments += 1,
+            match content(frame.link, frame.bytes) {
+                Ok(Content::Udp(datagram)) => {
+                    self.add(Heard { frame: Some(frame.number), datagram }, found);
+                }
+                Ok(Content::Tcp(segment)) => self.stream(segment, Some(frame.number), found),
+                Err(NoDatagram::Fragment) => found.fragments.push(frame.number),
                 Err(NoDatagram::Link(number)) => found.strange_link = Some(number),
                 Err(NoDatagram::NotUdp | NoDatagram::Short) => {}
             }
         }
         found.broke_off = frames.broke_off();
+        found.unended = found.heads.unended();
     }
 
     /// One message that stands alone: a whole frame, an IP packet, or the payload of a datagram.
     fn message<'a>(&self, bytes: &'a [u8], found: &mut Found<'a>) {
         found.frames = 1;
-        let framed = [Link::Ethernet, Link::Raw]
-            .into_iter()
-            .find_map(|link| datagram(link, bytes).ok().filter(|found| port_of(found).is_some()));
+        let mut framed = None;
+        for link in [Link::Ethernet, Link::Raw] {
+            match content(link, bytes) {
+                Ok(Content::Udp(datagram)) if port_of(&datagram).is_some() => {
+                    framed = framed.or(Some(datagram));
+                }
+                Ok(Content::Tcp(segment)) => self.stream(segment, None, found),
+                Err(NoDatagram::Fragment) => found.fragments.push(1),
+                Ok(Content::Udp(_)) | Err(_) => {}
+            }
+        }
+        if !found.requests.is_empty() || !found.fragments.is_empty() {
+            return;
+        }
         let nobody = |family: IpAddr, port| Datagram {
             mac: None,
             vlans: Vec::new(),
@@ -183,6 +202,20 @@ impl Ground {
             None if cookie => vec![nobody(v4, 67)],
             None => vec![nobody(v4, 69), nobody(v6, 547)],
         };
+        // The text of a request, and nothing around it.
+        let bare = Segment {
+            mac: None,
+            vlans: Vec::new(),
+            from: (v4, 0),
+            to: (v4, 80),
+            sequence: 0,
+            payload: bytes,
+            cut: false,
+        };
+        self.stream(bare, None, found);
+        if !found.requests.is_empty() {
+            return;
+        }
         for datagram in guesses {
             self.add(Heard { frame: None, datagram }, found);
             if !found.requests.is_empty() {
@@ -191,17 +224,33 @@ impl Ground {
         }
     }
 
-    fn add<'a>(&self, heard: Heard<'a>, found: &mut Found<'a>) {
-        let Some(port) = port_of(&heard.datagram) else { return };
-        let same = |(_, seen): &(usize, Datagram<'a>)| {
-            seen.payload == heard.datagram.payload && seen.from == heard.datagram.from
-        };
-        if let Some((at, _)) = found.seen.iter().find(|known| same(known)) {
-            found.requests[*at].repeats += 1;
+    /// A segment of a stream, which may end the head of a request.
+    fn stream<'a>(&self, segment: Segment<'a>, frame: Option<u64>, found: &mut Found<'a>) {
+        if !self.listens_for_http(segment.to.1) {
             return;
         }
-        if found.requests.len() >= REQUESTS_MAX {
-            found.left_out += 1;
+        let Some(asked) = found.heads.take(segment, frame) else { return };
+        let explained = http::explain(self, &asked);
+        let Asked { first, frame, .. } = asked;
+        let Segment { mac, vlans, from, to, payload, cut, .. } = first;
+        let datagram = Datagram { mac, vlans, from, to, payload, cut };
+        if found.is_new(&datagram) {
+            found.keep(Heard { frame, datagram }, explained);
+        }
+    }
+
+    /// Without a plan any port may be one.
+    fn listens_for_http(&self, port: u16) -> bool {
+        let Some(plan) = &self.plan else { return true };
+        let http = plan.config.http.as_ref();
+        let listens =
+            http.is_some_and(|http| http.listen.iter().any(|at| at.address.port() == port));
+        listens || port == 80
+    }
+
+    fn add<'a>(&self, heard: Heard<'a>, found: &mut Found<'a>) {
+        let Some(port) = port_of(&heard.datagram) else { return };
+        if !found.is_new(&heard.datagram) {
             return;
         }
         let explained = match port {
@@ -210,12 +259,7 @@ impl Ground {
             Port::Tftp => tftp::explain(self, &heard),
         };
         match explained {
-            Ok(Some(mut explained)) => {
-                explained.frame = heard.frame;
-                explained.from = from(&heard.datagram);
-                found.seen.push((found.requests.len(), heard.datagram));
-                found.requests.push(explained);
-            }
+            Ok(Some(explained)) => found.keep(heard, explained),
             Ok(None) => {}
             Err(why) if found.unreadable.len() < UNREADABLE_MAX => {
                 let place = heard.frame.map_or("it".to_owned(), |number| format!("frame {number}"));
@@ -243,11 +287,8 @@ impl Ground {
             how.push(format!("MAC {mac} is {}", name(inventory.with_mac(mac))));
         }
         if let Some(position) = &clues.position {
-            let exact = inventory.at_position(position);
-            let anywhere =
-                crate::domain::inventory::meant::Position { remote_id: None, ..position.clone() };
-            let found = exact.or_else(|| inventory.at_position(&anywhere));
-            how.push(format!("relay port {} is {}", position.circuit_id, name(found)));
+            let found = name(inventory.at_position(position));
+            how.push(format!("relay port {} is {found}", position.shown()));
         }
         let identity = joined(inventory, clues).unwrap_or_else(|| unplanned(clues));
         if let (Identity::Device(device), Some(seen)) = (&identity, &clues.platform)
@@ -275,13 +316,38 @@ struct Found<'a> {
     unreadable: Vec<String>,
     frames: u64,
     cut: u64,
-    fragments: u64,
+    /// Frames that hold a piece of an IP packet.
+    fragments: Vec<u64>,
+    heads: Heads<'a>,
+    /// Frames in which a request begins that has no end here.
+    unended: Vec<u64>,
     left_out: u64,
     strange_link: Option<u16>,
     broke_off: bool,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    /// False for what came before, which is counted, and for what is too much.
+    fn is_new(&mut self, datagram: &Datagram<'a>) -> bool {
+        let same = |(_, seen): &&(usize, Datagram<'a>)| {
+            seen.payload == datagram.payload && seen.from == datagram.from
+        };
+        if let Some((at, _)) = self.seen.iter().find(same) {
+            self.requests[*at].repeats += 1;
+            return false;
+        }
+        let room = self.requests.len() < REQUESTS_MAX;
+        self.left_out += u64::from(!room);
+        room
+    }
+
+    fn keep(&mut self, heard: Heard<'a>, mut explained: Explained) {
+        explained.frame = heard.frame;
+        explained.from = from(&heard.datagram);
+        self.seen.push((self.requests.len(), heard.datagram));
+        self.requests.push(explained);
+    }
+
     fn notes(&mut self) -> Vec<String> {
         let mut notes = std::mem::take(&mut self.unreadable);
         let mut note = |true_of: bool, text: String| {
@@ -289,15 +355,30 @@ impl Found<'_> {
                 notes.push(text);
             }
         };
-        let Self { frames, cut, fragments, left_out, .. } = self;
+        let Self { frames, cut, fragments, unended, left_out, .. } = self;
         note(*left_out > 0, format!("{left_out} more requests are not explained"));
         note(
             *cut > 0,
             format!("{cut} of {frames} frames were cut when captured (`tcpdump -s 0` keeps all)"),
         );
+        let (what, them) = match fragments.len() {
+            1 => ("is a piece of an IP packet", "it"),
+            _ => ("are pieces of IP packets", "them"),
+        };
         note(
-            *fragments > 0,
-            format!("{fragments} fragments were passed over: pieces are not put together"),
+            !fragments.is_empty(),
+            format!(
+                "{} {what}, and pieces are not put together: a request in {them} is not explained; \
+                 capture where packets are whole, before a tunnel or a smaller MTU",
+                frames_shown(fragments)
+            ),
+        );
+        note(
+            !unended.is_empty(),
+            format!(
+                "an HTTP request begins in {} and does not end in this capture",
+                frames_shown(unended)
+            ),
         );
         note(self.broke_off, "the capture breaks off: what follows is lost".to_owned());
         if let Some(number) = self.strange_link {
@@ -305,6 +386,19 @@ impl Found<'_> {
         }
         notes
     }
+}
+
+/// Frames whose numbers are told; of more only how many.
+const FRAMES_SHOWN_MAX: usize = 8;
+
+/// `frame 7`, `frames 7, 8, 9 and 3 more`.
+fn frames_shown(frames: &[u64]) -> String {
+    let numbers: Vec<String> =
+        frames.iter().take(FRAMES_SHOWN_MAX).map(ToString::to_string).collect();
+    let more = frames.len().saturating_sub(FRAMES_SHOWN_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let noun = if frames.len() == 1 { "frame" } else { "frames" };
+    format!("{noun} {}{more}", numbers.join(", "))
 }
 
 /// What a datagram may be a request of, by where it goes.
@@ -393,6 +487,44 @@ mod tests {
         file
     }
 
+    /// The same with frames that are written out.
+    fn raw(packets: &[&[u8]]) -> Vec<u8> {
+        let mut file = pcap(&[]);
+        for packet in packets {
+            let length = u32::try_from(packet.len()).unwrap().to_le_bytes();
+            file.extend([&[0; 8][..], &length, &length, packet].concat());
+        }
+        file
+    }
+
+    /// A TCP segment to port 80.
+    fn segment(from: [u8; 4], sequence: u32, payload: &[u8]) -> Vec<u8> {
+        let head = [&[0x9c, 0x40, 0, 80][..], &sequence.to_be_bytes(), &[0; 4], &[0x50, 0x18]];
+        let tcp = [&head.concat()[..], &[0; 6], payload].concat();
+        let length = u16::try_from(tcp.len() + 20).unwrap().to_be_bytes();
+        let ip = [&[0x45, 0][..], &length, &[0, 0, 0x40, 0, 64, 6, 0, 0]].concat();
+        [&ip[..], &from, &[192, 0, 2, 2], &tcp].concat()
+    }
+
+    const EOS_REQUEST: &[u8] = b"GET /zrh-access-1.cfg HTTP/1.1\r\nHost: 192.0.2.2\r\n\
+        User-Agent: EOS ZTP\r\nX-Arista-ModelName: DCS-7050S-64\r\n\
+        X-Arista-Serial: JPE12345678\r\nX-Arista-SystemMAC: 00:1c:73:00:00:01\r\n\r\n";
+
+    /// Two askers; the second's request comes in two pieces.
+    fn over_http() -> Vec<u8> {
+        let (one, two) = EOS_REQUEST.split_at(60);
+        let mut piece = segment([192, 0, 2, 31], 1, b"GET / HTTP/1.1\r\n");
+        piece[6] = 0x20;
+        raw(&[
+            &segment([192, 0, 2, 21], 1, EOS_REQUEST),
+            &segment([192, 0, 2, 99], 500, one),
+            &segment([192, 0, 2, 99], 500 + 60, two),
+            &segment([192, 0, 2, 98], 1, b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody"),
+            &segment([192, 0, 2, 97], 1, b"GET /unended HTTP/1.1\r\n"),
+            &piece,
+        ])
+    }
+
     fn kept(name: &str) -> Vec<u8> {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
         std::fs::read(folder.join(name)).unwrap()
@@ -440,7 +572,16 @@ mod tests {
         let bare =
             Ground::bare(NOW).report("new.pcap".into(), "no configuration".into(), &exchange());
         let planned = shipped().report("new.pcap".into(), "greenlight.yaml".into(), &exchange());
-        let shown = format!("{}\n=====\n\n{}", explained::text(&bare), explained::text(&planned));
+        let http = |ground: &Ground, name: &str| {
+            explained::text(&ground.report("http.pcap".into(), name.into(), &over_http()))
+        };
+        let shown = [
+            explained::text(&bare),
+            explained::text(&planned),
+            http(&Ground::bare(NOW), "no configuration"),
+            http(&shipped(), "greenlight.yaml"),
+        ];
+        let shown = shown.join("\n=====\n\n");
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/explain.txt");
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(path, &shown).unwrap();
@@ -454,10 +595,17 @@ mod tests {
         for (name, what) in [
             ("dhcp4/udhcpc-01.bin", "DHCPv4 Discover"),
             ("dhcp4/dhcrelay-01.bin", "DHCPv4 Discover"),
+            ("dhcp6/dhclient6-01.bin", "DHCPv6 Solicit"),
+            ("dhcp6/dhcrelay6-01.bin", "DHCPv6 Solicit"),
+            ("dhcp6/dnsmasq6-01.bin", "DHCPv6 Solicit"),
             ("tftp/curl-01.bin", "TFTP read"),
         ] {
             let payload = kept(name);
-            let port = if name.starts_with("tftp") { 69 } else { 67 };
+            let port = match &name[..5] {
+                "dhcp4" => 67,
+                "dhcp6" => 547,
+                _ => 69,
+            };
             let file = pcap(&[([0; 4], port, &payload)]);
             for (bytes, frame) in [(&payload, None), (&file, Some(1))] {
                 let report = ground.report(String::new(), String::new(), bytes);
@@ -465,6 +613,24 @@ mod tests {
                 assert_eq!((request.what.as_str(), request.frame), (what, frame), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn an_http_request_and_a_fragment_are_explained_as_digits_too() {
+        let ground = Ground::bare(NOW);
+        let packet = segment([192, 0, 2, 21], 1, EOS_REQUEST);
+        for bytes in [EOS_REQUEST, &packet] {
+            let report = ground.report(String::new(), String::new(), bytes);
+            let [request] = &report.requests[..] else { panic!("{report:?}") };
+            assert_eq!((request.what.as_str(), request.frame), ("HTTP GET", None));
+            assert_eq!(request.platforms[0].platform, "arista_eos");
+            assert_eq!(request.platforms[0].serial.as_deref(), Some("JPE12345678"));
+        }
+        let mut piece = packet.clone();
+        piece[6] = 0x20;
+        let report = ground.report(String::new(), String::new(), &piece);
+        assert!(report.requests.is_empty());
+        assert!(report.notes[0].starts_with("frame 1 is a piece of an IP packet"), "{report:?}");
     }
 
     #[test]

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::platform::answers::{Answer, Value};
 use crate::platform::parse::Method;
+use crate::platform::software::{Software, Step, Text};
 use crate::platform::table::TableRow;
-use crate::platform::{Asked, Channel, Platform, Question};
+use crate::platform::{Asked, Channel, Legacy, Platform, Question};
 
 /// One platform, told in full.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,6 +32,9 @@ pub struct Card {
     pub lease_at_least_seconds: Option<u64>,
     pub cli: CliCard,
     pub asked: Vec<AskedCard>,
+    /// The command that reaches an address, with `{target}`.
+    pub ping: Option<String>,
+    pub software: Option<SoftwareCard>,
 }
 
 /// One condition on a request.
@@ -69,6 +73,10 @@ pub struct CliCard {
     pub preparation: Vec<String>,
     pub pagers: Vec<String>,
     pub errors: Vec<String>,
+    /// Messages that it shows unasked.
+    pub chatter: Vec<String>,
+    /// When SSH offers the algorithms of old switches.
+    pub legacy: &'static str,
     pub command_timeout_seconds: u64,
     pub logout: String,
 }
@@ -88,6 +96,34 @@ pub struct CommandCard {
     pub read: &'static str,
     /// Without these an answer is unreadable.
     pub must: Vec<&'static str>,
+    /// It only adds to what the question's other commands list, and may fail alone.
+    pub details: bool,
+}
+
+/// How it comes to other software.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SoftwareCard {
+    /// What people are told.
+    pub takes_seconds: u64,
+    pub steps: Vec<StepCard>,
+    /// What OFFER and ACK hold instead while an image is to be installed.
+    pub ztp: Vec<Carried>,
+}
+
+/// One step on its command line. Gaps stand as `{image}` and the like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepCard {
+    /// `copy`, `verify`, `set_boot`, `save` or `reload`.
+    pub step: &'static str,
+    pub commands: Vec<String>,
+    /// The command that shows that nothing is left to do, and the pattern that it shows then.
+    pub look: Option<(String, String)>,
+    /// Questions in between, as patterns, and the keys that answer them.
+    pub answers: Vec<(String, String)>,
+    /// One of these shows that it is done.
+    pub success: Vec<String>,
+    pub failure: Vec<String>,
+    pub timeout_seconds: u64,
 }
 
 impl Platform {
@@ -126,6 +162,8 @@ impl Platform {
                 .iter()
                 .map(|(question, asked)| asked_card(*question, asked))
                 .collect(),
+            ping: self.ping.as_ref().map(|ping| ping.template().to_owned()),
+            software: self.software.as_ref().map(software_card),
         }
     }
 
@@ -142,6 +180,12 @@ impl Platform {
             preparation: cli.preparation.clone(),
             pagers: cli.pagers.iter().map(|(line, _)| line.as_str().to_owned()).collect(),
             errors: patterns(&cli.errors),
+            chatter: patterns(&cli.chatter),
+            legacy: match cli.legacy {
+                Legacy::First => "first",
+                Legacy::Last => "last",
+                Legacy::Never => "never",
+            },
             command_timeout_seconds: cli.command_timeout.as_secs(),
             logout: cli.logout.clone(),
         }
@@ -154,8 +198,34 @@ fn asked_card(question: Question, asked: &Asked) -> AskedCard {
         command: command.clone(),
         read: way(&reader.method),
         must: reader.must.iter().map(|field| field.name()).collect(),
+        details: reader.details,
     });
     AskedCard { question, commands: commands.collect() }
+}
+
+fn software_card(software: &Software) -> SoftwareCard {
+    SoftwareCard {
+        takes_seconds: software.takes.as_secs(),
+        steps: software.steps.iter().map(step_card).collect(),
+        ztp: software.ztp.iter().map(option).collect(),
+    }
+}
+
+fn step_card(step: &Step) -> StepCard {
+    let texts = |list: &[Text]| -> Vec<String> { list.iter().map(Text::to_string).collect() };
+    StepCard {
+        step: step.kind.name(),
+        commands: texts(&step.commands),
+        look: step.look.as_ref().map(|(command, shows)| (command.to_string(), shows.to_string())),
+        answers: step
+            .answers
+            .iter()
+            .map(|(line, keys)| (line.as_str().to_owned(), keys.clone()))
+            .collect(),
+        success: texts(&step.success),
+        failure: step.failure.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+        timeout_seconds: step.timeout.as_secs(),
+    }
 }
 
 /// As platform files write it.
@@ -250,6 +320,27 @@ mod tests {
             assert_eq!(card.asked.len(), platform.questions.len(), "{}", platform.id);
             assert!(card.asked.iter().all(|asked| !asked.commands.is_empty()), "{}", platform.id);
             assert!(card.answers.iter().all(|answer| !answer.value.is_empty()), "{}", platform.id);
+            assert_eq!(card.cli.chatter.len(), platform.cli.chatter.len(), "{}", platform.id);
+            assert_eq!(card.ping.is_some(), platform.ping.is_some(), "{}", platform.id);
+            let steps = card.software.as_ref().map(|software| software.steps.len());
+            let meant = platform.software.as_ref().map(|software| software.steps.len());
+            assert_eq!(steps, meant, "{}", platform.id);
         }
+    }
+
+    #[test]
+    fn a_step_is_told_with_its_gaps_as_the_file_writes_them() {
+        let platforms = Platforms::built_in();
+        let card = platforms.by_id["arista_eos"].card();
+        let software = card.software.expect("it can be upgraded");
+        let copy = &software.steps[0];
+        assert_eq!(
+            (copy.step, &copy.commands[..]),
+            ("copy", &["copy {image_url} flash:{image}".to_owned()][..])
+        );
+        let look = ("verify /md5 flash:{image}".to_owned(), "{md5}".to_owned());
+        assert_eq!(copy.look, Some(look));
+        let junos = platforms.by_id["juniper_junos"].card();
+        assert!(junos.software.is_some_and(|software| !software.ztp.is_empty()));
     }
 }

@@ -19,8 +19,8 @@ pub struct Comparison {
     pub ignored_blocks: Patterns,
     /// Lines that only close a block: indentation already says where it ends.
     pub closers: Patterns,
-    /// Lines with a secret in the group `secret`: the device stores a hash or a cipher of what it
-    /// was given, so only its presence can be compared with the plan.
+    /// Lines with a secret in the group `secret`: never shown, and compared by value only where
+    /// both sides tell it; of a hash or a cipher only the presence is.
     pub secrets: Patterns,
     /// Planned lines that leave no trace in a running configuration, such as `no shutdown`. When
     /// such a line begins with `no `, its opposite in the same block is still a difference.
@@ -30,6 +30,9 @@ pub struct Comparison {
     pub ordered: Patterns,
     /// Lines that form such a block without a header; the group `list` names the block.
     pub ordered_lines: Patterns,
+    /// Lines that make a planned block another one when nobody planned them, such as `shutdown`. A
+    /// pattern for lines that stand in no block names the words of its block in the group `block`.
+    pub unwanted: Patterns,
     /// What the device adds or forgets, in the group `drop`: taken away on both sides before
     /// comparing.
     pub dropped: Patterns,

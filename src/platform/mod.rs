@@ -68,6 +68,9 @@ pub struct Platform {
     pub identity_headers: recognition::IdentityHeaders,
     /// Names it may ask for besides the one it was told, as globs (`*`), in lower case.
     pub file_names: Vec<String>,
+    /// Names by which its script asks for the configuration, besides [`names::CONFIGURATIONS`], as
+    /// globs in lower case.
+    pub configuration_names: Vec<String>,
     pub cli: Cli,
     pub questions: BTreeMap<Question, Asked>,
     /// How it is told to reach an address.
@@ -360,6 +363,18 @@ impl Platform {
         self.knows_file(name)
             || self.was_told(device, name)
             || digest.is_some_and(|of| self.knows_file(of) || self.was_told(device, of))
+    }
+
+    /// Whether this name, or that of its digest, is one by which the script of the device asks for
+    /// the configuration: never the one that the device was told, nor one without a `*` of those
+    /// that its platform asks for first.
+    pub fn asks_configuration(&self, device: &str, name: &str) -> bool {
+        let name = self.digest_of(name).unwrap_or(name);
+        let own = names::known(&self.configuration_names, name);
+        let usual = names::CONFIGURATIONS.map(str::to_owned);
+        let firsts = self.file_names.iter().filter(|glob| !glob.contains('*')).cloned();
+        let of_others = names::known(&firsts.collect::<Vec<_>>(), name);
+        (own || (names::known(&usual, name) && !of_others)) && !self.was_told(device, name)
     }
 
     /// The name of the file whose digest is asked for by this name, if it is one of those.

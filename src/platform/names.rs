@@ -1,5 +1,8 @@
 //! File names a platform asks for.
 
+/// Names of configurations that scripts of any platform fetch: POAP's `conf.SERIAL` and its like.
+pub const CONFIGURATIONS: [&str; 2] = ["conf.*", "*.cfg"];
+
 /// True if the last part of the name matches one of the globs, without regard to case.
 /// The globs are in lower case; `*` stands for any run of characters.
 pub fn known(globs: &[String], name: &str) -> bool {

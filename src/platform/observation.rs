@@ -56,6 +56,9 @@ pub struct Observation {
     pub running: Reading<String>,
     /// The configuration that the next boot would take, as text. Holds secrets.
     pub saved: Reading<String>,
+    /// Whether the device confirmed that it saved, in a visit that told it to.
+    #[serde(default, skip_serializing_if = "Reading::is_not_asked")]
+    pub save: Reading<()>,
     /// The answers to further commands of the same visit, each by its command, as text. May hold
     /// secrets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -73,6 +76,7 @@ impl Observation {
             environment: Reading::NotAsked,
             running: Reading::NotAsked,
             saved: Reading::NotAsked,
+            save: Reading::NotAsked,
             further: BTreeMap::new(),
         }
     }

@@ -9,13 +9,20 @@ pub struct Ports {
     pub types: Vec<PortType>,
 }
 
-/// One interface type: every beginning of `name` that is at least as long as `shortest` means it.
+/// One interface type: `shortest` means it, and every beginning of `name` that goes on from there.
+/// `ge` is no beginning of `gigabitethernet`, and yet what Comware and VRP print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortType {
     /// `gigabitethernet`.
     pub name: String,
     /// `gi`.
     pub shortest: String,
+}
+
+impl PortType {
+    fn is_meant_by(&self, word: &str) -> bool {
+        word == self.shortest || (word.starts_with(&self.shortest) && self.name.starts_with(word))
+    }
 }
 
 impl Ports {
@@ -30,11 +37,8 @@ impl Ports {
             name.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
         let digits = folded.find(|c: char| c.is_ascii_digit()).unwrap_or(folded.len());
         let (word, number) = folded.split_at(digits);
-        let full = self
-            .types
-            .iter()
-            .find(|t| word.starts_with(&t.shortest) && t.name.starts_with(word))
-            .map_or(word, |t| t.name.as_str());
+        let full =
+            self.types.iter().find(|t| t.is_meant_by(word)).map_or(word, |t| t.name.as_str());
         format!("{full}{number}")
     }
 }
@@ -52,6 +56,7 @@ mod tests {
                 of("gigabitethernet", "gi"),
                 of("twogigabitethernet", "tw"),
                 of("twentyfivegige", "twe"),
+                of("ten-gigabitethernet", "xge"),
             ],
         }
     }
@@ -60,6 +65,13 @@ mod tests {
     fn every_spelling_of_a_port_becomes_one() {
         for name in ["Gi1/0/47", "GigabitEthernet1/0/47", "gigabitethernet 1/0/47", " GIG1/0/47 "] {
             assert_eq!(ports().canonical(name), "gigabitethernet1/0/47", "{name}");
+        }
+    }
+
+    #[test]
+    fn an_abbreviation_that_is_no_beginning_is_known_too() {
+        for name in ["XGE1/0/49", "Ten-GigabitEthernet1/0/49"] {
+            assert_eq!(ports().canonical(name), "ten-gigabitethernet1/0/49", "{name}");
         }
     }
 

@@ -58,6 +58,10 @@ impl Desk<'_> {
     }
 
     fn platform(&mut self, id: &str, written: written::Platform) -> Platform {
+        if written.must_save && written.questions.save.is_none() {
+            let hint = "write how it is told to save, as `save` below `questions`";
+            self.complain(&written.settle, "it must be told to save, and nobody says how", hint);
+        }
         let ports = Ports {
             fold_case: written.ports.fold_case,
             types: written
@@ -86,7 +90,8 @@ impl Desk<'_> {
                 model: written.identity_headers.model,
                 mac: written.identity_headers.mac,
             },
-            file_names: written.files.into_iter().map(|name| name.value.to_lowercase()).collect(),
+            file_names: lower_case(written.files),
+            configuration_names: lower_case(written.configuration_names),
             cli: self.cli(written.cli),
             questions: self.questions(written.questions),
             ping: written.ping.and_then(|ping| self.ping(ping)),
@@ -198,7 +203,11 @@ impl Desk<'_> {
                 Some(Condition { field, pattern })
             }
             Err(error) => {
-                self.complain(text, error.to_string(), "a regular expression is wanted");
+                self.complain(
+                    text,
+                    crate::written::last_line(&error.to_string()),
+                    "a regular expression is wanted",
+                );
                 None
             }
         }
@@ -233,6 +242,7 @@ impl Desk<'_> {
             traceless: self.patterns(&written.traceless),
             ordered: self.patterns(&written.ordered),
             ordered_lines: self.patterns(&written.ordered_lines),
+            unwanted: self.patterns(&written.unwanted),
             dropped: self.patterns(&written.dropped),
             port_headers: self.patterns(&written.port_headers),
             delimited: written
@@ -257,7 +267,11 @@ impl Desk<'_> {
     fn regex(&mut self, text: &Text) -> Option<Regex> {
         Regex::new(&text.value)
             .map_err(|error| {
-                self.complain(text, error.to_string(), "a regular expression is wanted");
+                self.complain(
+                    text,
+                    crate::written::last_line(&error.to_string()),
+                    "a regular expression is wanted",
+                );
             })
             .ok()
     }
@@ -277,6 +291,10 @@ impl Desk<'_> {
             }
         }
     }
+}
+
+fn lower_case(globs: Vec<Text>) -> Vec<String> {
+    globs.into_iter().map(|glob| glob.value.to_lowercase()).collect()
 }
 
 fn transport(written: written::Transport) -> Transport {

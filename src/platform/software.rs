@@ -1,6 +1,9 @@
 //! How does a platform come to other software? By steps on its command line, or by what its own
 //! zero-touch provisioning is told; both are data.
 
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use md5::Md5;
@@ -9,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::platform::answers::{self, Answer};
-use crate::platform::{AnswerFacts, Platform};
+use crate::platform::{AnswerFacts, Platform, Platforms};
 
 /// The `software` section of a platform file.
 #[derive(Debug)]
@@ -24,7 +27,48 @@ pub struct Software {
     pub ztp: Vec<Answer>,
 }
 
+impl Platforms {
+    /// The platform whose answers a request gets: that of the plan, unless the request is that of
+    /// an installer (ONIE), which takes any file that it is told for the software to be installed.
+    pub fn answering<'a>(
+        &'a self,
+        planned: &str,
+        seen: Option<&'a Arc<Platform>>,
+    ) -> Option<&'a Arc<Platform>> {
+        seen.filter(|seen| seen.id != planned && seen.takes_images_alone())
+            .or_else(|| self.get(planned))
+    }
+
+    /// Says that a device planned as one platform asks like another, if so.
+    pub fn mismatch(&self, planned: &str, seen: Option<&Arc<Platform>>) -> Option<String> {
+        let seen = seen.filter(|seen| seen.id != planned)?;
+        Some(match seen.takes_images_alone() {
+            true => {
+                let title = &seen.title;
+                format!("planned as {planned}, and {title} asks: it is told where its software is")
+            }
+            false => format!("planned as {planned}, and asks like {}", seen.id),
+        })
+    }
+}
+
 impl Platform {
+    /// True for an installer: what it is told names its planned image, and never a configuration.
+    pub fn takes_images_alone(&self) -> bool {
+        const DEVICE: &str = "a-device-of-this-name";
+        const IMAGE: &str = "an-image-of-this-name";
+        let facts = AnswerFacts {
+            server: Ipv4Addr::UNSPECIFIED,
+            device: DEVICE.to_owned(),
+            http_port: Some(80),
+        };
+        let told = self.dhcp_options_with(&facts, Some(IMAGE));
+        let names = |name: &str| {
+            told.iter().any(|(_, value)| value.windows(name.len()).any(|at| at == name.as_bytes()))
+        };
+        names(IMAGE) && !names(DEVICE)
+    }
+
     /// [`Platform::dhcp_options`] for a device on which this image is to be installed: where the
     /// platform installs by its own provisioning, it is told of the image.
     pub fn dhcp_options_with(
@@ -187,6 +231,11 @@ impl Gap {
         ("{md5}", Gap::Md5),
     ];
 
+    fn name(self) -> &'static str {
+        let found = Self::ALL.into_iter().find(|(_, gap)| *gap == self);
+        found.map_or("", |(name, _)| name)
+    }
+
     fn of(self, facts: &Facts) -> &str {
         match self {
             Gap::Version => &facts.version,
@@ -235,6 +284,19 @@ impl Text {
     }
 }
 
+/// As the platform file writes it.
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(text) => f.write_str(text)?,
+                Piece::Gap(gap) => f.write_str(gap.name())?,
+            }
+        }
+        Ok(())
+    }
+}
+
 fn first_gap(text: &str) -> Option<(usize, &'static str, Gap)> {
     let found = Gap::ALL.into_iter().filter_map(|(name, gap)| Some((text.find(name)?, name, gap)));
     found.min_by_key(|(at, ..)| *at)
@@ -269,7 +331,6 @@ impl Hasher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::Platforms;
 
     fn facts() -> Facts {
         Facts {
@@ -283,6 +344,38 @@ mod tests {
     }
 
     #[test]
+    fn an_installer_that_asks_is_told_of_its_image_whatever_is_planned_and_nobody_else_is() {
+        let platforms = Platforms::built_in();
+        let alone = platforms.by_id.values().filter(|it| it.takes_images_alone());
+        assert_eq!(alone.map(|it| it.id.as_str()).collect::<Vec<_>>(), ["onie"]);
+        let facts = AnswerFacts {
+            server: [10, 0, 0, 1].into(),
+            device: "leaf1".into(),
+            http_port: Some(80),
+        };
+        let onie = &platforms.by_id["onie"];
+        for planned in ["sonic", "cumulus_linux"] {
+            let answers = platforms.answering(planned, Some(onie)).unwrap();
+            let told = answers.dhcp_options_with(&facts, Some("nos/installer.bin"));
+            let url = b"http://10.0.0.1:80/nos/installer.bin".to_vec();
+            let shorter = b"http://10.0.0.1/nos/installer.bin".to_vec();
+            assert!(told.contains(&(114, url)) || told.contains(&(114, shorter)), "{told:?}");
+            assert!(told.iter().all(|(code, _)| *code != 67), "{told:?}");
+            let itself = platforms.answering(planned, None).unwrap();
+            assert_eq!(itself.id, planned);
+            assert!(platforms.mismatch(planned, Some(onie)).unwrap().contains("ONIE asks"));
+        }
+        let (eos, ios) = (&platforms.by_id["arista_eos"], "cisco_ios");
+        assert_eq!(platforms.answering(ios, Some(eos)).unwrap().id, ios);
+        let mismatch = platforms.mismatch(ios, Some(eos));
+        assert_eq!(mismatch.as_deref(), Some("planned as cisco_ios, and asks like arista_eos"));
+        assert_eq!(
+            (platforms.mismatch(ios, None), platforms.mismatch("onie", Some(onie))),
+            (None, None)
+        );
+    }
+
+    #[test]
     fn gaps_are_filled_as_they_are_in_commands_and_to_the_letter_in_patterns() {
         let text = Text::read("copy {image_url} flash:{image} # {md5} {other} a{2}");
         let filled = text.fill(&facts()).unwrap();
@@ -292,6 +385,7 @@ mod tests {
         );
         let pattern = Text::read("^{image} \\d{2}$").pattern(&facts()).unwrap();
         assert!(pattern.is_match("cat9k.17.bin 12") && !pattern.is_match("cat9kx17.bin 12"));
+        assert_eq!(text.to_string(), "copy {image_url} flash:{image} # {md5} {other} a{2}");
         let evil = Facts { version: "1\nreload".into(), ..facts() };
         assert!(Text::read("x {version}").fill(&evil).is_err());
     }

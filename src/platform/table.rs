@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::platform::checksum::Checksum;
+use crate::platform::parse::Reader;
 use crate::platform::{Platform, Platforms, Question};
 
 /// One platform by its capabilities.
@@ -17,6 +18,12 @@ pub struct TableRow {
     pub transports: Vec<&'static str>,
     /// What can be asked of it.
     pub questions: Vec<Question>,
+    /// It also tells speed, duplex, errors and link changes.
+    pub details: bool,
+    /// It can be told to reach an address.
+    pub ping: bool,
+    /// How it comes to other software: `by steps`, `by ztp`.
+    pub software: Option<&'static str>,
     /// The line of the file that holds its digest, and the file beside it that does.
     pub checksum: Option<String>,
     /// It must be told to save.
@@ -33,6 +40,11 @@ impl Platforms {
 }
 
 impl Platform {
+    fn tells_details(&self) -> bool {
+        let asked = self.questions.get(&Question::Interfaces);
+        asked.is_some_and(|asked| asked.readers.iter().any(Reader::tells_details))
+    }
+
     pub fn table_row(&self) -> TableRow {
         let way = |rule: &super::recognition::Rule| {
             let fields: Vec<String> = rule.conditions.iter().map(|c| c.field.title()).collect();
@@ -50,6 +62,12 @@ impl Platform {
             recognised_by,
             transports: self.transports.iter().map(|transport| transport.name()).collect(),
             questions: self.questions.keys().copied().collect(),
+            details: self.tells_details(),
+            ping: self.ping.is_some(),
+            software: self.software.as_ref().map(|software| match software.steps.is_empty() {
+                false => "by steps",
+                true => "by ztp",
+            }),
             checksum: self.checksum.as_ref().map(Checksum::title),
             must_save: self.must_save,
             limits: self.limits.clone(),
@@ -70,7 +88,10 @@ mod tests {
         assert_eq!(frr.recognised_by, ["60 vendor class", "60 vendor class + 61 client id"]);
         assert_eq!(frr.questions.first(), Some(&Question::Facts));
         assert!(!frr.questions.contains(&Question::Cdp));
-        assert!(frr.must_save);
+        assert!(frr.must_save && frr.details && frr.ping);
+        assert_eq!(frr.software, None);
+        let told = |id: &str| table.iter().find(|row| row.id == id).and_then(|row| row.software);
+        assert_eq!((told("cisco_iosxe"), told("onie")), (Some("by steps"), Some("by ztp")));
         let nxos = table.iter().find(|row| row.id == "cisco_nxos").expect("it is built in");
         assert_eq!(nxos.checksum.as_deref(), Some("md5 on line 2, and in a second file `*.md5`"));
     }

@@ -35,6 +35,8 @@ pub struct Platform {
     pub dhcp: Vec<Answer>,
     #[serde(default)]
     pub files: Vec<Text>,
+    #[serde(default)]
+    pub configuration_names: Vec<Text>,
     pub cli: Cli,
     pub questions: Questions,
     pub ping: Option<Ping>,
@@ -334,6 +336,7 @@ pub struct Comparison {
     pub traceless: Vec<Text>,
     pub ordered: Vec<Text>,
     pub ordered_lines: Vec<Text>,
+    pub unwanted: Vec<Text>,
     pub dropped: Vec<Text>,
     pub port_headers: Vec<Text>,
     pub delimited: Vec<Delimited>,

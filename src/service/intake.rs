@@ -10,7 +10,7 @@ use moka::sync::Cache;
 
 use crate::address::Mac;
 use crate::clock::{Clock, Timestamp};
-use crate::domain::inventory::meant::{Device, Inventory, Position};
+use crate::domain::inventory::meant::{Device, Position};
 use crate::domain::run::Event;
 use crate::receipt::Committed;
 use crate::service::leases::Ended;
@@ -19,6 +19,9 @@ use crate::service::plan::{InForce, Plan};
 use crate::service::runner::{Input, Opening, Runs};
 
 mod asking;
+mod joining;
+
+pub use joining::{joined, unplanned};
 
 use asking::Asking;
 
@@ -105,6 +108,8 @@ pub type Report = Arc<dyn Fn(&Sighting, Timestamp) -> Vec<Change> + Send + Sync>
 #[derive(Debug)]
 pub enum Moved {
     Bound(Lease),
+    /// Beside another address of its device, in words: the run keeps to that one.
+    Beside(Lease, String),
     /// By its device, if it was one's.
     Ended(Ended, Option<Arc<Device>>),
 }
@@ -122,6 +127,8 @@ pub struct Intake {
     /// that lease.
     neighbours: Arc<DashMap<Neighbour, (Holding, Ipv6Addr)>>,
     strangers: Cache<String, ()>,
+    /// What was odd about devices lately.
+    oddities: Cache<String, ()>,
     minute: Arc<Mutex<Minute>>,
     asking: Arc<Mutex<Asking>>,
 }
@@ -143,11 +150,23 @@ impl Intake {
                 addresses.insert(IpAddr::V4(lease.address), holding);
             }
         }
-        let strangers =
-            Cache::builder().max_capacity(STRANGERS_MAX).time_to_live(STRANGER_AGAIN).build();
+        let [strangers, oddities] = [(); 2].map(|()| {
+            Cache::builder().max_capacity(STRANGERS_MAX).time_to_live(STRANGER_AGAIN).build()
+        });
         let (addresses, neighbours) = (Arc::new(addresses), Arc::new(DashMap::new()));
         let (minute, asking) = (Arc::default(), Arc::default());
-        Self { plan, runs, clock, report, addresses, neighbours, strangers, minute, asking }
+        Self {
+            plan,
+            runs,
+            clock,
+            report,
+            addresses,
+            neighbours,
+            strangers,
+            oddities,
+            minute,
+            asking,
+        }
     }
 
     /// Joins clues to the plan: serial, then MAC, then position, then the lease that holds the
@@ -256,18 +275,25 @@ impl Intake {
         // Who holds what is a hint: it follows the decisions, as those who ask for files do.
         for moved in &moves {
             match moved {
-                Moved::Bound(lease) => {
+                Moved::Bound(lease) | Moved::Beside(lease, _) => {
                     self.remember_holding(lease.address.into(), Holding::of(lease));
                 }
                 Moved::Ended(ended, _) => self.remember_holding(ended.address.into(), None),
             }
         }
+        let bound = |lease: Lease, step: Option<Input>| {
+            let mut input = step.unwrap_or_else(|| Input::changes(Vec::with_capacity(1)));
+            input.changes.push(Change::Lease(lease));
+            input
+        };
         let input = |moved: Moved| match moved {
             Moved::Bound(lease) => {
                 let step = self.step_of(&plan, &lease);
-                let mut input = step.unwrap_or_else(|| Input::changes(Vec::with_capacity(1)));
-                input.changes.push(Change::Lease(lease));
-                input
+                bound(lease, step)
+            }
+            Moved::Beside(lease, what) => {
+                let step = self.step_beside(&plan, &lease, what);
+                bound(lease, step)
             }
             Moved::Ended(Ended { address, quarantined_until }, device) => {
                 let address = address.into();
@@ -287,6 +313,13 @@ impl Intake {
     fn step_of(&self, plan: &Plan, lease: &Lease) -> Option<Input> {
         let device = plan.inventory.device(lease.device.as_deref()?)?;
         device.managed.then(|| self.leased(device, lease.address.into()))
+    }
+
+    fn step_beside(&self, plan: &Plan, lease: &Lease, what: String) -> Option<Input> {
+        let device = plan.inventory.device(lease.device.as_deref()?)?;
+        self.asking().ends(&device.name);
+        let event = Event::AskedOddly { what, address: Some(lease.address.into()) };
+        device.managed.then(|| Input::event(&device.name, event, Opening::Unproven))
     }
 
     fn remember_holding(&self, address: IpAddr, holding: Option<Holding>) {
@@ -360,6 +393,18 @@ impl Intake {
         Ok(committed)
     }
 
+    /// The device asks in a way that its plan does not expect. Written down once in its run, as
+    /// often as this is told.
+    pub fn asks_oddly(&self, device: &Arc<Device>, what: &str) {
+        let key = format!("{} {what}", device.name);
+        let fresh = self.oddities.entry(key).or_insert(()).is_fresh();
+        if fresh && device.managed {
+            tracing::info!(device = %device.name, what, "a device asks oddly");
+            let event = Event::AskedOddly { what: what.to_owned(), address: None };
+            self.runs.try_send(Input::event(&device.name, event, Opening::Unproven));
+        }
+    }
+
     /// Our DHCP side cannot serve this device (no free address, relay of no known subnet).
     pub fn lease_impossible(&self, device: &Arc<Device>, why: &str) {
         if device.managed {
@@ -428,50 +473,4 @@ fn ended(changes: Vec<Change>, device: Option<&Device>) -> Input {
         }
         (_, _) => Input::changes(changes),
     }
-}
-
-/// Joins clues to a plan: serial, then MAC, then position. `None` if they name nobody.
-pub fn joined(inventory: &Inventory, clues: &Clues) -> Option<Identity> {
-    let by_serial = clues.serial.as_deref().and_then(|serial| inventory.with_serial(serial));
-    let by_mac = clues.mac.and_then(|mac| inventory.with_mac(mac));
-    let by_position = clues.position.as_ref().and_then(|position| {
-        let anywhere = Position { remote_id: None, ..position.clone() };
-        inventory.at_position(position).or_else(|| inventory.at_position(&anywhere))
-    });
-    let named = [("serial", by_serial), ("MAC", by_mac), ("position", by_position)];
-    let mut found: Option<(&str, &Arc<Device>)> = None;
-    for (clue, device) in named {
-        let Some(device) = device else { continue };
-        match found {
-            None => found = Some((clue, device)),
-            Some((first, other)) if other.name != device.name => {
-                let detail = format!("{first} says {}, {clue} says {}", other.name, device.name);
-                return Some(Identity::Conflict { detail });
-            }
-            Some(_) => {}
-        }
-    }
-    found.map(|(_, device)| Identity::Device(Arc::clone(device)))
-}
-
-/// Somebody whom no plan knows: a network device if it asks like one.
-pub fn unplanned(clues: &Clues) -> Identity {
-    match &clues.platform {
-        Some(platform) => Identity::Stranger { description: describe(platform, clues) },
-        None => Identity::Nobody,
-    }
-}
-
-fn describe(platform: &str, clues: &Clues) -> String {
-    let mut text = format!("a {platform} device");
-    if let Some(serial) = &clues.serial {
-        text.push_str(&format!(", serial {serial}"));
-    }
-    if let Some(mac) = clues.mac {
-        text.push_str(&format!(", MAC {mac}"));
-    }
-    if let Some(position) = &clues.position {
-        text.push_str(&format!(", at {}", position.circuit_id));
-    }
-    text
 }

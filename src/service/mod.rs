@@ -14,3 +14,4 @@ pub mod probe;
 pub mod runner;
 pub mod serving;
 pub mod upgrade;
+pub mod upstream;

@@ -18,6 +18,7 @@ use crate::service::probe::{
 };
 use crate::service::runner::Input;
 use crate::service::upgrade::Images;
+use crate::service::upstream::Upstreams;
 
 /// Fetches a secret from where it is kept.
 pub type Secrets = Arc<dyn Fn(&SecretSource) -> Result<Secret, String> + Send + Sync>;
@@ -34,6 +35,8 @@ pub struct VisitOrder {
     pub first_visit: Option<Timestamp>,
     /// What earlier visits of the run have counted.
     pub counted: Counted,
+    /// The visit before found the planned configuration running, and saved.
+    pub saved_before: bool,
 }
 
 /// What a visit is for.
@@ -54,6 +57,8 @@ pub struct Performer {
     pub clock: Clock,
     pub visits: Arc<Semaphore>,
     pub images: Images,
+    /// What upstream devices have told lately.
+    pub upstreams: Upstreams,
 }
 
 impl Performer {
@@ -154,25 +159,34 @@ impl Performer {
             Outcome::Stepped { .. } => Visit::Broken { why: "a step was not asked for".into() },
             Outcome::OurSide { why } => Visit::OurSide { why },
             Outcome::Observed(seen) => {
-                let rendered = match (plan.render)(device, &plan.inventory) {
+                let rendered = match plan.configuration(device) {
                     Ok(rendered) => rendered,
                     Err(why) => return Visit::Broken { why },
                 };
                 let now = self.clock.now();
-                let neighbours_due = visit
-                    .first_visit
-                    .is_some_and(|first| now.since(first) >= plan.rules.neighbour_patience);
+                let neighbours_due = self.neighbours_due(plan, visit.first_visit);
                 let planned = planned(plan, device, &rendered, neighbours_due);
                 let earlier = visit.counted.clone();
-                let circumstances = Circumstances { now: Some(now), earlier, secrets };
+                let saved_before = visit.saved_before;
+                let circumstances =
+                    Circumstances { now: Some(now), earlier, saved_before, secrets };
                 let findings = check::judge_visit(&planned, &seen, &circumstances);
+                if findings.asks_upstreams {
+                    self.upstreams.hold((&visit.run, visit.attempt), &seen);
+                }
                 Visit::Judged { host_key: report.host_key, findings }
             }
         }
     }
+
+    /// Whether neighbours had the time to be heard since the device let us in first.
+    pub(super) fn neighbours_due(&self, plan: &Plan, first_visit: Option<Timestamp>) -> bool {
+        let now = self.clock.now();
+        first_visit.is_some_and(|first| now.since(first) >= plan.rules.neighbour_patience)
+    }
 }
 
-fn planned<'a>(
+pub(super) fn planned<'a>(
     plan: &'a Plan,
     device: &'a Device,
     rendered: &'a str,

@@ -8,7 +8,8 @@ use crate::domain::run::Timing;
 use crate::platform::Platforms;
 use crate::secret::Secret;
 
-/// Renders the configuration of a device, or says why it cannot.
+/// Renders the template of a device as it must be served, or says why it cannot. Of a device that
+/// is [`Device::configured`] this is what it must run.
 pub type Render = Arc<dyn Fn(&Device, &Inventory) -> Result<String, String> + Send + Sync>;
 
 /// The secrets that the template of a device is given.
@@ -46,6 +47,16 @@ pub struct Rules {
 const BACK_DEADLINE: Duration = Duration::from_secs(120);
 
 impl Plan {
+    /// The file that a device fetches first.
+    pub fn first_file(&self, device: &Device) -> Result<String, String> {
+        (self.render)(device, &self.inventory)
+    }
+
+    /// What a device must run.
+    pub fn configuration(&self, device: &Device) -> Result<String, String> {
+        (self.render)(&device.configured(), &self.inventory)
+    }
+
     /// What a run of this device may take, fixed when it opens.
     pub fn timing(&self, device: &Device) -> Timing {
         let platform = self.platforms.get(&device.platform);

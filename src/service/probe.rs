@@ -34,6 +34,8 @@ pub enum Purpose {
     Observe,
     /// Save the running configuration, then ask every question.
     SaveAndObserve,
+    /// Ask who it is, whom it hears and which links it has: nothing that could hold a secret.
+    Neighbours,
     /// Take one step of an upgrade, unless nothing is left to do.
     Step(Box<Filled>),
 }

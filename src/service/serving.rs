@@ -21,8 +21,8 @@ mod kept;
 
 use kept::Kept;
 
-/// Rendered files kept, in bytes: those of some thousand devices that are in their transfers share
-/// theirs with them. What falls out is rendered again.
+/// Rendered files of each kept, in bytes: those of some thousand devices that are in their
+/// transfers share theirs with them. What falls out is rendered again.
 const KEPT_BYTES: usize = 32 << 20;
 
 /// Downloads whose parts are remembered: devices that fetch at the same time.
@@ -110,6 +110,8 @@ pub struct Serving {
     runs: Runs,
     clock: Clock,
     kept: Arc<Kept>,
+    /// Those of devices whose first file is another one.
+    kept_configurations: Arc<Kept>,
     /// How far from its beginning a device has each content, by its digest: the end alone is no
     /// download.
     reached: Cache<(String, String), u64>,
@@ -126,8 +128,9 @@ impl Serving {
         headers_suffice: bool,
     ) -> Self {
         let kept = Arc::new(Kept::new(KEPT_BYTES));
+        let kept_configurations = Arc::new(Kept::new(KEPT_BYTES));
         let reached = Cache::builder().max_capacity(PARTS_MAX).build();
-        Self { plan, intake, runs, clock, kept, reached, headers_suffice }
+        Self { plan, intake, runs, clock, kept, kept_configurations, reached, headers_suffice }
     }
 
     /// Resolves each asker to its device and renders its file. A request is an event of the
@@ -167,7 +170,7 @@ impl Serving {
             self.runs.try_send(Input::event(&device.name, event, Opening::AfterWindow));
             return Err(not_found("this platform has no such file"));
         }
-        let artifact = match self.rendered(plan, &device) {
+        let artifact = match self.rendered(plan, &device, &ask.name) {
             Ok(artifact) => artifact,
             Err(why) => {
                 tracing::error!(device = device.name, why, "its configuration does not render");
@@ -302,19 +305,24 @@ impl Serving {
         }
     }
 
-    fn rendered(&self, plan: &Plan, device: &Device) -> Result<Artifact, String> {
-        if let Some(artifact) = self.kept.get(&device.name, plan.generation) {
+    fn rendered(&self, plan: &Plan, device: &Device, name: &str) -> Result<Artifact, String> {
+        let configured = asks_configuration(plan, device, name);
+        let kept = if configured { &self.kept_configurations } else { &self.kept };
+        if let Some(artifact) = kept.get(&device.name, plan.generation) {
             return Ok(artifact);
         }
         // A template engine that breaks on one device must not take the others' answers along.
-        let render = || (plan.render)(device, &plan.inventory);
+        let render = || match configured {
+            true => plan.configuration(device),
+            false => plan.first_file(device),
+        };
         let rendered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(render));
         let text = rendered.map_err(|_| "the template engine broke".to_owned())??;
         let digest = Sha256::digest(text.as_bytes());
         let sha256 = hex(&digest);
         let content = Arc::from(text.into_bytes());
         let artifact = Artifact { device: device.name.clone(), content, sha256 };
-        self.kept.put(plan.generation, artifact.clone());
+        kept.put(plan.generation, artifact.clone());
         Ok(artifact)
     }
 
@@ -374,6 +382,14 @@ fn hex(digest: &[u8]) -> String {
 fn fits(plan: &Plan, device: &Device, name: &str) -> bool {
     let platform = plan.platforms.get(&device.platform);
     platform.is_some_and(|platform| platform.may_ask(&device.name, name))
+        || asks_configuration(plan, device, name)
+}
+
+/// Whether what this device must run is asked for, and not the file that leads to it.
+fn asks_configuration(plan: &Plan, device: &Device, name: &str) -> bool {
+    let platform = plan.platforms.get(&device.platform);
+    let asks = platform.is_some_and(|known| known.asks_configuration(&device.name, name));
+    device.configuration.is_some() && asks
 }
 
 /// The second file with the digest of the first, if it is asked for and the platform wants one.

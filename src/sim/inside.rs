@@ -29,6 +29,7 @@ struct State {
     booted: Timestamp,
     address: Option<Ipv4Addr>,
     refuses_logins: bool,
+    deaf: bool,
 }
 
 /// A still picture of a box, from which its command line answers.
@@ -44,6 +45,8 @@ pub struct View {
     pub now: Timestamp,
     pub uptime: Duration,
     pub shelf: Shelf,
+    /// It does not tell whom it hears.
+    pub deaf: bool,
 }
 
 impl Inside {
@@ -60,6 +63,7 @@ impl Inside {
             booted: now,
             address: None,
             refuses_logins: false,
+            deaf: false,
         };
         let flash = Flash::default();
         Self { place: place.into(), plant, flash, state: Arc::new(Mutex::new(state)) }
@@ -156,6 +160,11 @@ impl Inside {
         self.state().refuses_logins = refuse;
     }
 
+    /// Makes the box speak to its neighbours and not listen: it answers that nothing is running.
+    pub fn deafen(&self, deaf: bool) {
+        self.state().deaf = deaf;
+    }
+
     /// The login this pair opens, if any.
     pub fn admits(&self, username: &str, password: &str) -> Option<Login> {
         use crate::sim::chassis::Kind;
@@ -190,6 +199,7 @@ impl Inside {
             now,
             uptime: now.since(state.booted),
             shelf,
+            deaf: state.deaf,
         }
     }
 

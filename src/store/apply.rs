@@ -151,7 +151,7 @@ fn step(
         pen.write(entry)?;
         count += u64::from(entry.is_appended());
     }
-    drop(pen);
+    pen.end()?;
     let more = end < sweep.writes.len()
         || match sweep.forget {
             Some(before) => forget(&transaction, before)?,

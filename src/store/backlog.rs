@@ -10,6 +10,8 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::clock::Timestamp;
 use crate::domain::run::Run;
 use crate::service::memory::{Lease, Lease6};
@@ -34,9 +36,9 @@ struct Segment {
     tables: Tables,
     /// Bytes in the log and in memory, about; of what was superseded, too: it bounds both.
     weight: usize,
-    runs: HashSet<ById>,
-    timers: HashMap<(String, String), Option<Timestamp>>,
-    leases: HashMap<Ipv4Addr, Option<Lease>>,
+    runs: HashSet<ById, RandomState>,
+    timers: HashMap<(String, String), Option<Timestamp>, RandomState>,
+    leases: HashMap<Ipv4Addr, Option<Lease>, RandomState>,
     leases6: HashMap<Ipv6Addr, Option<Lease6>>,
     quarantine: HashMap<IpAddr, Timestamp>,
     references: HashMap<(String, String), String>,
@@ -146,8 +148,11 @@ impl Segment {
     fn with_room_of(last: &Self) -> Self {
         let room = |held: usize| held.min(ROOM_MAX);
         Self {
-            runs: HashSet::with_capacity(room(last.runs.len())),
-            timers: HashMap::with_capacity(room(last.timers.len())),
+            runs: HashSet::with_capacity_and_hasher(room(last.runs.len()), RandomState::default()),
+            timers: HashMap::with_capacity_and_hasher(
+                room(last.timers.len()),
+                RandomState::default(),
+            ),
             appended: Vec::with_capacity(room(last.appended.len())),
             ..Self::default()
         }

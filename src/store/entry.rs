@@ -2,7 +2,8 @@
 //!
 //! A log row holds the entries of one group, one after the other, as MessagePack with named
 //! fields: a field that is added later is missing in older rows and is then filled by serde's
-//! `default`. What older versions could not read at all gets a new [`FORMAT`].
+//! `default`. A run stands in it as `short` says. What older versions could not read at all gets a
+//! new [`FORMAT`].
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,16 +15,20 @@ use crate::domain::run::Run;
 use crate::service::memory::{
     Change, DeliveryState, JournalLine, Lease, Lease6, NewDelivery, Query, ServedFile,
 };
+use crate::store::short;
 
 /// The number beside each log row: which encoding its body has.
-pub const FORMAT: i64 = 2;
+pub const FORMAT: i64 = 3;
+
+/// The oldest that is read: runs stand in it with all of their names.
+const FORMAT_MIN: i64 = 2;
 
 /// One change, decided and ready for the tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
-    /// A run as it is from now on: it was opened, or moved. The service has the same one; it is
-    /// JSON when it comes into its table, of several states the newest alone.
-    Run(Arc<Run>),
+    /// A run as it is from now on: it was opened, or moved. The service has the same one; of
+    /// several states the newest alone comes into its table.
+    Run(#[serde(with = "short")] Arc<Run>),
     Journal(JournalLine),
     Lease(Lease),
     Lease6(Lease6),
@@ -157,8 +162,10 @@ impl Entry {
 
 /// The entries of a log row.
 pub fn decode(format: i64, mut body: &[u8]) -> Result<Vec<Entry>, String> {
-    if format != FORMAT {
-        return Err(format!("it is of format {format}, and this version reads format {FORMAT}"));
+    if !(FORMAT_MIN..=FORMAT).contains(&format) {
+        return Err(format!(
+            "it is of format {format}, and this version reads format {FORMAT_MIN} to {FORMAT}"
+        ));
     }
     let whole = body.len();
     let mut entries = Vec::new();
@@ -218,7 +225,7 @@ mod tests {
     use crate::domain::check::counted::Counted;
     use crate::domain::check::{Check, Findings, Problem, Socket, Verdict};
     use crate::domain::fault::Fault;
-    use crate::domain::run::{Milestone, Phase};
+    use crate::domain::run::{Anew, Milestone, Phase};
 
     fn some() -> Vec<Entry> {
         let at = Timestamp::from_seconds(1_700_000_000);
@@ -297,8 +304,10 @@ mod tests {
             ],
             remarks: vec!["a remark".into()],
             open: vec!["a check of theirs".into()],
+            contradicted: true,
             counted: Counted::default(),
             gives_way: Some(problem.clone()),
+            asks_upstreams: false,
         });
         run.gave_way = Some(at);
         run.address = Some("fd00::9".parse().unwrap());
@@ -321,11 +330,16 @@ mod tests {
             Phase::Addressed { fetch_by: at },
             Phase::Fetching { since: at, end_by: at },
             Phase::Settling { visit_at: at, back_by: at },
-            Phase::Connecting { back_by: at, refused_since: Some(at) },
+            Phase::Connecting { back_by: at, refused_since: Some(at), broken_since: Some(at) },
             Phase::Verifying { since: at },
             Phase::HandingOff { since: at, waiting_for: vec!["cmdb".into()] },
             Phase::Ready { at },
-            Phase::ActionNeeded { problem, since: at, still_waiting_said: true },
+            Phase::ActionNeeded {
+                problem,
+                since: at,
+                still_waiting_said: true,
+                anew: Anew::Leased { fetch_by: at },
+            },
             Phase::Failed { at, why: "why".into() },
             Phase::Cancelled { at, by: "by".into() },
         ]
@@ -336,6 +350,18 @@ mod tests {
             run.encode(&mut body).unwrap();
         }
         assert_eq!(decode(FORMAT, &body).unwrap(), runs);
+    }
+
+    #[test]
+    fn a_log_of_the_format_before_is_read() {
+        #[derive(Serialize)]
+        enum Before {
+            Run(Run),
+        }
+        let at = Timestamp::from_seconds(1_700_000_000);
+        let Entry::Run(run) = rich(Phase::Verifying { since: at }) else { panic!("no run") };
+        let body = rmp_serde::to_vec_named(&Before::Run(Run::clone(&run))).unwrap();
+        assert_eq!(decode(2, &body).unwrap(), [Entry::Run(run)]);
     }
 
     #[test]

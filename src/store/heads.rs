@@ -4,6 +4,9 @@
 //! back when the commit is refused or the group does not reach the disk.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 
 use crate::clock::Timestamp;
 use crate::domain::run::Run;
@@ -65,9 +68,17 @@ pub type Find<'a> = &'a dyn Fn(&str, &str) -> rusqlite::Result<Option<Head>>;
 
 #[derive(Default)]
 pub struct Heads {
-    devices: HashMap<Box<str>, Device>,
-    /// What each device was before it was changed, oldest first.
-    before: Vec<(Box<str>, Option<Device>)>,
+    devices: HashMap<Box<str>, Device, RandomState>,
+    /// What each device was before it was changed, oldest first, with a run that names it.
+    before: Vec<(Arc<Run>, Before)>,
+}
+
+/// What a device was before a decision.
+enum Before {
+    Unknown,
+    /// The same, but that its newest run stood here: revision, openness, when it was last heard of.
+    NewestAt(u64, bool, Timestamp),
+    Was(Device),
 }
 
 /// A moment to which the heads can go back.
@@ -93,11 +104,18 @@ impl Heads {
     }
 
     pub fn back_to(&mut self, mark: Mark) {
-        for (name, device) in self.before.drain(mark.0..).rev() {
-            match device {
-                Some(device) => self.devices.insert(name, device),
-                None => self.devices.remove(&name),
-            };
+        for (run, before) in self.before.drain(mark.0..).rev() {
+            let device = run.device.as_str();
+            match before {
+                Before::Unknown => drop(self.devices.remove(device)),
+                Before::NewestAt(rev, open, last_heard) => {
+                    let newest = &mut self.devices.get_mut(device).expect("it was there").newest;
+                    (newest.rev, newest.open, newest.last_heard) = (rev, open, last_heard);
+                }
+                Before::Was(was) => {
+                    *self.devices.get_mut(device).expect("it was there") = was;
+                }
+            }
         }
     }
 
@@ -144,9 +162,9 @@ impl Heads {
     }
 
     /// No second open run, and none within the window unless a person forces it.
-    fn open(&mut self, run: &Run, window_micros: Option<i64>) -> Result<(), Denied> {
+    fn open(&mut self, run: &Arc<Run>, window_micros: Option<i64>) -> Result<(), Denied> {
         let Some(known) = self.devices.get(run.device.as_str()) else {
-            self.before.push((run.device.as_str().into(), None));
+            self.before.push((Arc::clone(run), Before::Unknown));
             self.devices.insert(run.device.as_str().into(), Device::with(Head::of(run)));
             return Ok(());
         };
@@ -160,9 +178,9 @@ impl Heads {
         Ok(())
     }
 
-    fn shift(&mut self, run: &Run, from_rev: u64, find: Find) -> Result<(), Denied> {
+    fn shift(&mut self, run: &Arc<Run>, from_rev: u64, find: Find) -> Result<(), Denied> {
         let stale = || Denied::Stale { run: run.id.clone() };
-        let known = self.devices.get(run.device.as_str()).ok_or_else(stale)?;
+        let known = self.devices.get_mut(run.device.as_str()).ok_or_else(stale)?;
         let rev = match known.named(&run.id) {
             Some(head) => head.rev,
             None => find(&run.device, &run.id).map_err(Denied::Unread)?.ok_or_else(stale)?.rev,
@@ -172,6 +190,13 @@ impl Heads {
         }
         if run.is_open() && known.open().is_some_and(|open| *open.id != *run.id) {
             return Err(known.standing(&run.device));
+        }
+        let newest = &mut known.newest;
+        if *newest.id == *run.id && newest.opened == run.opened {
+            let before = Before::NewestAt(newest.rev, newest.open, newest.last_heard);
+            self.before.push((Arc::clone(run), before));
+            (newest.rev, newest.open, newest.last_heard) = (run.rev, run.is_open(), run.last_heard);
+            return Ok(());
         }
         let head = Head::of(run);
         let known = self.change(run);
@@ -185,9 +210,9 @@ impl Heads {
     }
 
     /// The device of this run, with what it was kept for [`Heads::back_to`].
-    fn change(&mut self, run: &Run) -> &mut Device {
+    fn change(&mut self, run: &Arc<Run>) -> &mut Device {
         let known = self.devices.get_mut(run.device.as_str()).expect("looked up by the caller");
-        self.before.push((run.device.as_str().into(), Some(known.clone())));
+        self.before.push((Arc::clone(run), Before::Was(known.clone())));
         known
     }
 

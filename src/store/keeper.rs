@@ -162,7 +162,8 @@ impl Keeper {
     /// Decides about what waits, up to a group's size, flushes it and sends the receipts.
     pub fn store(&mut self, waiting: &mut VecDeque<Commit>) {
         let mut group = Vec::with_capacity(waiting.len());
-        let mut entries = Vec::new();
+        let changes = waiting.iter().map(|commit| commit.changes.len()).sum();
+        let mut entries = Vec::with_capacity(changes);
         self.body.clear();
         let refused = self.refusing();
         while let Some(Commit { changes, receipt }) = waiting.pop_front() {

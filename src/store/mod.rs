@@ -25,6 +25,7 @@ mod keeper;
 mod read;
 mod rows;
 mod schema;
+mod short;
 #[cfg(test)]
 mod tests;
 mod write;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Error, Row};
 
 use crate::address::Mac;
@@ -12,6 +12,7 @@ use crate::service::memory::{
     Delivery, DeliveryState, JournalLine, Lease, Lease6, ServedFile, Stranger,
 };
 use crate::store::heads::Head;
+use crate::store::short;
 
 fn broken(column: &str, why: impl std::fmt::Display) -> Error {
     let why = format!("column {column}: {why}");
@@ -37,8 +38,14 @@ fn mac(number: i64) -> Mac {
 }
 
 pub fn run(row: &Row) -> Result<Run, Error> {
-    let body = row.get_ref("body")?.as_str()?;
-    serde_json::from_str(body).map_err(|why| broken("body", why))
+    match row.get_ref("body")? {
+        ValueRef::Blob(body) => short::read(body).map_err(|why| broken("body", why)),
+        // Of an earlier version.
+        ValueRef::Text(json) => serde_json::from_slice(json).map_err(|why| broken("body", why)),
+        other @ (ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_)) => {
+            Err(broken("body", format!("expected a run, found {}", other.data_type())))
+        }
+    }
 }
 
 pub fn head(row: &Row) -> Result<Head, Error> {

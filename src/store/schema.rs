@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-const STEPS: [&[&str]; 2] = [FIRST, SECOND];
+const STEPS: [&[&str]; 3] = [FIRST, SECOND, THIRD];
 
 const FIRST: &[&str] = &[
     // What is confirmed and not yet in the other tables: a row per group of commits.
@@ -61,6 +61,10 @@ const FIRST: &[&str] = &[
 /// newest lines: an index of the device alone is a third of the one with run and number.
 const SECOND: &[&str] =
     &["DROP INDEX journal_by_device", "CREATE INDEX journal_of_device ON journal (device)"];
+
+/// From here on `body` of `runs` is a BLOB as `short` writes it, and JSON only where an earlier
+/// version wrote it, which cannot read the other: the number of this step tells that version so.
+const THIRD: &[&str] = &[];
 
 /// Why the tables could not be made.
 #[derive(Debug)]

@@ -3,28 +3,18 @@
 
 use std::net::IpAddr;
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, Error, params};
+use rusqlite::{CachedStatement, Connection, Error, Statement, ToSql, params};
 
+use crate::clock::Timestamp;
 use crate::domain::run::Run;
 use crate::service::memory::{Lease, Lease6};
 use crate::store::entry::{Entry, Wanted};
-use crate::store::rows;
+use crate::store::{rows, short};
 
 const RUN: &str = "INSERT INTO runs (id, device, open, rev, opened, last_heard, body)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (device, opened, id) DO UPDATE SET
     open = excluded.open, rev = excluded.rev, last_heard = excluded.last_heard,
     body = excluded.body";
-
-const LINE: &str = "INSERT INTO journal (run, seq, device, at, topic, text)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-
-const TIMER: &str = "INSERT INTO timers (run, name, at) VALUES (?1, ?2, ?3)
-    ON CONFLICT (run, name) DO UPDATE SET at = excluded.at";
-
-const SERVED: &str = "INSERT INTO served
-    (run, device, name_asked, transport, bytes, sha256, complete, at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
 const LEASE: &str = "INSERT INTO leases
     (address, mac, client_id, device, relay_information, granted, expires)
@@ -33,16 +23,138 @@ const LEASE: &str = "INSERT INTO leases
     relay_information = excluded.relay_information, granted = excluded.granted,
     expires = excluded.expires";
 
+/// `OR FAIL`: whatever fails, the whole slice is taken back, so that SQLite need not keep copies of
+/// pages for a statement of its own.
+const LINES: Kind = Kind {
+    insert: "INSERT OR FAIL INTO journal (run, seq, device, at, topic, text) VALUES ",
+    row: "(?, ?, ?, ?, ?, ?)",
+    columns: 6,
+    otherwise: "",
+};
+
+const SERVED: Kind = Kind {
+    insert: "INSERT OR FAIL INTO served
+        (run, device, name_asked, transport, bytes, sha256, complete, at) VALUES ",
+    row: "(?, ?, ?, ?, ?, ?, ?, ?)",
+    columns: 8,
+    otherwise: "",
+};
+
+const TIMERS: Kind = Kind {
+    insert: "INSERT INTO timers (run, name, at) VALUES ",
+    row: "(?, ?, ?)",
+    columns: 3,
+    otherwise: " ON CONFLICT (run, name) DO UPDATE SET at = excluded.at",
+};
+
+/// Rows that one statement writes: beginning and ending one costs as much as a row.
+const TOGETHER: usize = 16;
+
+/// How entries of one kind come into their table.
+struct Kind {
+    insert: &'static str,
+    row: &'static str,
+    columns: usize,
+    otherwise: &'static str,
+}
+
+impl Kind {
+    fn sql(&self, rows: usize) -> String {
+        let rows = vec![self.row; rows].join(", ");
+        format!("{}{rows}{}", self.insert, self.otherwise)
+    }
+}
+
+/// Entries of one kind that wait until there are enough of them.
+struct Pile<'c, 'e> {
+    kind: Kind,
+    entries: Vec<&'e Entry>,
+    together: Option<CachedStatement<'c>>,
+}
+
+impl<'c, 'e> Pile<'c, 'e> {
+    fn of(kind: Kind) -> Self {
+        Self { kind, entries: Vec::with_capacity(TOGETHER), together: None }
+    }
+
+    fn add(&mut self, connection: &'c Connection, entry: &'e Entry) -> Result<(), Error> {
+        self.entries.push(entry);
+        if self.entries.len() < TOGETHER {
+            return Ok(());
+        }
+        if self.together.is_none() {
+            self.together = Some(connection.prepare_cached(&self.kind.sql(TOGETHER))?);
+        }
+        let statement = self.together.as_mut().expect("it was just put there");
+        for (row, entry) in self.entries.drain(..).enumerate() {
+            bind(statement, row * self.kind.columns, entry)?;
+        }
+        statement.raw_execute().map(drop)
+    }
+
+    /// Writes those that are too few.
+    fn end(&mut self, connection: &'c Connection) -> Result<(), Error> {
+        if self.entries.is_empty() {
+            return Ok(());
+        }
+        let mut statement = connection.prepare_cached(&self.kind.sql(1))?;
+        for entry in self.entries.drain(..) {
+            bind(&mut statement, 0, entry)?;
+            statement.raw_execute()?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives a statement the columns of an entry, behind so many that it has.
+fn bind(statement: &mut Statement, before: usize, entry: &Entry) -> Result<(), Error> {
+    let mut all = |columns: &[&dyn ToSql]| {
+        let mut places = columns.iter().zip(before + 1..);
+        places.try_for_each(|(column, place)| statement.raw_bind_parameter(place, column))
+    };
+    match entry {
+        Entry::Journal(line) => all(params![
+            line.run,
+            number(line.seq),
+            line.device,
+            line.at.micros(),
+            line.topic,
+            line.text
+        ]),
+        Entry::Served(file) => all(params![
+            file.run,
+            file.device,
+            file.name_asked,
+            file.transport,
+            number(file.bytes),
+            file.sha256,
+            file.complete,
+            file.at.micros()
+        ]),
+        Entry::Timer { run, name, at } => all(params![run, name, at.map(Timestamp::micros)]),
+        Entry::Run(_)
+        | Entry::Lease(_)
+        | Entry::Lease6(_)
+        | Entry::LeaseEnded { .. }
+        | Entry::Outbox(_)
+        | Entry::OutboxSuperseded { .. }
+        | Entry::OutboxMoved { .. }
+        | Entry::OutletReference { .. }
+        | Entry::Stranger { .. }
+        | Entry::Forget { .. } => unreachable!("it is on no pile"),
+    }
+}
+
 /// What one slice writes with: the statements of the common entries are looked up once.
-pub struct Pen<'c> {
+pub struct Pen<'c, 'e> {
     connection: &'c Connection,
+    lines: Pile<'c, 'e>,
+    served: Pile<'c, 'e>,
+    timers: Pile<'c, 'e>,
     run: Option<CachedStatement<'c>>,
-    line: Option<CachedStatement<'c>>,
-    timer: Option<CachedStatement<'c>>,
-    served: Option<CachedStatement<'c>>,
     lease: Option<CachedStatement<'c>>,
-    /// The JSON of a run, kept for its room.
-    json: Vec<u8>,
+    /// A run as its table holds it, kept for its room.
+    body: Vec<u8>,
 }
 
 /// The statement in its place, which is looked up by the first who wants it.
@@ -57,43 +169,28 @@ fn held<'p, 'c>(
     Ok(place.as_mut().expect("it was just put there"))
 }
 
-impl<'c> Pen<'c> {
+impl<'c, 'e> Pen<'c, 'e> {
     pub fn new(connection: &'c Connection) -> Self {
-        let json = Vec::new();
-        Self { connection, run: None, line: None, timer: None, served: None, lease: None, json }
+        Self {
+            connection,
+            lines: Pile::of(LINES),
+            served: Pile::of(SERVED),
+            timers: Pile::of(TIMERS),
+            run: None,
+            lease: None,
+            body: Vec::new(),
+        }
     }
 
-    pub fn write(&mut self, entry: &Entry) -> Result<(), Error> {
+    /// Writes an entry, at once or with its like by [`Pen::end`]. Those of one table keep their
+    /// order.
+    pub fn write(&mut self, entry: &'e Entry) -> Result<(), Error> {
         match entry {
             Entry::Run(run) => self.run(run),
-            Entry::Journal(line) => held(&mut self.line, self.connection, LINE)?
-                .execute(params![
-                    line.run,
-                    number(line.seq),
-                    line.device,
-                    line.at.micros(),
-                    line.topic,
-                    line.text
-                ])
-                .map(drop),
+            Entry::Journal(_) => self.lines.add(self.connection, entry),
             Entry::Lease(lease) => self.lease(lease),
-            Entry::Timer { run, name, at: Some(at) } => {
-                held(&mut self.timer, self.connection, TIMER)?
-                    .execute(params![run, name, at.micros()])
-                    .map(drop)
-            }
-            Entry::Served(file) => held(&mut self.served, self.connection, SERVED)?
-                .execute(params![
-                    file.run,
-                    file.device,
-                    file.name_asked,
-                    file.transport,
-                    number(file.bytes),
-                    file.sha256,
-                    file.complete,
-                    file.at.micros()
-                ])
-                .map(drop),
+            Entry::Timer { at: Some(_), .. } => self.timers.add(self.connection, entry),
+            Entry::Served(_) => self.served.add(self.connection, entry),
             Entry::Lease6(_)
             | Entry::LeaseEnded { .. }
             | Entry::Timer { at: None, .. }
@@ -106,9 +203,16 @@ impl<'c> Pen<'c> {
         }
     }
 
+    /// Writes what still waits for its like.
+    pub fn end(mut self) -> Result<(), Error> {
+        self.lines.end(self.connection)?;
+        self.served.end(self.connection)?;
+        self.timers.end(self.connection)
+    }
+
     fn run(&mut self, run: &Run) -> Result<(), Error> {
-        self.json.clear();
-        serde_json::to_writer(&mut self.json, run)
+        self.body.clear();
+        short::write(&mut self.body, run)
             .map_err(|why| Error::ToSqlConversionFailure(why.into()))?;
         held(&mut self.run, self.connection, RUN)?
             .execute(params![
@@ -118,7 +222,7 @@ impl<'c> Pen<'c> {
                 number(run.rev),
                 run.opened.micros(),
                 run.last_heard.micros(),
-                ToSqlOutput::Borrowed(ValueRef::Text(&self.json))
+                self.body
             ])
             .map(drop)
     }

@@ -22,11 +22,16 @@ def frames(data):
 
 
 def payload(frame):
-    """What a UDP datagram over IPv4 carries; None for anything else."""
+    """What a UDP datagram over IPv4 or IPv6 carries; None for anything else."""
     packet = frame[ETHERNET_BYTES:]
-    if frame[12:14] != b"\x08\x00" or packet[9] != 17 or len(packet) > PACKET_BYTES_MAX:
+    if len(packet) > PACKET_BYTES_MAX:
         return None
-    udp = packet[(packet[0] & 15) * 4 :]
+    if frame[12:14] == b"\x08\x00" and packet[9] == 17:
+        udp = packet[(packet[0] & 15) * 4 :]
+    elif frame[12:14] == b"\x86\xdd" and packet[6] == 17:
+        udp = packet[40:]
+    else:
+        return None
     (length,) = struct.unpack("!H", udp[4:6])
     return udp[8:length]
 

@@ -14,13 +14,19 @@ use greenlight::service::serving::{Artifact, Ask, Refusal, Serving, Transferred}
 
 use crate::service::{House, house_of, plan};
 
-/// Two switches of NX-OS, whose files carry their checksums.
-fn nexus() -> InForce {
+/// What `sw1` must run.
+pub const CONFIGURATION: &str = "hostname leaf1\nusername admin password a-secret role network-admin\n\
+    interface Ethernet1/49\n  description to spine1\n  no switchport\n  ip address 10.0.0.1/31\n";
+
+/// Two switches of NX-OS, whose files carry their checksums. `sw1` fetches a script that leads to
+/// its configuration.
+pub fn nexus() -> InForce {
     let before = plan().get();
     let mut inventory = greenlight::domain::inventory::meant::Inventory::default();
     for (index, device) in before.inventory.devices.iter().enumerate() {
         let device = greenlight::domain::inventory::meant::Device {
             platform: "cisco_nxos".into(),
+            configuration: (device.name == "sw1").then(|| "nxos.j2".into()),
             ..device.as_ref().clone()
         };
         inventory.by_name.insert(device.name.clone(), index);
@@ -32,6 +38,9 @@ fn nexus() -> InForce {
         inventory: Arc::new(inventory),
         platforms,
         render: Arc::new(move |device, _| {
+            if device.is_configured() {
+                return Ok(CONFIGURATION.to_owned());
+            }
             Ok(nxos.finish(format!("#!/bin/env python\n# {}\n", device.name)))
         }),
         rules: Rules { settle: Some(Duration::from_millis(10)), ..before.rules.clone() },
@@ -40,7 +49,7 @@ fn nexus() -> InForce {
     })
 }
 
-fn ask(peer: &str, name: &str) -> Ask {
+pub fn ask(peer: &str, name: &str) -> Ask {
     Ask {
         transport: "tftp",
         peer: SocketAddr::new(peer.parse().unwrap(), 4000),
@@ -55,7 +64,7 @@ async fn asked(serving: &Serving, peer: &str, name: &str) -> Result<Artifact, Re
     serving.artifacts(vec![ask(peer, name)]).await.remove(0)
 }
 
-async fn text(serving: &Serving, peer: &str, name: &str) -> String {
+pub async fn text(serving: &Serving, peer: &str, name: &str) -> String {
     let artifact = asked(serving, peer, name).await.unwrap();
     String::from_utf8(artifact.content.to_vec()).unwrap()
 }

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use greenlight::entropy::Entropy;
+use greenlight::proto::dhcp6::Datagram;
 
 use crate::fuzz::{TARGETS, run};
 
@@ -163,6 +164,31 @@ fn every_target_is_knocked_at_here() {
     let here = include_str!("knocks.rs");
     for name in names {
         assert!(here.contains(&format!("check(\"{name}\"")), "{name} is not knocked at");
+    }
+}
+
+#[test]
+fn what_real_dhcpv6_clients_and_servers_said_is_read_and_written_again() {
+    let mut kinds = std::collections::BTreeSet::new();
+    for entry in std::fs::read_dir(folder("captures/dhcp6")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        let read = Datagram::decode(&bytes).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        assert_eq!(Datagram::decode(&read.encode()).unwrap(), read, "{path:?}");
+        kinds.insert(format!("{:?}", read.message.kind));
+    }
+    let expected =
+        ["Confirm", "InformationRequest", "Advertise", "Release", "Reply", "Request", "Solicit"];
+    for kind in expected {
+        assert!(kinds.contains(kind), "no {kind} was captured, but {kinds:?}");
+    }
+}
+
+#[test]
+fn every_server_s_target_begins_with_what_real_clients_sent() {
+    for target in ["dhcp4", "dhcp6", "tftp"] {
+        let captured = std::fs::read_dir(folder("captures").join(target)).unwrap().count();
+        assert!(captured > 20, "{captured} captures for {target}");
     }
 }
 

@@ -10,9 +10,11 @@ mod hostile;
 mod knocks;
 mod ntc_templates;
 mod platform_page;
+mod scripts;
 mod service;
 mod software;
 mod store;
+mod upstream;
 
 /// What the fuzzer runs for an hour runs here for some seconds.
 #[path = "../fuzz/src/lib.rs"]

@@ -128,6 +128,7 @@ pub async fn house_with(folder: &std::path::Path, plan: InForce, prober: Prober)
         clock: Clock::System,
         visits: Arc::new(Semaphore::new(4)),
         images: greenlight::service::upgrade::no_images(),
+        upstreams: greenlight::service::upstream::Upstreams::default(),
     };
     let (runs, waiting) = runner::channel();
     let leases = memory.ask(Query::Leases).await.unwrap();

@@ -26,6 +26,7 @@ pub fn device(name: &str) -> Device {
         ssh_port: 22,
         managed: true,
         template: Some("frr.j2".into()),
+        configuration: None,
         variables: Variables::default(),
         software: None,
         expects: Default::default(),

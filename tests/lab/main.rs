@@ -18,6 +18,7 @@ mod site;
 mod slack;
 mod stories;
 mod tftp_clients;
+mod upstream;
 
 use std::time::Duration;
 

@@ -26,7 +26,20 @@ pub const FOUR: [(End, End); 4] = [
     (("acc-1", "swp50"), ("dist-2", "swp48")),
 ];
 
-/// Where a plug fits. `core-9` is in service and in no plan.
+/// Nine uplinks as planned, enough for three rounds of three.
+pub const NINE: [(End, End); 9] = [
+    (("acc-1", "swp42"), ("dist-1", "swp45")),
+    (("acc-1", "swp43"), ("dist-1", "swp46")),
+    (("acc-1", "swp44"), ("dist-1", "swp47")),
+    (("acc-1", "swp45"), ("dist-1", "swp48")),
+    (("acc-1", "swp46"), ("dist-1", "swp49")),
+    (("acc-1", "swp47"), ("dist-2", "swp46")),
+    (("acc-1", "swp48"), ("dist-2", "swp47")),
+    (("acc-1", "swp49"), ("dist-2", "swp48")),
+    (("acc-1", "swp50"), ("dist-2", "swp49")),
+];
+
+/// Where a plug fits, beside what is planned. `core-9` is in service and in no plan.
 const PORTS: [End; 12] = [
     ("acc-1", "swp47"),
     ("acc-1", "swp48"),
@@ -44,6 +57,9 @@ const PORTS: [End; 12] = [
 
 /// In service before the story begins.
 const IN_SERVICE: [&str; 3] = ["dist-1", "dist-2", "core-9"];
+
+/// Where their SSH is, for those who are told so.
+const ADDRESSES: [(&str, &str); 2] = [("dist-1", "10.77.0.21"), ("dist-2", "10.77.0.22")];
 
 /// What is planned whatever the cables are; those follow below `acc-1`.
 const INVENTORY: &str = "\
@@ -86,17 +102,48 @@ pub struct Site {
     /// `dist-1`, `dist-2` and `core-9`.
     pub distribution: [Device; 3],
     pub net: Net,
+    /// Where a plug fits.
+    ports: Vec<End>,
     home: tempfile::TempDir,
+}
+
+/// What is planned for the switch.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    pub cables: &'a [(End, End)],
+    /// What is made of neighbours that nobody planned: `ignore`, `remark` or `fail`.
+    pub others: &'a str,
+}
+
+impl<'a> Plan<'a> {
+    /// These cables; others are remarked.
+    pub fn of(cables: &'a [(End, End)]) -> Self {
+        Self { cables, others: "remark" }
+    }
 }
 
 impl Site {
     /// Builds the site of two uplinks with these cables, and powers the switch on.
     pub fn with(client: Client, cables: &[(End, End)]) -> Self {
-        Self::planned(client, &PLANNED, cables)
+        Self::planned(client, Plan::of(&PLANNED), cables)
     }
 
     /// The same with this plan.
-    pub fn planned(client: Client, plan: &[(End, End)], cables: &[(End, End)]) -> Self {
+    pub fn planned(client: Client, plan: Plan<'_>, cables: &[(End, End)]) -> Self {
+        Self::built(client, plan, cables, INVENTORY)
+    }
+
+    /// The site of two uplinks whose switches in service can be asked: they have an address.
+    pub fn upstream(client: Client, cables: &[(End, End)]) -> Self {
+        let mut inventory = INVENTORY.to_owned();
+        for (name, address) in ADDRESSES {
+            let line = format!("{{ name: {name}, site: lab, managed: false");
+            inventory = inventory.replace(&line, &format!("{line}, address: {address}"));
+        }
+        Self::built(client, Plan::of(&PLANNED), cables, &inventory)
+    }
+
+    fn built(client: Client, plan: Plan<'_>, cables: &[(End, End)], inventory: &str) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut net = Net::new();
         net.space("srv");
@@ -106,14 +153,20 @@ impl Site {
             net.space(space);
             net.join_management(space, "mgmt0");
         }
-        for (space, port) in PORTS {
+        for (space, address) in ADDRESSES {
+            net.ip(&format!("-n {space} addr add {address}/24 dev mgmt0"));
+        }
+        let planned = plan.cables.iter().flat_map(|(one, other)| [*one, *other]);
+        let further = planned.filter(|end| !PORTS.contains(end));
+        let ports: Vec<End> = PORTS.into_iter().chain(further).collect();
+        for (space, port) in &ports {
             net.port(space, port);
         }
         for (one, other) in cables {
             net.plug(*one, *other);
         }
         let slack = Slack::start(&net, "srv", home.path());
-        let settings = write_plan(home.path(), plan, &slack);
+        let settings = write_plan(home.path(), (plan, inventory), &slack);
         let greenlight = Greenlight::start(&net, "srv", home.path(), &settings);
         let distribution = IN_SERVICE.map(|name| {
             let label = Label { name, serial: name, client };
@@ -124,15 +177,15 @@ impl Site {
         }
         let label = Label { name: "acc-1", serial: "LAB0001", client };
         let access = Device::power_on(&net, home.path(), &label, None);
-        Self { greenlight, slack, access, distribution, net, home }
+        Self { greenlight, slack, access, distribution, net, ports, home }
     }
 
     /// Pulls every plug and lays the cables like this. The switch forgets at once whom it heard, as
     /// switches do of a port that goes dark; lldpd alone would keep an old neighbour for seconds
     /// beside a new one, and old and new together could look like the plan.
     pub fn lay(&mut self, cables: &[(End, End)]) {
-        for port in PORTS {
-            self.net.unplug(port);
+        for port in &self.ports {
+            self.net.unplug(*port);
         }
         self.access.forget_neighbours();
         for (one, other) in cables {
@@ -235,21 +288,24 @@ fn find<'a>(json: &'a Value, device: &str) -> Option<&'a Value> {
 }
 
 /// Writes the plan down and gives back the settings.
-fn write_plan(home: &Path, plan: &[(End, End)], slack: &Slack) -> String {
+fn write_plan(home: &Path, (plan, inventory): (Plan<'_>, &str), slack: &Slack) -> String {
     let write = |name: &str, text: &str| {
         std::fs::write(home.join(name), text).expect("the lab's directory can be written");
     };
     for directory in ["templates", "handed"] {
         std::fs::create_dir(home.join(directory)).expect("the lab's directory can be written");
     }
-    let list = |line: &dyn Fn(&(End, End)) -> String| plan.iter().map(line).collect::<String>();
+    let list =
+        |line: &dyn Fn(&(End, End)) -> String| plan.cables.iter().map(line).collect::<String>();
     let uplinks = list(&|((_, port), (device, far))| {
         format!("        - {{ port: {port}, to: {device} port {far} }}\n")
     });
     let neighbours =
         list(&|((_, port), (device, far))| format!("      - {port} -> {device}, {far}\n"));
     let inventory = format!(
-        "{INVENTORY}    variables:\n      uplinks:\n{uplinks}    neighbours:\n{neighbours}"
+        "{inventory}    unplanned_neighbours: {}\n    variables:\n      uplinks:\n{uplinks}    \
+         neighbours:\n{neighbours}",
+        plan.others
     );
     write("inventory.yaml", &inventory);
     write("templates/switch.j2", TEMPLATE);

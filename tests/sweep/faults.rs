@@ -68,9 +68,16 @@ pub enum Kind {
     TwoClaimIt,
     OurSide,
     UnreadableAnswer,
+    MemberMissing,
+    PoorCable,
+    FlappingPort,
+    PowerSupply,
+    FanOrHeat,
+    CannotReach,
+    CheckUnmet,
 }
 
-pub const KINDS: [Kind; 36] = [
+pub const KINDS: [Kind; 43] = [
     Kind::Nothing,
     Kind::UnplannedNeighbour,
     Kind::SwappedPair,
@@ -107,6 +114,13 @@ pub const KINDS: [Kind; 36] = [
     Kind::TwoClaimIt,
     Kind::OurSide,
     Kind::UnreadableAnswer,
+    Kind::MemberMissing,
+    Kind::PoorCable,
+    Kind::FlappingPort,
+    Kind::PowerSupply,
+    Kind::FanOrHeat,
+    Kind::CannotReach,
+    Kind::CheckUnmet,
 ];
 
 impl Kind {
@@ -118,9 +132,9 @@ impl Kind {
     pub fn expected(self) -> &'static [Fault] {
         match self {
             Kind::Nothing | Kind::UnplannedNeighbour => &[],
-            Kind::SwappedPair | Kind::SwappedAtTheFarEnd | Kind::StrangerInOurPort => {
-                &[Fault::SwappedPair]
-            }
+            Kind::SwappedPair | Kind::SwappedAtTheFarEnd => &[Fault::SwappedPair],
+            // As long as our own plug is not heard in the free port, the far plugs can be exchanged.
+            Kind::StrangerInOurPort => &[Fault::SwappedPair, Fault::WrongDevice],
             Kind::SwappedWithADeadCable => &[Fault::WrongPort, Fault::NeighbourDown],
             Kind::SwappedWithAMuteOne => &[Fault::SwappedPair, Fault::NeighbourMute],
             Kind::RotatedTriple | Kind::LongCircle => &[Fault::RotatedPlugs],
@@ -153,6 +167,13 @@ impl Kind {
             Kind::OtherSoftware => &[Fault::OtherSoftware],
             Kind::TwoClaimIt => &[Fault::Duplicate],
             Kind::OurSide => &[Fault::OurSide],
+            Kind::MemberMissing => &[Fault::MemberMissing],
+            Kind::PoorCable => &[Fault::PoorCable],
+            Kind::FlappingPort => &[Fault::FlappingPort],
+            Kind::PowerSupply => &[Fault::PowerSupply],
+            Kind::FanOrHeat => &[Fault::FanOrHeat],
+            Kind::CannotReach => &[Fault::CannotReach],
+            Kind::CheckUnmet => &[Fault::CheckUnmet],
         }
     }
 }
@@ -227,7 +248,7 @@ fn swapped(kind: Kind, hand: &mut Hand<'_>) -> Option<usize> {
     turn(hand.world, &ring, hand.now);
     let dead = hand.world.at_near(ring[0])?;
     match kind {
-        Kind::SwappedWithADeadCable => hand.world.cables[dead].dead = true,
+        Kind::SwappedWithADeadCable => hand.world.dies(dead, hand.now),
         Kind::SwappedWithAMuteOne => hand.world.far[hand.world.plan[ring[0]]].mute = true,
         _ => {}
     }
@@ -337,7 +358,9 @@ fn dark(kind: Kind, hand: &mut Hand<'_>) -> Option<usize> {
     if matches!(kind, Kind::UnpluggedThere | Kind::NoCable) {
         hand.world.pull_far(hand.world.plan[port], hand.now);
     }
-    hand.world.cables[cable].dead = kind == Kind::DeadCable;
+    if kind == Kind::DeadCable {
+        hand.world.dies(cable, hand.now);
+    }
     Some(1)
 }
 

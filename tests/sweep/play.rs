@@ -6,13 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use greenlight::clock::Timestamp;
-use greenlight::domain::check::{Plan, Problem, judge};
+use greenlight::domain::check::{Circumstances, Plan, Problem, judge_visit};
 use greenlight::domain::fault::Fault;
 use greenlight::domain::inventory::meant::Inventory;
 use greenlight::domain::notice::Kind as Notice;
 use greenlight::domain::run::{Effect, Event, Phase, Run, Timer, Timing, Visit, open, step};
 use greenlight::platform::Platforms;
-use greenlight::platform::observation::{Facts, Observation, Reading};
 
 use greenlight::sim::hands::read_round;
 
@@ -67,28 +66,28 @@ enum Happening {
 }
 
 pub struct Play<'a> {
-    scene: Scene,
-    platforms: &'a Platforms,
+    pub(crate) scene: Scene,
+    pub(crate) platforms: &'a Platforms,
     dice: Dice,
     run: Run,
-    now: Seconds,
+    pub(crate) now: Seconds,
     order: u64,
     queue: BinaryHeap<Reverse<(Seconds, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     timers: BTreeMap<Timer, Seconds>,
     /// What is wrong with the device.
-    wrong: BTreeSet<Kind>,
+    pub(crate) wrong: BTreeSet<Kind>,
     /// It answers from then on.
     up: Seconds,
     told: Vec<Fault>,
     looked: Looked,
-    /// What was inflicted since: plugs that nobody can know of.
-    unseen: usize,
+    /// What was inflicted since, and when: plugs that nobody can know of.
+    unseen: Vec<(Seconds, usize)>,
     busy_until: Seconds,
     outcome: Outcome,
 }
 
-const RENDERED: &str = "hostname acc-1\nntp server 192.0.2.1\nlldp run\n";
+pub const RENDERED: &str = "hostname acc-1\nntp server 192.0.2.1\nlldp run\n";
 const ADDRESS: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 50));
 /// Nobody waits longer in front of a rack.
 const PATIENCE: Seconds = 8 * 3600;
@@ -128,7 +127,7 @@ impl<'a> Play<'a> {
             up: NEVER,
             told: Vec::new(),
             looked: Looked::default(),
-            unseen: 0,
+            unseen: Vec::new(),
             busy_until: 0,
             outcome: Outcome { kinds: scene.kinds.clone(), ..Outcome::default() },
             scene,
@@ -139,7 +138,7 @@ impl<'a> Play<'a> {
 
     fn prepare(&mut self) {
         for kind in self.scene.kinds.clone() {
-            let late = kind.is_of_cables() && !self.scene.world.lingers && self.dice.percent(40);
+            let late = kind.is_of_cables() && self.dice.percent(40);
             if late {
                 let at = self.dice.seconds(1, 300);
                 self.at(at, Happening::Inflict(kind));
@@ -173,10 +172,10 @@ impl<'a> Play<'a> {
             let mended = inflict(kind, world, room, &self.dice, self.now);
             let mended = mended.expect("the scene has room for its faults");
             self.outcome.minimal += mended;
-            self.unseen += mended;
+            self.unseen.push((self.now, mended));
         } else {
             self.wrong.insert(kind);
-            self.outcome.inflicted = true;
+            self.outcome.inflicted |= kind != Kind::FlappingPort;
         }
         self.note(format!("inflicted: {kind:?}"));
     }
@@ -319,12 +318,13 @@ impl<'a> Play<'a> {
                 Effect::Upgrade { .. } => {
                     self.outcome.false_alarms.push("an upgrade without an image".to_owned());
                 }
-                Effect::Tell { .. } | Effect::HandOff { .. } => {}
+                // The sweep's world has no upstream devices that could be asked.
+                Effect::AskUpstreams { .. } | Effect::Tell { .. } | Effect::HandOff { .. } => {}
             }
         }
         if was_open && matches!(self.run.phase, Phase::Ready { .. }) {
             self.note("green".to_owned());
-            self.outcome.minimal -= self.unseen;
+            self.outcome.minimal -= self.unseen.iter().map(|(_, plugs)| plugs).sum::<usize>();
             if !self.looked.well {
                 let line = format!("green at {} s while it was wrong when looked at", self.now);
                 self.outcome.false_greens.push(line);
@@ -412,7 +412,14 @@ impl<'a> Play<'a> {
             | Kind::KeyChanged
             | Kind::LineMissing
             | Kind::OtherSoftware
-            | Kind::UnreadableAnswer => {}
+            | Kind::UnreadableAnswer
+            | Kind::MemberMissing
+            | Kind::PoorCable
+            | Kind::FlappingPort
+            | Kind::PowerSupply
+            | Kind::FanOrHeat
+            | Kind::CannotReach
+            | Kind::CheckUnmet => {}
             _ => self.boots(),
         }
     }
@@ -435,14 +442,28 @@ impl<'a> Play<'a> {
             return Visit::Broken { why: "no prompt".to_owned() };
         }
         let seen = self.observed();
-        let of_boxes = [Kind::OtherBox, Kind::LineMissing, Kind::OtherSoftware];
-        let well = self.scene.world.is_planned()
+        // A link that comes and goes takes several looks: whoever is green by then is left alone.
+        let of_boxes = [
+            Kind::OtherBox,
+            Kind::LineMissing,
+            Kind::OtherSoftware,
+            Kind::MemberMissing,
+            Kind::PoorCable,
+            Kind::PowerSupply,
+            Kind::FanOrHeat,
+            Kind::CannotReach,
+            Kind::CheckUnmet,
+        ];
+        let world = &self.scene.world;
+        let remembered: Vec<Seconds> =
+            (0..world.plan.len()).filter_map(|port| world.remembered(port, self.now)).collect();
+        let well = world.seems_planned(self.now)
             && !of_boxes.iter().any(|kind| self.wrong.contains(kind))
             && !self.wrong.contains(&Kind::UnreadableAnswer);
-        let world = &self.scene.world;
         let right = (0..world.plan.len()).map(|port| world.is_right(port)).collect();
         self.looked = Looked { well, right, wrong: self.wrong.clone(), away: false };
-        self.unseen = 0;
+        let hidden = remembered.into_iter().min().unwrap_or(NEVER);
+        self.unseen.retain(|(at, _)| *at >= hidden);
         self.outcome.inflicted |= !well;
         let now = Timestamp::from_seconds(self.now);
         let patience = self.run.timing.neighbour_patience;
@@ -453,36 +474,13 @@ impl<'a> Play<'a> {
             rendered: RENDERED,
             neighbours_due: self.run.first_visit.is_some_and(|t| now.since(t) >= patience),
         };
-        let findings = judge(&plan, &seen);
+        let earlier = self.run.findings.as_ref().map(|found| found.counted.clone());
+        let circumstances = Circumstances {
+            now: Some(now),
+            earlier: earlier.unwrap_or_default(),
+            ..Circumstances::default()
+        };
+        let findings = judge_visit(&plan, &seen, &circumstances);
         Visit::Judged { host_key: Some("SHA256:ours".to_owned()), findings }
-    }
-
-    fn observed(&self) -> Observation {
-        let wrong = |kind| self.wrong.contains(&kind);
-        let (lldp, cdp, links) = self.scene.world.look(self.now);
-        let serial = if wrong(Kind::OtherBox) { "FDO9999" } else { "FDO1234" };
-        let software = if wrong(Kind::OtherSoftware) { "17.6.3" } else { "17.9.5" };
-        let lost = if wrong(Kind::LineMissing) { "ntp server 192.0.2.1\n" } else { "\u{0}" };
-        Observation {
-            further: Default::default(),
-            facts: Reading::Seen(Facts {
-                hostname: Some("acc-1".to_owned()),
-                serials: vec![serial.to_owned()],
-                model: None,
-                software: Some(software.to_owned()),
-            }),
-            lldp: match wrong(Kind::UnreadableAnswer) {
-                true => Reading::unreadable("line 3: expected a column"),
-                false => Reading::Seen(lldp),
-            },
-            cdp: match wrong(Kind::UnreadableAnswer) {
-                true => Reading::NotAsked,
-                false => Reading::Seen(cdp),
-            },
-            interfaces: Reading::Seen(links),
-            environment: Reading::NotAsked,
-            running: Reading::Seen(RENDERED.replace(lost, "")),
-            saved: Reading::Seen(RENDERED.to_owned()),
-        }
     }
 }

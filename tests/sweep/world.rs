@@ -51,7 +51,15 @@ pub const VOICES: [Voice; 7] = [
 pub struct Far {
     pub name: String,
     pub voice: Voice,
-    pub cdp: bool,
+    pub speaks: Speaks,
+}
+
+/// By which protocols a far device is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    Lldp,
+    Cdp,
+    Both,
 }
 
 #[derive(Debug, Clone)]
@@ -84,8 +92,9 @@ pub struct World {
     pub plugs: usize,
 }
 
-/// How long a gone neighbour is listed (IEEE 802.1AB, `txTTL`).
-const LINGERS: Seconds = 120;
+/// How long a gone neighbour is listed by LLDP (IEEE 802.1AB, `txTTL`), and by CDP (its hold time).
+const LLDP_LINGERS: Seconds = 120;
+const CDP_LINGERS: Seconds = 180;
 
 impl World {
     pub fn at_near(&self, socket: Socket) -> Option<usize> {
@@ -107,14 +116,13 @@ impl World {
         self.lit(cable) && self.plan.get(port).copied() == cable.far
     }
 
-    /// True if nothing is left to be moved, and everybody can be heard.
-    pub fn is_planned(&self) -> bool {
-        self.all_plugged_right()
-            && self.plan.iter().all(|far| !self.far[*far].mute && !self.far[*far].nameless)
-    }
-
-    pub fn all_plugged_right(&self) -> bool {
-        (0..self.plan.len()).all(|port| self.is_right(port))
+    /// True if nothing is left to be moved, and everybody can be heard, as far as a look at table
+    /// and links can tell.
+    pub fn seems_planned(&self, now: Seconds) -> bool {
+        self.plan.iter().enumerate().all(|(port, far)| {
+            let can_be_heard = !self.far[*far].mute && !self.far[*far].nameless;
+            self.is_right(port) && can_be_heard || self.remembered(port, now).is_some()
+        })
     }
 
     pub fn pull_near(&mut self, socket: Socket, now: Seconds) -> Option<usize> {
@@ -151,6 +159,31 @@ impl World {
         (self.lit(cable) && since <= now && !self.far[far].mute).then_some(far)
     }
 
+    /// Breaks inside, where it is.
+    pub fn dies(&mut self, cable: usize, now: Seconds) {
+        self.leave_ghost(cable, now);
+        self.cables[cable].dead = true;
+    }
+
+    /// Since when this port is not what it seems: what the table says of it is what was planned,
+    /// and is gone, and there is light, and the new far end has said nothing yet. Nobody who reads
+    /// the table and the links can know better.
+    pub fn remembered(&self, port: Socket, now: Seconds) -> Option<Seconds> {
+        let cable = &self.cables[self.at_near(port)?];
+        if !self.lit(cable) || self.heard(cable, now).is_some() {
+            return None;
+        }
+        let listed = self.ghosts.iter().filter(|(near, far, _, gone)| {
+            let by_lldp = self.speaks(*far) != Speaks::Cdp && now < gone + LLDP_LINGERS;
+            let by_cdp = self.speaks(*far) != Speaks::Lldp && now < gone + CDP_LINGERS;
+            *near == port && (by_lldp || by_cdp)
+        });
+        let mut listed = listed.map(|(_, far, _, gone)| (*far, *gone));
+        let (far, gone) = listed.next()?;
+        let (planned, alone) = (self.plan.get(port) == Some(&far), listed.next().is_none());
+        (planned && alone && !self.far[far].nameless).then_some(gone)
+    }
+
     fn leave_ghost(&mut self, cable: usize, now: Seconds) {
         let cable = &self.cables[cable];
         let lingers = self.lingers && cable.near.is_some_and(|near| near < self.near.len());
@@ -171,13 +204,17 @@ impl World {
         let mut links = Vec::new();
         let mut list = |near: Socket, far: Socket, first: Seconds, last: Seconds| {
             let row = self.row(near, far, now - first, now - last);
-            let table = if self.devices[self.far[far].device].cdp { &mut cdp } else { &mut lldp };
-            table.push(row);
+            if self.speaks(far) != Speaks::Cdp && now < last + LLDP_LINGERS {
+                lldp.push(row.clone());
+            }
+            if self.speaks(far) != Speaks::Lldp && now < last + CDP_LINGERS {
+                cdp.push(row);
+            }
         };
         for (near, far, first, gone) in &self.ghosts {
             let here =
                 |cable: &Cable| cable.near == Some(*near) && self.heard(cable, now) == Some(*far);
-            if now < gone + LINGERS && !self.cables.iter().any(here) {
+            if !self.cables.iter().any(here) {
                 list(*near, *far, *first, *gone);
             }
         }
@@ -193,6 +230,10 @@ impl World {
             }
         }
         (lldp, cdp, links)
+    }
+
+    fn speaks(&self, far: Socket) -> Speaks {
+        self.devices[self.far[far].device].speaks
     }
 
     fn row(&self, near: Socket, far: Socket, first: Seconds, last: Seconds) -> Neighbour {

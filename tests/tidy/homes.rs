@@ -15,6 +15,7 @@ pub const HOMES: &[(&str, &[&str], &str)] = &[
     ("comfy_table", &["faces/", "demo/", "demo.rs"], "tables for people"),
     ("dashmap", &["service/"], "hot maps; no guard over an await"),
     ("dhcproto", &["proto/dhcp4/", "proto/dhcp6/"], "DHCP options, behind our own walker"),
+    ("foldhash", &["service/", "store/"], "the keys of maps that are asked for each packet"),
     ("getrandom", &["entropy.rs"], "chance"),
     ("granit_parser", &["written.rs", "written/"], "YAML with the place of each value"),
     ("hmac", &["outlets/hook/", "proto/"], "signatures"),
@@ -29,7 +30,7 @@ pub const HOMES: &[(&str, &[&str], &str)] = &[
     ("moka", &["service/"], "the common case of de-duplication"),
     (
         "nix",
-        &["servers/socket/", "outlets/hook/", "probes/", "faces/", "daemon/"],
+        &["servers/socket/", "outlets/hook/", "probes/", "faces/", "daemon/", "files/command.rs"],
         "what std does not say",
     ),
     ("ratatui", &["faces/", "demo/", "demo.rs"], "the live view"),

@@ -13,7 +13,7 @@ use super::heard::Unclear;
 use super::identity::same_name;
 use crate::address::Mac;
 use crate::domain::check::{Plan, Socket};
-use crate::domain::inventory::meant::{Device, PlannedNeighbour};
+use crate::domain::inventory::meant::{Device, PlannedNeighbour, Unplanned};
 use crate::platform::observation::Neighbour;
 
 /// A name this short is nobody's cut one: no table has so narrow a column.
@@ -33,6 +33,13 @@ pub(super) struct FarEnd<'a> {
 pub(super) struct End {
     device: String,
     port: String,
+}
+
+impl End {
+    /// Canonical.
+    pub(super) fn port(&self) -> &str {
+        &self.port
+    }
 }
 
 /// What the plan knows of far ends.
@@ -57,9 +64,33 @@ impl<'a> Known<'a> {
         canonical(&self.plan, &self.plan.device.platform, port)
     }
 
+    /// The device whose ears these are.
+    pub(super) fn device_name(&self) -> &'a str {
+        &self.plan.device.name
+    }
+
+    /// A port of ours as the plan spells it, if it has a planned cable.
+    pub(super) fn planned_port(&self, canonical: &str) -> Option<&'a str> {
+        let ports = self.plan.device.neighbours.iter().map(|cable| cable.local_port.as_str());
+        ports.into_iter().find(|port| self.port_of_ours(port) == canonical)
+    }
+
     pub(super) fn planned_end(&self, cable: &PlannedNeighbour) -> End {
         let port = canonical(&self.plan, self.platform_of(&cable.device), &cable.port);
         End { device: cable.device.to_lowercase(), port }
+    }
+
+    /// The far end that is planned on this port of ours.
+    pub(super) fn planned_on(&self, local_port: &str) -> Option<End> {
+        let port = self.port_of_ours(local_port);
+        let mut cables = self.plan.device.neighbours.iter();
+        let cable = cables.find(|cable| self.port_of_ours(&cable.local_port) == port)?;
+        Some(self.planned_end(cable))
+    }
+
+    /// True if the inventory does not care who else is heard.
+    pub(super) fn ignores_others(&self) -> bool {
+        self.plan.device.unplanned_neighbours == Unplanned::Ignore
     }
 
     /// Who knows how a far device spells its ports; our own platform where nobody does.
@@ -251,9 +282,19 @@ impl End {
 }
 
 impl<'a> FarEnd<'a> {
+    /// What was listed of it.
+    pub(super) fn row(&self) -> &'a Neighbour {
+        self.row
+    }
+
     /// True if neither its name nor its chassis is that of a planned device.
     pub(super) fn is_stranger(&self) -> bool {
         self.device.is_none()
+    }
+
+    /// True if both are one socket, as far as can be told: a stranger is told by its name alone.
+    pub(super) fn agrees_with(&self, other: &FarEnd<'_>) -> bool {
+        self.end.device == other.end.device && (self.is_stranger() || self.end == other.end)
     }
 
     /// The name planned for it, or the one it gives itself.

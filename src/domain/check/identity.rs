@@ -84,7 +84,8 @@ pub(super) fn members(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks
     Verdict::Fail(Problem::new(Fault::MemberMissing, &fill))
 }
 
-/// The version must be the planned one to the letter.
+/// The version must be the planned one; zeros before a number do not matter: IOS-XE calls one
+/// version 17.09.04a and 17.9.4a.
 pub(super) fn software(plan: &Plan<'_>, seen: &Observation) -> Verdict {
     let Some(software) = &plan.device.software else { return Verdict::NotPlanned };
     let planned = &software.version;
@@ -94,12 +95,31 @@ pub(super) fn software(plan: &Plan<'_>, seen: &Observation) -> Verdict {
     };
     match &facts.software {
         None => Verdict::unknown(format!("expected software {planned}, found none in its facts")),
-        Some(found) if found.trim() == planned.trim() => Verdict::Pass,
+        Some(found) if same_version(found, planned) => Verdict::Pass,
         Some(found) => Verdict::Fail(Problem::new(
             Fault::OtherSoftware,
             &[("found", found), ("planned", planned)],
         )),
     }
+}
+
+/// True if both name one version, however long their numbers are written.
+fn same_version(a: &str, b: &str) -> bool {
+    plain_version(a) == plain_version(b)
+}
+
+fn plain_version(text: &str) -> String {
+    let mut plain = String::new();
+    let mut characters = text.trim().chars().peekable();
+    let mut inside = false;
+    while let Some(c) = characters.next() {
+        let leads = c == '0' && !inside && characters.peek().is_some_and(char::is_ascii_digit);
+        if !leads {
+            plain.push(c);
+            inside = c.is_ascii_digit();
+        }
+    }
+    plain
 }
 
 fn facts(seen: &Observation) -> Result<&Facts, Verdict> {
@@ -130,6 +150,20 @@ pub(super) fn same_name(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_is_the_same_however_long_its_numbers_are_written() {
+        for (a, b, same) in [
+            ("17.09.04a", "17.9.4a", true),
+            (" 4.28.0F ", "4.28.0F", true),
+            ("15.2(7)E4", "15.2(07)E4", true),
+            ("17.9.4", "17.9.40", false),
+            ("17.9.4a", "17.9.4", false),
+            ("10.2", "1.02", false),
+        ] {
+            assert_eq!(same_version(a, b), same, "{a} {b}");
+        }
+    }
 
     #[test]
     fn names_are_equal_up_to_case_and_one_domain() {

@@ -305,7 +305,7 @@ mod tests {
     fn at(scene: &Scene, second: i64, ports: Vec<Interface>, earlier: &Counted) -> Findings {
         let seen = Observation { interfaces: Reading::Seen(ports), ..scene.as_planned() };
         let now = Some(Timestamp::from_seconds(1000 + second));
-        let circumstances = Circumstances { now, earlier: earlier.clone(), secrets: &[] };
+        let circumstances = Circumstances { now, earlier: earlier.clone(), ..Default::default() };
         judge_visit(&scene.plan(), &seen, &circumstances)
     }
 

@@ -23,6 +23,9 @@
 //! device that was not given its name yet. A port where it cannot be told who is there now makes
 //! the whole check Unknown, at any time: an old neighbour is listed until its TTL ends, and half of
 //! a repaired swap must not read as a new fault.
+//!
+//! Where the device hears nobody itself, its far ends may (`upstream`): then their rows take part
+//! in the same decision.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -30,37 +33,81 @@ use super::far_end::{End, FarEnd, differently_told};
 use super::heard::{Ears, Heard};
 use super::repair::{self, Act, Far, Near, Repair};
 use super::told::{self, Extra};
+use super::upstream::Turned;
 use super::{Plan, Remarks, Socket, Verdict};
+use crate::domain::fault::Fault;
 use crate::domain::inventory::meant::{PlannedNeighbour, Unplanned};
 use crate::platform::observation::Observation;
 
-pub(super) fn neighbours(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks) -> Verdict {
-    let unplanned = plan.device.unplanned_neighbours;
-    if plan.device.neighbours.is_empty() && unplanned != Unplanned::Fail {
+/// What is known of all cables.
+pub(super) struct Neighbours {
+    pub(super) verdict: Verdict,
+    /// On a planned port that is proven by LLDP, CDP names somebody else: the proof may be of a
+    /// plug that is gone.
+    pub(super) contradicted: bool,
+}
+
+impl Neighbours {
+    fn settled(verdict: Verdict) -> Self {
+        Self { verdict, contradicted: false }
+    }
+}
+
+pub(super) fn neighbours(plan: &Plan<'_>, seen: &Observation, remarks: &mut Remarks) -> Neighbours {
+    if nothing_planned(plan) {
+        return Neighbours::settled(Verdict::NotPlanned);
+    }
+    match Ears::new(plan, seen) {
+        Ok(ears) => decided(plan, &ears, None, remarks),
+        Err(why) => Neighbours::settled(Verdict::unknown(why)),
+    }
+}
+
+/// The same with what the far ends hear. `deaf`: why the device itself cannot tell whom it hears.
+pub(super) fn joined(
+    plan: &Plan<'_>,
+    (seen, deaf): (&Observation, Option<String>),
+    turned: &Turned,
+    remarks: &mut Remarks,
+) -> Verdict {
+    if nothing_planned(plan) {
         return Verdict::NotPlanned;
     }
-    let ears = match Ears::new(plan, seen) {
-        Ok(ears) => ears,
-        Err(why) => return Verdict::unknown(why),
-    };
-    let set = Set::new(plan, &ears);
+    let ears = Ears::joined(plan, seen, turned);
+    match (decided(plan, &ears, deaf.as_deref(), remarks).verdict, deaf) {
+        (Verdict::Unknown { why }, Some(deaf)) => {
+            Verdict::unknown(super::cut(&format!("{deaf}; {why}")))
+        }
+        (verdict, _) => verdict,
+    }
+}
+
+/// True if neighbours of the plan are not heard, of whom the far ends may know more.
+pub(super) fn asks_far_ends(plan: &Plan<'_>, seen: &Observation) -> bool {
+    match Ears::new(plan, seen) {
+        Err(_) => !plan.device.neighbours.is_empty(),
+        Ok(ears) => plan.neighbours_due && Set::new(plan, &ears).unheard() > 0,
+    }
+}
+
+fn nothing_planned(plan: &Plan<'_>) -> bool {
+    plan.device.neighbours.is_empty() && plan.device.unplanned_neighbours != Unplanned::Fail
+}
+
+fn decided(
+    plan: &Plan<'_>,
+    ears: &Ears<'_>,
+    deaf: Option<&str>,
+    remarks: &mut Remarks,
+) -> Neighbours {
+    let unplanned = plan.device.unplanned_neighbours;
+    let set = Set::new(plan, ears);
     if let Some(why) = set.unclear().or_else(|| set.too_early()) {
-        return Verdict::unknown(why);
+        return Neighbours::settled(Verdict::unknown(why));
     }
-    let repairs = set.repairs();
-    let extra = set.extra(&repairs);
-    let mut problems = told::problems(&set, &repairs);
-    match unplanned {
-        Unplanned::Ignore => {}
-        Unplanned::Remark => extra.iter().for_each(|extra| remarks.add(&extra.remark())),
-        Unplanned::Fail => problems.extend(extra.iter().map(|extra| extra.problem(plan))),
-    }
-    let mut problems = problems.into_iter();
-    let first = problems.next();
-    for later in problems {
-        remarks.add(&told::remark(&later));
-    }
-    first.map_or(Verdict::Pass, Verdict::Fail)
+    let verdict = set.verdict(deaf.is_some(), remarks);
+    let contradicted = unplanned != Unplanned::Ignore && set.contradicted_proof(remarks);
+    Neighbours { verdict, contradicted }
 }
 
 /// One cable of the plan.
@@ -84,6 +131,11 @@ pub(super) struct Set<'a> {
 }
 
 impl<'a> Set<'a> {
+    /// Whether a port of ours has link, if the device tells.
+    pub(super) fn light(&self, near: Near) -> Option<bool> {
+        self.ears.link_up(self.port(near))
+    }
+
     fn new(plan: &Plan<'a>, ears: &'a Ears<'a>) -> Self {
         let known = &ears.known;
         let cable = |planned: &'a PlannedNeighbour| Cable {
@@ -111,6 +163,72 @@ impl<'a> Set<'a> {
             present.push((socket, *far.entry(&heard.end).or_insert(number)));
         }
         Self { plan: *plan, ears, cables, others, planned, present }
+    }
+
+    /// `deaf`: only its far ends tell.
+    fn verdict(&self, deaf: bool, remarks: &mut Remarks) -> Verdict {
+        let repairs = self.repairs();
+        let extra = self.extra(&repairs);
+        let mut problems = told::problems(self, &repairs);
+        if deaf {
+            // That no far end hears it either is no word about its cables.
+            let mute = problems.len();
+            let silent = [Fault::NeighbourMute, Fault::NeighbourUnheard];
+            problems.retain(|problem| !silent.contains(&problem.fault));
+            if problems.is_empty() && mute > 0 {
+                return Verdict::unknown("nobody hears it at the far end");
+            }
+            if problems.is_empty() && self.plan.device.unplanned_neighbours == Unplanned::Fail {
+                return Verdict::unknown("whether somebody else is plugged in cannot be told");
+            }
+        }
+        match self.plan.device.unplanned_neighbours {
+            Unplanned::Ignore => {}
+            Unplanned::Remark => extra.iter().for_each(|extra| remarks.add(&extra.remark())),
+            Unplanned::Fail => {
+                problems.extend(extra.iter().map(|extra| extra.problem(&self.plan)));
+            }
+        }
+        let mut problems = problems.into_iter();
+        let first = problems.next();
+        for later in problems {
+            remarks.add(&told::remark(&later));
+        }
+        first.map_or(Verdict::Pass, Verdict::Fail)
+    }
+
+    /// True if CDP contradicts LLDP on a planned port that LLDP proves.
+    fn contradicted_proof(&self, remarks: &mut Remarks) -> bool {
+        let proven = |cable: &&Cable<'a>| match self.ears.on(&cable.port) {
+            Heard::One(far) => far.end == cable.end,
+            Heard::Nobody | Heard::Unclear(_) => false,
+        };
+        let mut contradicted = false;
+        for cable in self.cables.iter().filter(proven) {
+            if self.ears.contradiction(&cable.port).is_some() {
+                contradicted = true;
+                let PlannedNeighbour { local_port, device, .. } = cable.planned;
+                remarks.add(&format!(
+                    "port {local_port} hears {device} by LLDP and somebody else by CDP"
+                ));
+            }
+        }
+        contradicted
+    }
+
+    /// True if LLDP and CDP tell different stories of a cable that is not proven: then one of them
+    /// may be of a plug that is gone.
+    pub(super) fn contradicted(&self) -> bool {
+        let planned = |end: &End| self.cables.iter().any(|cable| cable.end == *end);
+        let open: BTreeSet<&str> = self.open().map(|cable| cable.port.as_str()).collect();
+        self.ears.ports.iter().any(|(name, port)| match (&port.contradiction, &port.heard) {
+            (Some(ends), Heard::One(far)) => {
+                open.contains(name.as_str())
+                    || !self.cables.iter().any(|cable| cable.port == *name)
+                        && (planned(&far.end) || ends.iter().any(planned))
+            }
+            (Some(_), Heard::Nobody | Heard::Unclear(_)) | (None, _) => false,
+        })
     }
 
     fn repairs(&self) -> Vec<Repair> {
@@ -285,7 +403,6 @@ mod tests {
     use crate::address::Mac;
     use crate::domain::check::planned::{Scene, link, row};
     use crate::domain::check::{Check, Findings, most_urgent};
-    use crate::domain::fault::Fault;
     use crate::platform::observation::{Neighbour, Reading};
 
     const P49: &str = "Gi1/0/49";
@@ -418,7 +535,7 @@ mod tests {
                     location=the rack of dist-2";
         assert_eq!(fault(&judged(&scene, &dark), &keys), format!("NeighbourDown {rest}"));
         assert_eq!(fault(&judged(&scene, &light), &keys), format!("NeighbourMute {rest}"));
-        assert_eq!(fault(&judged(&scene, &silent), &keys), format!("NeighbourMute {rest}"));
+        assert_eq!(fault(&judged(&scene, &silent), &keys), format!("NeighbourUnheard {rest}"));
         scene.due = false;
         for seen in [dark, light, silent] {
             let why = "dist-2 is not heard yet on port Gi1/0/50";
@@ -436,9 +553,19 @@ mod tests {
 
     #[test]
     fn a_neighbour_remembered_on_a_dark_port_is_no_proof() {
-        let scene = Scene::two_uplinks();
+        let mut scene = Scene::two_uplinks();
         let interfaces = Reading::Seen(vec![link(P49, true), link(P50, false)]);
         let seen = Observation { interfaces, ..scene.as_planned() };
+        assert_eq!(fault(&judged(&scene, &seen), &["port"]), "NeighbourDown port=Gi1/0/50");
+        // Nor is it a fault before neighbours are due: the link may come up late after a boot.
+        scene.due = false;
+        assert_eq!(unknown(&judged(&scene, &seen)), "dist-2 is not heard yet on port Gi1/0/50");
+        // By CDP, and beside the right one that is remembered as well.
+        let mut rows = vec![row(P49, "dist-1", "47")];
+        let lldp = Reading::Seen(rows.clone());
+        rows.extend([row(P50, "dist-2", "48"), row(P50, "dist-3", "1")]);
+        scene.due = true;
+        let seen = Observation { lldp, cdp: Reading::Seen(rows), ..seen };
         assert_eq!(fault(&judged(&scene, &seen), &["port"]), "NeighbourDown port=Gi1/0/50");
     }
 
@@ -449,27 +576,109 @@ mod tests {
     }
 
     #[test]
-    fn of_two_on_one_port_the_newest_decides() {
-        let scene = Scene::two_uplinks();
+    fn of_two_on_one_port_the_one_that_was_heard_last_is_there_if_the_other_fell_silent() {
+        let mut scene = Scene::two_uplinks();
         let other = row(P50, "dist-2", "48");
         let right = || row(P49, "dist-1", "47");
         let old = || row(P49, "dist-2", "12");
-        let two = |a: Neighbour, b: Neighbour| heard(&scene, vec![a, b, other.clone()]);
-        // The right one is new, the old one's TTL has not ended.
-        let verdict = two(aged(old(), Some(900), Some(2)), aged(right(), Some(3), Some(3)));
+        let two = |scene: &Scene, a, b| heard(scene, vec![a, b, other.clone()]);
+        // One interval must have been missed.
+        let verdict = two(&scene, aged(old(), None, Some(40)), aged(right(), None, Some(5)));
         assert_eq!(verdict, Verdict::Pass);
-        // The right one is what was there before.
-        let verdict = two(aged(old(), Some(3), None), aged(right(), Some(900), None));
+        let verdict = two(&scene, aged(old(), None, Some(5)), aged(right(), None, Some(40)));
         assert_eq!(fault(&verdict, &["found"]), "WrongDevice found=dist-2 port 12");
-        // Only the last message is known: one interval must have been missed.
-        let verdict = two(aged(old(), None, Some(40)), aged(right(), None, Some(5)));
-        assert_eq!(verdict, Verdict::Pass);
-        let verdict = two(aged(old(), None, Some(35)), aged(right(), None, Some(5)));
-        assert!(unknown(&verdict).contains("dist-2 and dist-1"), "{verdict:?}");
-        let verdict = two(old(), right());
+        // Both speak: a hub is between, or the one has gone just now.
+        for (first, last) in [((900, 35), (3, 5)), ((3, 5), (900, 35)), ((900, 2), (3, 3))] {
+            let a = aged(old(), Some(first.0), Some(first.1));
+            let b = aged(right(), Some(last.0), Some(last.1));
+            let verdict = two(&scene, a, b);
+            assert!(unknown(&verdict).contains("dist-2 and dist-1"), "{verdict:?}");
+        }
+        // Which of them appeared last says nothing: the other may be plugged again, and remembered.
+        for (first, last) in [(900, 3), (3, 900)] {
+            let verdict =
+                two(&scene, aged(old(), Some(first), None), aged(right(), Some(last), None));
+            assert!(unknown(&verdict).contains("cannot be told"), "{verdict:?}");
+        }
+        let verdict = two(&scene, old(), right());
         assert!(unknown(&verdict).contains("cannot be told"), "{verdict:?}");
-        // One neighbour listed twice is one neighbour.
-        assert_eq!(two(right(), right()), Verdict::Pass);
+        // One neighbour listed twice is one neighbour, in whatever words.
+        assert_eq!(two(&scene, right(), right()), Verdict::Pass);
+        let fully = row(P49, "DIST-1.example.com", "47");
+        assert_eq!(two(&scene, fully, right()), Verdict::Pass);
+        // The inventory may say that others do not matter; who fell silent is gone all the same.
+        scene.alter("acc-sw-17", |device| device.unplanned_neighbours = Unplanned::Ignore);
+        assert_eq!(two(&scene, old(), right()), Verdict::Pass);
+        let verdict = two(&scene, old(), row(P49, "dist-1", "46"));
+        assert!(unknown(&verdict).contains("cannot be told"), "{verdict:?}");
+        let verdict = two(&scene, aged(old(), None, Some(5)), aged(right(), None, Some(40)));
+        assert_eq!(fault(&verdict, &["found"]), "WrongDevice found=dist-2 port 12");
+    }
+
+    #[test]
+    fn cdp_speaks_half_as_often_so_it_is_missed_twice_as_late() {
+        let scene = Scene::cabled(&[(P49, "dist-1", "47")]);
+        let by_cdp = |ago| Observation {
+            lldp: Reading::Seen(Vec::new()),
+            cdp: Reading::Seen(vec![
+                aged(row(P49, "dist-2", "12"), None, Some(ago)),
+                aged(row(P49, "dist-1", "47"), None, Some(5)),
+            ]),
+            ..scene.as_planned()
+        };
+        assert!(unknown(&judged(&scene, &by_cdp(60))).contains("cannot be told"));
+        assert_eq!(judged(&scene, &by_cdp(70)), Verdict::Pass);
+    }
+
+    /// What LLDP and CDP list on the two planned ports and on a third.
+    fn both(scene: &Scene, lldp: Vec<Neighbour>, cdp: Vec<Neighbour>) -> Findings {
+        let (lldp, cdp) = (Reading::Seen(lldp), Reading::Seen(cdp));
+        scene.judge(&Observation { lldp, cdp, ..scene.as_planned() })
+    }
+
+    #[test]
+    fn where_cdp_names_somebody_else_than_lldp_the_accusation_is_marked() {
+        let scene = Scene::two_uplinks();
+        let second = || row(P50, "dist-2", "48");
+        let marked = |findings: &Findings| {
+            let Verdict::Fail(problem) = of(findings) else { panic!("{findings:?}") };
+            problem.fill.contains_key("contradicted")
+        };
+        let lldp = || vec![row(P49, "visitor", "7"), second()];
+        let findings = both(&scene, lldp(), vec![row(P49, "dist-1", "47")]);
+        assert_eq!(fault(of(&findings), &["found"]), "WrongDevice found=visitor port 7");
+        assert!(marked(&findings), "what LLDP lists may be gone");
+        assert!(marked(&both(&scene, lldp(), vec![row(P49, "core-9", "1")])));
+        let same = vec![row(P49, "visitor(FOX12)", "GigabitEthernet7")];
+        assert!(!marked(&both(&scene, lldp(), same)), "a stranger is told by its name");
+        assert!(!marked(&both(&scene, lldp(), vec![])));
+        // A port that has nothing to do with it.
+        let mut beside = lldp();
+        beside.push(row("Gi1/0/7", "phone", "1"));
+        assert!(!marked(&both(&scene, beside, vec![row("Gi1/0/7", "core-9", "1")])));
+        // A port of no plan, where CDP hears what is missed elsewhere.
+        let astray = vec![row("Gi1/0/7", "visitor", "7"), second()];
+        assert!(marked(&both(&scene, astray, vec![row("Gi1/0/7", "dist-1", "47")])));
+    }
+
+    #[test]
+    fn where_cdp_names_somebody_else_than_lldp_the_proof_is_marked() {
+        let mut scene = Scene::two_uplinks();
+        let good = || vec![row(P49, "dist-1", "47"), row(P50, "dist-2", "48")];
+        let marked = |scene: &Scene, cdp| {
+            let findings = both(scene, good(), cdp);
+            assert_eq!(*of(&findings), Verdict::Pass, "LLDP is nearer");
+            assert_eq!(findings.remarks.len(), usize::from(findings.contradicted));
+            findings.contradicted
+        };
+        assert!(!marked(&scene, vec![]));
+        assert!(!marked(&scene, good()));
+        assert!(marked(&scene, vec![row(P49, "core-9", "1")]));
+        assert!(marked(&scene, vec![row(P50, "dist-2", "12")]));
+        assert!(marked(&scene, vec![row(P49, "core-9", "1"), row(P49, "core-8", "1")]));
+        assert!(!marked(&scene, vec![row(P49, "dist-1", "uplink")]), "its port is told in words");
+        scene.alter("acc-sw-17", |device| device.unplanned_neighbours = Unplanned::Ignore);
+        assert!(!marked(&scene, vec![row(P49, "core-9", "1")]));
     }
 
     #[test]

@@ -67,6 +67,7 @@ impl Scene {
             environment: Reading::NotAsked,
             running: Reading::Seen(self.rendered.clone()),
             saved: Reading::Seen(self.rendered.clone()),
+            save: Reading::NotAsked,
             further: BTreeMap::new(),
         }
     }
@@ -109,6 +110,7 @@ fn device(name: &str) -> Device {
         ssh_port: 22,
         managed: true,
         template: None,
+        configuration: None,
         variables: crate::domain::inventory::meant::Variables::default(),
         software: None,
         expects: Arc::default(),

@@ -39,11 +39,15 @@ pub(super) fn problems(set: &Set<'_>, repairs: &[Repair]) -> Vec<Problem> {
     let acts = repairs.iter().flat_map(|repair| &repair.acts);
     let mut left = acts.filter(|act| act.is_a_move()).count();
     let unheard = set.unheard();
+    let contradicted = set.contradicted();
     for problem in &mut problems {
         if unheard > 0 {
             problem.fill.insert("unheard".to_owned(), unheard.to_string());
         }
-        if problem.fault == Fault::NeighbourMute {
+        if contradicted {
+            problem.fill.insert("contradicted".to_owned(), "CDP".to_owned());
+        }
+        if matches!(problem.fault, Fault::NeighbourMute | Fault::NeighbourUnheard) {
             continue;
         }
         left -= 1;
@@ -66,7 +70,10 @@ fn problem(set: &Set<'_>, act: &Act) -> Problem {
         Act::MoveHere { from, to } => move_here(set, *from, *to),
         Act::MoveThere { near, .. } => move_there(set, *near),
         Act::Plug { near, .. } => missing(set, *near, Fault::NeighbourDown),
-        Act::Mute { near, .. } => missing(set, *near, Fault::NeighbourMute),
+        Act::Mute { near, .. } => match set.light(*near) {
+            Some(_) => missing(set, *near, Fault::NeighbourMute),
+            None => missing(set, *near, Fault::NeighbourUnheard),
+        },
     };
     problem.at_sockets(set.sockets(act))
 }

@@ -5,17 +5,19 @@
 //! counts and which values are secrets. Lines are compared as written: abbreviations are not
 //! expanded, so a template says what the device will print. A [`Difference`] never holds a secret.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::platform::comparison::Comparison;
 
 mod secrets;
 mod shape;
+mod stored;
 mod tree;
 mod xml;
 
 pub use secrets::MASK;
-use tree::{Secrets, Tree};
+use stored::Stored;
+use tree::{Node, Secrets, Tree};
 
 /// Most characters of one line in a remark.
 const REMARK_CHARACTERS_MAX: usize = 200;
@@ -31,10 +33,15 @@ pub struct Difference {
     /// Lines that should be there and are not. A line in the wrong place of an ordered block is one
     /// of them.
     pub missing: Vec<Line>,
-    /// Lines of the other side inside a block where nothing else may stand, such as an access list.
+    /// Lines of the other side inside a block where nothing else may stand, such as an access list,
+    /// and those that the platform's rules call unwanted inside a planned block.
     pub intruders: Vec<Line>,
     /// All other lines of the other side: defaults, usually.
     pub extra: Vec<Line>,
+    /// How many these are, the ones not kept included.
+    pub extra_lines: usize,
+    /// Secrets of which no more could be proven than that one is there.
+    pub unproven_secrets: usize,
     /// How many lines had to be found.
     pub planned_lines: usize,
 }
@@ -65,6 +72,19 @@ impl Difference {
         let intruders = self.intruders.iter().map(|line| format!("not planned: {line}"));
         let total = self.missing.len() + self.intruders.len();
         remarks(missing.chain(intruders), total, limit)
+    }
+
+    /// At most `limit` sentences, and one that counts the rest, about lines that nobody planned and
+    /// that are no difference.
+    pub fn extra_remarks(&self, limit: usize) -> Vec<String> {
+        let lines = self.extra.iter().take(limit);
+        let mut remarks: Vec<String> =
+            lines.map(|line| format!("on the device, not in the plan: {line}")).collect();
+        let more = self.extra_lines - remarks.len();
+        if more > 0 {
+            remarks.push(format!("on the device, not in the plan: {more} more lines"));
+        }
+        remarks
     }
 
     /// The same for [`same`], where an extra line is a difference too.
@@ -100,7 +120,7 @@ impl std::fmt::Display for Line {
 
 /// Looks for every line of the rendered configuration in the running one.
 pub fn configuration(rendered: &str, running: &str, rules: &Comparison) -> Difference {
-    compare(rendered, running, Secrets::ByPresence, rules)
+    compare(rendered, running, Secrets::ByMeaning, rules)
 }
 
 /// Whether the saved configuration is the running one: `missing` runs and is not saved, `extra` and
@@ -158,6 +178,9 @@ impl Search<'_> {
             places.entry(&self.found.nodes[*child].key).or_default().push(place);
         }
         let ordered = self.planned.nodes[planned].ordered;
+        let children = self.planned.nodes[planned].children.iter();
+        let planned_secrets: HashSet<(&str, &Stored)> =
+            children.filter_map(|child| self.planned.nodes[*child].with_secret()).collect();
         let mut next = 0;
         let mut pairs = Vec::new();
         for child in &self.planned.nodes[planned].children {
@@ -165,19 +188,18 @@ impl Search<'_> {
             let all = places.get(node.key.as_str()).map_or(&[][..], Vec::as_slice);
             // In an ordered block only what follows the last line found will do.
             let first = if ordered { all.partition_point(|place| *place < next) } else { 0 };
-            let Some(place) = all.get(first) else {
+            let Some(place) = self.agreeing(*child, found, &all[first..], &planned_secrets) else {
                 if !self.left_no_trace(*child, found) {
                     self.all_missing(*child);
                 }
                 continue;
             };
             next = place + 1;
-            let found_child = self.found.nodes[found].children[*place];
+            let found_child = self.found.nodes[found].children[place];
             self.matched[found_child] = true;
             self.difference.planned_lines += usize::from(node.is_proof());
-            if !ordered && self.found.nodes[found_child].count < node.count {
-                keep(&mut self.difference.missing, || self.planned.line(*child, self.rules));
-            }
+            let same = self.found.nodes[found_child].secret == node.secret;
+            self.difference.unproven_secrets += usize::from(!same);
             pairs.push((*child, found_child));
         }
         if ordered {
@@ -188,9 +210,40 @@ impl Search<'_> {
         }
     }
 
+    /// The place among `places` of the line that does for a planned one. A secret of clear text is
+    /// met by itself, or by a hash of whatever it may be; a hash by itself, or by any that is not
+    /// itself planned.
+    fn agreeing(
+        &self,
+        planned: usize,
+        found: usize,
+        places: &[usize],
+        planned_secrets: &HashSet<(&str, &Stored)>,
+    ) -> Option<usize> {
+        let Some(secret) = &self.planned.nodes[planned].secret else {
+            return places.first().copied();
+        };
+        let child = |place: usize| self.found.nodes[found].children[place];
+        let told = |place: usize| self.found.nodes[child(place)].secret.as_ref();
+        let free = || places.iter().copied().filter(|place| !self.matched[child(*place)]);
+        let itself = free().find(|place| told(*place) == Some(secret));
+        let others = || {
+            let nobodys = |place: &usize| {
+                let with_secret = self.found.nodes[child(*place)].with_secret();
+                !with_secret.is_some_and(|known| planned_secrets.contains(&known))
+            };
+            free().filter(nobodys)
+        };
+        let hash = || others().find(|place| matches!(told(*place), Some(Stored::Hidden(_))));
+        itself.or_else(hash).or_else(|| match secret {
+            Stored::Hidden(_) => others().next(),
+            Stored::Clear(_) => None,
+        })
+    }
+
     /// A line that leaves no trace, with everything below it, is missed only if its opposite is
-    /// there.
-    fn left_no_trace(&self, planned: usize, found: usize) -> bool {
+    /// there, which is then accounted for.
+    fn left_no_trace(&mut self, planned: usize, found: usize) -> bool {
         let node = &self.planned.nodes[planned];
         let all_traceless =
             self.planned.below(planned).iter().all(|node| self.planned.nodes[*node].traceless);
@@ -201,16 +254,18 @@ impl Search<'_> {
             Some(rest) => rest.to_owned(),
             None => format!("no {}", node.key),
         };
-        !self.found.nodes[found].children.iter().any(|child| {
+        let there = self.found.nodes[found].children.iter().copied().find(|child| {
             let key = &self.found.nodes[*child].key;
             key.strip_prefix(&opposite).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-        })
+        });
+        there.into_iter().for_each(|child| self.matched[child] = true);
+        there.is_none()
     }
 
     fn all_missing(&mut self, planned: usize) {
         for node in self.planned.below(planned) {
             let only_assumed = self.planned.nodes[node].traceless
-                && self.secrets == Secrets::ByPresence
+                && self.secrets == Secrets::ByMeaning
                 && node != planned;
             if !only_assumed && !self.planned.nodes[node].synthetic {
                 self.difference.planned_lines += 1;
@@ -231,10 +286,37 @@ impl Search<'_> {
     }
 
     fn unmatched(&mut self) {
+        let planned = self.planned;
+        let top = planned.nodes[Tree::ROOT].children.iter();
+        let mut top: Vec<&str> = top.map(|child| planned.nodes[*child].key.as_str()).collect();
+        top.sort_unstable();
         for node in 1..self.found.nodes.len() {
-            if !self.matched[node] && !self.found.nodes[node].synthetic {
-                keep(&mut self.difference.extra, || self.found.line(node, self.rules));
+            if self.matched[node] || self.found.nodes[node].synthetic {
+                continue;
             }
+            if self.is_unwanted(node, &top) {
+                keep(&mut self.difference.intruders, || self.found.line(node, self.rules));
+                continue;
+            }
+            self.difference.extra_lines += 1;
+            keep(&mut self.difference.extra, || self.found.line(node, self.rules));
+        }
+    }
+
+    /// Whether a line that nobody planned makes a planned block another one. `top` holds what is
+    /// planned outside of all blocks, sorted.
+    fn is_unwanted(&self, node: usize, top: &[&str]) -> bool {
+        let Node { key, parent, .. } = &self.found.nodes[node];
+        if self.secrets == Secrets::ByValue || !self.rules.unwanted.any(key) {
+            return false;
+        }
+        match self.rules.unwanted.group(key, "block") {
+            Some(block) => {
+                let block = &key[..block.end];
+                let first = top.partition_point(|line| *line < block);
+                top.get(first).is_some_and(|line| line.starts_with(block))
+            }
+            None => *parent != Tree::ROOT && self.matched[*parent],
         }
     }
 }
@@ -255,7 +337,7 @@ mod tests {
 hostname acc-sw1
 enable secret planned-enable
 username admin privilege 15 secret planned-login
-snmp-server community planned-community RO
+snmp-server community a-community RO
 !
 interface Gi1/0/47
  description to dist1
@@ -314,7 +396,7 @@ router bgp 65001
 ip access-list extended MGMT
  10 permit tcp 10.77.0.0 0.0.0.255 any eq 22
  20 deny   ip any any
-snmp-server community stored-community RO
+snmp-server community a-community RO
 banner motd ^C
 Authorised use only
 ^C
@@ -331,7 +413,7 @@ end
     const FRR_RENDERED: &str = "\
 frr defaults datacenter
 hostname sw1
-password planned
+password hunter2
 log syslog informational
 service integrated-vtysh-config
 !
@@ -348,7 +430,7 @@ access-list 10 permit 10.0.0.0/8
 router bgp 65001
  bgp router-id 10.255.0.1
  neighbor 10.1.0.0 remote-as 65000
- neighbor 10.1.0.0 password planned
+ neighbor 10.1.0.0 password s3cr3t
  !
  address-family ipv4 unicast
   network 10.2.0.0/24
@@ -463,6 +545,95 @@ line vty
                 "missing: snmp-server community <secret> RO",
             ]
         );
+    }
+
+    #[test]
+    fn a_secret_in_clear_text_is_compared_by_its_value_and_never_shown() {
+        let planned = "snmp-server community planned-one RO\ntacacs-server key good\n\
+            username x password right\nline vty 0 4\n password cisco\n";
+        let good = "snmp-server community planned-one RO\ntacacs-server key 0 good\n\
+            username x password 0 right\nline vty 0 4\n password 7 094F471A1A0A\n";
+        let took = check("cisco_ios", planned, good);
+        assert!(took.is_empty() && took.unproven_secrets == 0, "{took:?}");
+        let evil = "snmp-server community public RO\ntacacs-server key evil\n\
+            username x password 0 wrong\nline vty 0 4\n password 0 nothing\n";
+        let differs = check("cisco_ios", planned, evil);
+        assert_eq!(
+            differs.remarks(9),
+            [
+                "missing: snmp-server community <secret> RO",
+                "missing: tacacs-server key <secret>",
+                "missing: username x password <secret>",
+                "missing: line vty 0 4 > password <secret>",
+            ]
+        );
+        let told = format!("{:?} {:?}", differs.remarks(9), differs.extra_remarks(9));
+        for secret in ["planned-one", "public", "good", "evil", "right", "wrong", "nothing"] {
+            assert!(!told.contains(secret), "{secret}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_hashed_secret_is_proven_by_its_presence_and_counted() {
+        let difference = check("cisco_ios", IOS, IOS_RUNNING);
+        assert_eq!(difference.unproven_secrets, 2, "enable and login, not the community");
+        let stored = "enable secret 5 $1$abcd$stored\n";
+        assert_eq!(check("cisco_ios", stored, stored).unproven_secrets, 0, "the same hash");
+        let comware =
+            ("local-user a\n password simple abc\n", "local-user a\n password hash $h$6$x\n");
+        let difference = check("hpe_comware", comware.0, comware.1);
+        assert!(difference.is_satisfied() && difference.unproven_secrets == 1, "{difference:?}");
+        let planned = "snmp-server community one RO\nsnmp-server community two RO\n";
+        let one_hash = "snmp-server community two RO\nsnmp-server community $8$x RO\n";
+        let difference = check("cisco_ios", planned, one_hash);
+        assert!(difference.is_satisfied() && difference.unproven_secrets == 1, "{difference:?}");
+    }
+
+    #[test]
+    fn an_unplanned_shutdown_of_a_planned_block_is_a_difference() {
+        let planned = "interface Ethernet1\n description up\n";
+        let shut =
+            "interface Ethernet1\n description up\n shutdown\ninterface Ethernet2\n shutdown\n";
+        for platform in [
+            "cisco_ios",
+            "cisco_iosxe",
+            "cisco_nxos",
+            "cisco_iosxr",
+            "arista_eos",
+            "aruba_aoscx",
+            "hpe_comware",
+            "huawei_vrp",
+            "dell_os10",
+            "dell_os9",
+            "frr",
+        ] {
+            let remarks = check(platform, planned, shut).remarks(9);
+            assert_eq!(remarks, ["not planned: interface Ethernet1 > shutdown"], "{platform}");
+            let planned = format!("{planned} shutdown\n");
+            assert!(check(platform, &planned, shut).is_satisfied(), "{platform}: as planned");
+        }
+        let braces = "interfaces {\n    xe-0/0/0 {\n        description up;\n    }\n}\n";
+        let set = "set interfaces xe-0/0/0 description up\n";
+        let disabled = braces.replace("up;\n", "up;\n        disable;\n")
+            + "interfaces {\n    xe-0/0/1 {\n        disable;\n    }\n}\n";
+        for planned in [braces, set] {
+            let remarks = check("juniper_junos", planned, &disabled).remarks(9);
+            assert_eq!(remarks.len(), 1, "{remarks:?}");
+            assert!(remarks[0].contains("xe-0/0/0") && remarks[0].contains("disable"));
+            assert!(check("juniper_junos", planned, braces).is_satisfied());
+        }
+    }
+
+    #[test]
+    fn lines_that_nobody_planned_are_told_within_bounds() {
+        let running: String =
+            (0..15).map(|n| format!("username u{n} password 0 pw{n}x\n")).collect();
+        let difference = check("cisco_ios", "", &running);
+        let remarks = difference.extra_remarks(10);
+        assert_eq!(remarks.len(), 11);
+        assert_eq!(remarks[0], "on the device, not in the plan: username u0 password <secret>");
+        assert_eq!(remarks[10], "on the device, not in the plan: 5 more lines");
+        assert_eq!(check("cisco_ios", "", "").extra_remarks(10), Vec::<String>::new());
     }
 
     #[test]

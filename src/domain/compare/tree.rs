@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::domain::compare::stored::Stored;
 use crate::domain::compare::{Line, secrets};
 use crate::platform::comparison::Comparison;
 
@@ -12,9 +13,10 @@ pub const DEPTH_MAX: usize = 16;
 /// How lines with secrets are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Secrets {
-    /// One is there: the device shows a hash of what it was given.
-    ByPresence,
-    /// The same is there.
+    /// The same value, where both sides tell it; else one is there: the device shows a hash of
+    /// what it was given.
+    ByMeaning,
+    /// The same text.
     ByValue,
 }
 
@@ -30,18 +32,23 @@ pub struct Node {
     pub key: String,
     /// The line as written. May hold secrets: masked by [`Tree::line`].
     text: String,
-    /// How often a masked line stands in its block; 1 for all others.
-    pub count: usize,
+    /// The secret that was taken out of the key, compared beside it.
+    pub secret: Option<Stored>,
     pub traceless: bool,
     /// Stands for a list without a header: no line of the text.
     pub synthetic: bool,
     /// The order of its children counts.
     pub ordered: bool,
-    parent: usize,
+    pub parent: usize,
     pub children: Vec<usize>,
 }
 
 impl Node {
+    /// A line with a secret: what is compared of it.
+    pub fn with_secret(&self) -> Option<(&str, &Stored)> {
+        Some((self.key.as_str(), self.secret.as_ref()?))
+    }
+
     /// True for a line that has to be found.
     pub fn is_proof(&self) -> bool {
         !self.traceless && !self.synthetic
@@ -90,7 +97,7 @@ impl Tree {
 struct Builder<'a> {
     tree: Tree,
     /// Lines of unordered blocks, to join what is said twice.
-    known: HashMap<(usize, String), usize>,
+    known: HashMap<(usize, String, Option<Stored>), usize>,
     secrets: Secrets,
     rules: &'a Comparison,
 }
@@ -164,7 +171,7 @@ impl Builder<'_> {
     fn add(&mut self, parent: usize, line: &str) -> usize {
         let list = self.rules.ordered_lines.group(line, "list").map(|list| line[list].to_owned());
         if let Some(list) = list {
-            let block = self.node(parent, list.clone(), list, 0);
+            let block = self.node(parent, (list.clone(), None), list);
             self.tree.nodes[block].ordered = true;
             self.tree.nodes[block].synthetic = true;
             return self.leaf(block, line);
@@ -174,30 +181,31 @@ impl Builder<'_> {
 
     fn leaf(&mut self, parent: usize, line: &str) -> usize {
         let dropped = self.dropped(line);
-        let (masked, is_secret) = secrets::by_rule(&dropped, self.rules);
         let key = match self.secrets {
-            Secrets::ByPresence => self.port(masked),
-            Secrets::ByValue => dropped.clone(),
+            Secrets::ByMeaning => {
+                let (masked, secret) = secrets::taken_out(&dropped, self.rules);
+                (self.port(masked), secret)
+            }
+            Secrets::ByValue => (dropped.clone(), None),
         };
         let traceless = self.rules.traceless.any(&dropped);
         let ordered = self.rules.ordered.any(&dropped);
-        let node = self.node(parent, key, dropped, usize::from(is_secret));
+        let node = self.node(parent, key, dropped);
         self.tree.nodes[node].traceless = traceless;
         self.tree.nodes[node].ordered |= ordered;
         node
     }
 
-    /// `more` is what a repetition adds to the count.
-    fn node(&mut self, parent: usize, key: String, text: String, more: usize) -> usize {
-        let place = (parent, key);
+    /// `told` is what is compared: the line without its secret, and the secret.
+    fn node(&mut self, parent: usize, told: (String, Option<Stored>), text: String) -> usize {
+        let place = (parent, told.0, told.1);
         let joins = !self.tree.nodes[parent].ordered;
         if let Some(node) = self.known.get(&place).filter(|_| joins) {
-            self.tree.nodes[*node].count += more;
             return *node;
         }
         let node = self.tree.nodes.len();
-        let key = place.1.clone();
-        self.tree.nodes.push(Node { key, text, count: 1, parent, ..Node::default() });
+        let (_, key, secret) = place.clone();
+        self.tree.nodes.push(Node { key, secret, text, parent, ..Node::default() });
         self.tree.nodes[parent].children.push(node);
         self.known.insert(place, node);
         node

@@ -176,7 +176,7 @@ pub fn pattern(text: &str) -> Result<Regex, String> {
         .multi_line(true)
         .size_limit(PATTERN_BYTES_MAX)
         .build()
-        .map_err(|error| error.to_string())
+        .map_err(|error| crate::written::last_line(&error.to_string()))
 }
 
 /// `state = Established`: what stands left of the operator, and the comparison.

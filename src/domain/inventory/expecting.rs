@@ -18,6 +18,7 @@ use crate::platform::Question;
 use crate::platform::observation::Duplex;
 use crate::platform::parse::answer::Sheet;
 use crate::platform::parse::details::megabits;
+use crate::platform::parse::field::Field;
 use crate::written::{At, shown};
 
 /// Each of these is a command of every visit, and each visit has one deadline for all.
@@ -276,6 +277,12 @@ fn rows_conditions(written: &WrittenRows, complaints: &mut Complaints) -> Option
         let hint = "write `at_least:` or `at_most:`";
         complaints.at(written.place, "this count has no bound", hint);
     }
+    if let Some(Demand::Count { at_least: Some(least), at_most: Some(most), .. }) = count
+        && least > most
+    {
+        let message = format!("no number is at least {least} and at most {most}");
+        complaints.at(written.place, message, "the other way round, or leave one out");
+    }
     let mut demands = all.into_iter().chain(any).chain(count);
     let (first, second) = (demands.next(), demands.next());
     if first.is_none() || second.is_some() {
@@ -319,12 +326,21 @@ fn source(written: &WrittenRows, complaints: &mut Complaints) -> Option<RowSourc
 
 /// A misspelt field would make every row unknown.
 fn fields_exist(condition: &Condition, place: Place, complaints: &mut Complaints) {
-    let Condition::Rows { source: RowSource::Template(sheet), demand } = condition else { return };
+    let Condition::Rows { source, demand } = condition else { return };
+    let (what, names): (&str, Vec<&str>) = match source {
+        RowSource::Template(sheet) => {
+            ("the template has no value", sheet.names().iter().map(String::as_str).collect())
+        }
+        RowSource::Reader(question) => {
+            ("the reader has no field", Field::of(*question).iter().map(|f| f.name()).collect())
+        }
+        RowSource::Json(_) => return,
+    };
     let (Demand::All(tests) | Demand::Any(tests) | Demand::Count { tests, .. }) = demand;
     for test in tests {
-        if !sheet.names().iter().any(|name| name.eq_ignore_ascii_case(&test.field)) {
-            let message = format!("the template has no value `{}`", shown(&test.field));
-            complaints.at(place, message, format!("it has {}", sheet.names().join(", ")));
+        if !names.iter().any(|name| name.eq_ignore_ascii_case(&test.field)) {
+            let message = format!("{what} `{}`", shown(&test.field));
+            complaints.at(place, message, format!("it has {}", names.join(", ")));
         }
     }
 }

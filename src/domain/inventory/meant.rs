@@ -1,14 +1,17 @@
 //! The inventory as meant: nothing left to guess, every reference resolved, one index per way to be
 //! known.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::address::Mac;
 pub use crate::complaint::Place;
 pub use crate::domain::inventory::expected::Expectations;
 pub use crate::domain::inventory::software::{Image, Install, Software};
+use crate::proto::dhcp4::relay;
 
 /// Everything that is planned. Immutable: a reload makes a new one.
 #[derive(Debug, Default)]
@@ -46,8 +49,21 @@ impl Inventory {
         self.by_mac.get(&mac).map(|index| &self.devices[*index])
     }
 
-    pub fn at_position(&self, position: &Position) -> Option<&Arc<Device>> {
-        self.by_position.get(position).map(|index| &self.devices[*index])
+    /// The device planned at this position, which was heard: written as it is or as people read it
+    /// ([`relay::readable`]), of this remote id or of any.
+    pub fn at_position(&self, heard: &Position) -> Option<&Arc<Device>> {
+        let Position { circuit_id, remote_id } = heard;
+        let circuits = [Some(circuit_id.clone()), relay::readable(circuit_id)];
+        let remote = remote_id.as_deref().and_then(relay::readable);
+        let remotes = [remote_id.clone(), remote].into_iter().flatten().map(Some);
+        remotes.chain([None]).find_map(|remote_id| {
+            circuits.iter().flatten().find_map(|circuit_id| {
+                let circuit_id = circuit_id.clone();
+                let index =
+                    self.by_position.get(&Position { circuit_id, remote_id: remote_id.clone() })?;
+                Some(&self.devices[*index])
+            })
+        })
     }
 
     pub fn with_address(&self, address: Ipv4Addr) -> Option<&Arc<Device>> {
@@ -76,9 +92,31 @@ pub struct Site {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Position {
     /// Option 82 sub-option 1 or Interface-Id, as text; binary ones as lower-case hex after `0x`.
+    /// A plan may also write the form of [`relay::readable`].
     pub circuit_id: String,
     /// Option 82 sub-option 2 or Remote-Id, likewise; `None` matches any.
     pub remote_id: Option<String>,
+}
+
+impl Position {
+    /// The same as people write it, where that differs: `vlan 10 port 1/7` for `0x0004000a0107`.
+    pub fn readable(&self) -> Option<Self> {
+        let circuit_id = relay::readable(&self.circuit_id);
+        let remote_id = self.remote_id.as_deref().and_then(relay::readable);
+        if circuit_id.is_none() && remote_id.is_none() {
+            return None;
+        }
+        Some(Self {
+            circuit_id: circuit_id.unwrap_or_else(|| self.circuit_id.clone()),
+            remote_id: remote_id.or_else(|| self.remote_id.clone()),
+        })
+    }
+
+    /// Where it is, for people.
+    pub fn shown(&self) -> String {
+        let id = &self.circuit_id;
+        relay::readable(id).map_or_else(|| id.clone(), |readable| format!("{readable} ({id})"))
+    }
 }
 
 /// One planned device.
@@ -102,6 +140,9 @@ pub struct Device {
     pub managed: bool,
     /// The template's file name below the template directory; `None` for an unmanaged device.
     pub template: Option<String>,
+    /// The template of what the device must run, where the file that it fetches first is something
+    /// else: a script. `None` if that file is what it must run.
+    pub configuration: Option<String>,
     /// Defaults, group, site and device variables merged, the nearest last.
     pub variables: Variables,
     /// The software planned.
@@ -123,6 +164,20 @@ impl Device {
     /// Its planned address; that of IPv4 if it has both.
     pub fn planned_address(&self) -> Option<IpAddr> {
         self.address.map(IpAddr::V4).or(self.address6.map(IpAddr::V6))
+    }
+
+    /// The device with what it must run as its template: whoever renders it gets that, instead of
+    /// the file that it fetches first.
+    pub fn configured(&self) -> Cow<'_, Device> {
+        match &self.configuration {
+            None => Cow::Borrowed(self),
+            Some(_) => Cow::Owned(Device { template: self.configuration.clone(), ..self.clone() }),
+        }
+    }
+
+    /// True if its template makes what it must run and never the file that it fetches first.
+    pub fn is_configured(&self) -> bool {
+        self.configuration.is_some() && self.template == self.configuration
     }
 }
 
@@ -218,7 +273,7 @@ pub struct JumpReference {
     pub port: u16,
     /// In the order to be tried.
     pub credentials: Vec<CredentialReference>,
-    /// `SHA256:...`; without it the key that is seen first is pinned.
+    /// `SHA256:...`; without it the key that was seen first is pinned, for ever.
     pub host_key: Option<String>,
 }
 
@@ -229,4 +284,25 @@ pub enum SecretSource {
     Environment(String),
     /// The path of a file; a final line end is not part of the secret.
     File(String),
+    /// A program and its arguments, which prints the secret; a final line end is not part of it.
+    Command(Vec<String>),
+}
+
+impl SecretSource {
+    /// The same with paths that begin at `directory`: of a file, and of a program that is named by
+    /// a path.
+    pub fn within(&self, directory: &Path) -> Self {
+        let joined = |path: &str| directory.join(path).to_string_lossy().into_owned();
+        match self {
+            SecretSource::Environment(name) => SecretSource::Environment(name.clone()),
+            SecretSource::File(path) => SecretSource::File(joined(path)),
+            SecretSource::Command(words) => {
+                let mut words = words.clone();
+                if let Some(program) = words.first_mut().filter(|program| program.contains('/')) {
+                    *program = joined(program);
+                }
+                SecretSource::Command(words)
+            }
+        }
+    }
 }

@@ -42,6 +42,8 @@ pub struct Planned {
     pub secrets: HashMap<String, Arc<SecretSet>>,
     /// Devices whose group or site is unknown: what they lack says nothing about their template.
     pub incomplete: HashSet<usize>,
+    /// Devices in service for which they or their group name a login: they are to be asked.
+    pub entered: Vec<usize>,
 }
 
 impl Planned {
@@ -121,6 +123,9 @@ fn resolve(written: &WrittenInventory, known: &Known<'_>, complaints: &mut Compl
             planned.inventory.jumps.insert(device.name.value.clone(), chain);
         }
         let mut meant = meant_device(device, &stack, known, complaints);
+        if !meant.managed && access::names_a_login(&stack) {
+            planned.entered.push(devices.len());
+        }
         if meant.managed {
             meant.variables = variables(&stack, &mut shared);
             let [defaults, group, site, _] = stack;
@@ -168,9 +173,10 @@ fn references(layer: &Layer, known: &Known<'_>, complaints: &mut Complaints) {
         let message = format!("there is no platform `{}`", shown(&platform.value));
         complaints.at(platform.place, message, hint);
     }
-    if let Some(template) = &layer.template
-        && !known.templates.contains(&template.value)
-    {
+    for template in layer.template.iter().chain(&layer.configuration) {
+        if known.templates.contains(&template.value) {
+            continue;
+        }
         let names = known.templates.iter().map(String::as_str);
         let hint = complaints.look_alike(&template.value, names, || {
             "put the file into the template directory, named *.j2 or *.tera".to_owned()
@@ -276,6 +282,8 @@ fn meant_device(
         ssh_port: nearest(stack, |layer| layer.ssh_port.as_ref().map(|port| port.value))
             .unwrap_or(SSH_PORT),
         managed,
+        configuration: text(|layer| &layer.configuration)
+            .filter(|name| managed && template.as_ref() != Some(name)),
         template: template.filter(|_| managed),
         variables: Variables::default(),
         software: nearest(stack, |layer| Some(Arc::clone(&layer.software.as_ref()?.0))),
@@ -438,6 +446,10 @@ impl Seen {
         }
         if let (Some(key), Some(position)) = (&device.position, &written.position) {
             once.only(&mut inventory.by_position, key.clone(), &position.place, "position");
+            // The other way to write it, so that it is nobody else's.
+            if let Some(readable) = key.readable() {
+                once.only(&mut inventory.by_position, readable, &position.place, "position");
+            }
         }
         if let (Some(key), Some(address)) = (device.address, &written.address) {
             once.only(&mut inventory.by_address, key, &address.place, "address");
@@ -534,6 +546,33 @@ devices:
         let position = Position { circuit_id: "0x0a0b".to_owned(), remote_id: None };
         assert_eq!(inventory.at_position(&position).unwrap().name, "access-1");
         assert_eq!(inventory.sites["zurich"].title, "Zürich");
+    }
+
+    #[test]
+    fn a_binary_position_is_found_as_hex_and_as_people_read_it() {
+        let text = format!(
+            "{SOUND}  - {{ name: b, site: zurich, managed: false, \
+             position: {{ circuit_id: vlan 10 port 1/7, remote_id: '00:1b:21:aa:bb:cc' }} }}\n  \
+             - {{ name: c, site: zurich, managed: false, \
+             position: {{ circuit_id: '0x0004000a0108' }} }}\n"
+        );
+        let (Planned { inventory, .. }, complaints) = planned(&text);
+        assert_eq!(complaints, [""; 0]);
+        let at = |circuit: &str, remote: Option<&str>| {
+            let position =
+                Position { circuit_id: circuit.into(), remote_id: remote.map(str::to_owned) };
+            inventory.at_position(&position).map(|device| device.name.clone())
+        };
+        let named = |name: &str| Some(name.to_owned());
+        assert_eq!(at("0x0004000a0107", Some("0x0006001b21aabbcc")), named("b"));
+        assert_eq!(at("0x0004000a0107", Some("0x001b21aabbcc")), named("b"));
+        assert_eq!(at("vlan 10 port 1/7", Some("00:1b:21:aa:bb:cc")), named("b"));
+        assert_eq!(at("0x0004000a0107", Some("0x0006001b21aabbcd")), None, "another switch");
+        assert_eq!(at("0x0004000a0107", None), None);
+        assert_eq!(at("0x0004000a0108", Some("sw")), named("c"));
+        assert_eq!(at("0x0004000b0108", Some("sw")), None, "another VLAN");
+        let shown = Position { circuit_id: "0x0004000a0108".into(), remote_id: None }.shown();
+        assert_eq!(shown, "vlan 10 port 1/8 (0x0004000a0108)");
     }
 
     #[test]
@@ -668,6 +707,13 @@ devices:
             "17:56: two devices have this position (the other device begins in line 9)",
         ),
         (
+            "  - { name: b, site: zurich, managed: false, \
+             position: { circuit_id: 0x0004000a0107 } }\n  \
+             - { name: c, site: zurich, managed: false, \
+             position: { circuit_id: vlan 10 port 1/7 } }\n",
+            "18:56: two devices have this position (the other device begins in line 17)",
+        ),
+        (
             "  - { name: b, site: zurrich, managed: false }\n",
             "17:22: there is no site `zurrich` \
           (did you mean `zurich`?)",
@@ -701,8 +747,8 @@ devices:
         (
             "  - { name: b, site: zurich, managed: false, mac: 00:1b }\n",
             "17:51: expected a MAC \
-          address such as 00:1b:21:aa:bb:cc, 00-1b-21-aa-bb-cc, 001b.21aa.bbcc or 001b21aabbcc, \
-          found `00:1b` (look at the label on the box)",
+          address such as 00:1b:21:aa:bb:cc, 00-1b-21-aa-bb-cc, 001b.21aa.bbcc, \
+          001b-21aa-bbcc, 001b21-aabbcc or 001b21aabbcc, found `00:1b` (look at the label on the box)",
         ),
         (
             "  - { name: b, site: zurich, managed: false, position: { circuit_id: 0xabc } }\n",
@@ -755,8 +801,8 @@ devices:
         ),
         (
             "    secrets: { a: { env: A, file: B } }\n",
-            "17:19: a secret stands in one place: an \
-          environment variable or a file (write `{ env: NAME }` or `{ file: PATH }`)",
+            "17:19: a secret stands in one place: an environment variable, a file or a command's \
+          output (write `{ env: NAME }`, `{ file: PATH }` or `{ command: [PROGRAM] }`)",
         ),
         (
             "  - { name: b, site: zurich, managed: false, neighbours: [x] }\n",

@@ -44,6 +44,11 @@ pub struct Layer {
     /// The template's file name below the template directory: `*.j2` (minijinja) or `*.tera`
     /// (tera).
     pub template: Option<At<String>>,
+    /// A template of what the device must run, where `template` makes a script that only leads to
+    /// it, such as that of POAP or ZTP. The running configuration is compared with it, and it is
+    /// served as `conf.*`, `*.cfg` and the `configuration_names` of the platform, but for the name
+    /// that DHCP told. Default: what `template` makes.
+    pub configuration: Option<At<String>>,
     /// The software planned, compared exactly with what the device says: a version, or a version
     /// with its image.
     pub software: Option<WrittenSoftware>,
@@ -60,16 +65,20 @@ pub struct Layer {
     /// TCP port of SSH. Default 22.
     #[schemars(with = "Option<u16>")]
     pub ssh_port: Option<At<u16>>,
-    /// False for what is in service already: a neighbour to be seen, never served. Default true.
+    /// False for what is in service already: a neighbour to be seen, never served. One that has an
+    /// address, a platform and credentials is asked whom it hears when a device at the other end of
+    /// its cables does not answer or does not hear; it is only read. Default true.
     pub managed: Option<bool>,
     /// What is made of somebody heard on a port for which no neighbour is planned: `ignore`,
-    /// `remark` (in the journal) or `fail` (not green until it is gone). Default `remark`.
+    /// `remark` (in the journal) or `fail` (not green until it is gone). With `ignore`, others
+    /// beside a planned neighbour on its port do not matter either. Default `remark`.
     pub unplanned_neighbours: Option<At<String>>,
     /// False where power supplies, fans and temperatures do not count: a second supply may be
     /// without power on purpose. Default true: a part that says of itself that it does not work
     /// keeps the device from turning green.
     pub environment: Option<bool>,
-    /// Logins, in the order to be tried. A list replaces that of an outer layer.
+    /// Logins, in the order to be tried. A list replaces that of an outer layer; with an empty one
+    /// a device in service is never asked.
     pub credentials: Option<Vec<WrittenCredential>>,
     /// The host, or the chain of at most three, through which SSH reaches the device. A list
     /// replaces that of an outer layer; an empty one stands for no jump host. Default: none.
@@ -144,9 +153,11 @@ pub struct WrittenDevice {
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "Position", deny_unknown_fields)]
 pub struct WrittenPosition {
-    /// Sub-option 1 or Interface-Id, as text; a binary one as lower-case hex after `0x`.
+    /// Sub-option 1 or Interface-Id, as text; a binary one as lower-case hex after `0x`, or, where
+    /// it is that of a Cisco switch, as `vlan 10 port 1/7`.
     pub circuit_id: At<String>,
-    /// Sub-option 2 or Remote-Id, likewise. Default: any.
+    /// Sub-option 2 or Remote-Id, likewise; a binary one of six bytes also as a MAC address with
+    /// colons. Default: any.
     pub remote_id: Option<At<String>>,
     #[schemars(skip)]
     pub place: Place,
@@ -159,8 +170,8 @@ pub struct WrittenSecret {
     pub place: Place,
 }
 
-/// Where a secret stands: `{ env: NAME }` or `{ file: PATH }`. The secret itself is never written
-/// down.
+/// Where a secret stands: `{ env: NAME }`, `{ file: PATH }` or `{ command: [PROGRAM, ...] }`. The
+/// secret itself is never written down.
 #[derive(JsonSchema)]
 #[schemars(rename = "Secret", rename_all = "lowercase", deny_unknown_fields)]
 #[expect(dead_code, reason = "describes the spelling of a secret to editors")]
@@ -169,6 +180,10 @@ enum SecretSpelling {
     Env(String),
     /// The path of a file; a final line end is not part of the secret.
     File(String),
+    /// A program and its arguments, run without a shell and with the environment of this server. It
+    /// prints the secret, of at most 64 KiB, within 10 s; a final line end is not part of it. What
+    /// it prints is never logged, and is kept for 5 min.
+    Command(Vec<String>),
 }
 
 impl JsonSchema for WrittenSecret {
@@ -297,6 +312,7 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
     let mut layer = Layer {
         platform: fields.text("platform", complaints),
         template: fields.text("template", complaints),
+        configuration: fields.text("configuration", complaints),
         software: fields.get("software").and_then(|node| software_written::read(node, complaints)),
         model: fields.text("model", complaints),
         interfaces: fields.get("interfaces").map(|node| expected::interfaces(node, complaints)),
@@ -350,7 +366,8 @@ fn layer(fields: &mut Fields<'_, '_>, complaints: &mut Complaints) -> Layer {
 /// Names that every template finds at its top level besides the variables.
 pub const RESERVED: [&str; 4] = ["device", "site", "secrets", "software"];
 
-/// Reads `{ env: NAME }` or `{ file: PATH }`. A secret written down is refused, and not repeated.
+/// Reads `{ env: NAME }`, `{ file: PATH }` or `{ command: [...] }`. A secret written down is
+/// refused, and not repeated.
 pub fn secret(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSecret> {
     if matches!(node.value, crate::written::Value::Scalar { .. }) {
         let message = "a secret is named here, never written down";
@@ -360,22 +377,80 @@ pub fn secret(node: &Node<'_>, complaints: &mut Complaints) -> Option<WrittenSec
     let mut fields = Fields::of(node, "secret", complaints)?;
     let environment = fields.text("env", complaints);
     let file = fields.text("file", complaints);
+    let command = fields.get("command").map(|node| argv(node, complaints));
     fields.close(complaints);
-    let source = match (environment, file) {
-        (Some(name), None) => SecretSource::Environment(name.value),
-        (None, Some(path)) => SecretSource::File(path.value),
-        (Some(_), Some(_)) | (None, None) => {
-            let message = "a secret stands in one place: an environment variable or a file";
-            complaints.at(node.place, message, "write `{ env: NAME }` or `{ file: PATH }`");
+    let source = match (environment, file, command) {
+        (Some(name), None, None) => SecretSource::Environment(name.value),
+        (None, Some(path), None) => SecretSource::File(path.value),
+        (None, None, Some(argv)) => SecretSource::Command(argv?),
+        _ => {
+            let message = "a secret stands in one place: an environment variable, a file or a command's output";
+            let hint = "write `{ env: NAME }`, `{ file: PATH }` or `{ command: [PROGRAM] }`";
+            complaints.at(node.place, message, hint);
             return None;
         }
     };
     Some(WrittenSecret { source, place: node.place })
 }
 
+/// The program and its arguments.
+fn argv(node: &Node<'_>, complaints: &mut Complaints) -> Option<Vec<String>> {
+    let nodes = fields::list(node, "command", complaints);
+    let words: Option<Vec<_>> =
+        nodes.iter().map(|word| fields::text(word, "command", complaints)).collect();
+    let words: Vec<String> = words?.into_iter().map(|word| word.value).collect();
+    if words.first().is_none_or(|program| program.trim().is_empty()) {
+        let hint =
+            "write the program and its arguments: `[vault, kv, get, ...]`; no shell reads them";
+        complaints.at(node.place, "`command` names no program", hint);
+        return None;
+    }
+    Some(words)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn written_secret(text: &str) -> (Option<SecretSource>, String) {
+        let mut complaints = Complaints::about("i.yaml");
+        let secrets = format!("secrets: {{ x: {text} }}");
+        let text = format!("sites: {{ s: }}\ndevices: [{{ name: a, site: s, {secrets} }}]\n");
+        let read = read(&text, &mut complaints);
+        let secrets = read.devices.into_iter().flat_map(|device| device.layer.secrets);
+        let source = secrets.map(|(_, secret)| secret.source).next();
+        let told = complaints.finish(&text);
+        (source, told.iter().map(|one| one.message.clone()).collect())
+    }
+
+    #[test]
+    fn a_secret_may_be_what_a_program_prints() {
+        let (source, told) = written_secret("{ command: [bin/secret, --of, a] }");
+        let words = ["bin/secret", "--of", "a"].map(str::to_owned).to_vec();
+        assert_eq!((source, told.as_str()), (Some(SecretSource::Command(words)), ""));
+        for (text, why) in [
+            ("{ command: [] }", "`command` names no program"),
+            ("{ command: [' '] }", "`command` names no program"),
+            ("{ command: ['', x] }", "`command` expects text, found nothing"),
+        ] {
+            assert_eq!(written_secret(text), (None, why.to_owned()), "{text}");
+        }
+        let (source, told) = written_secret("{ command: [x], env: X }");
+        assert!(source.is_none() && told.starts_with("a secret stands in one place"), "{told}");
+        let (source, told) = written_secret("{ command: vault }");
+        assert!(source.is_none() && told.contains("expects a list"), "{told}");
+    }
+
+    #[test]
+    fn paths_of_programs_and_files_begin_at_the_directory() {
+        let there = std::path::Path::new("/plan");
+        let command = |words: &[&str]| {
+            SecretSource::Command(words.iter().map(|word| (*word).to_owned()).collect())
+        };
+        assert_eq!(command(&["./get", "x/y"]).within(there), command(&["/plan/./get", "x/y"]));
+        assert_eq!(command(&["/bin/get"]).within(there), command(&["/bin/get"]));
+        assert_eq!(command(&["vault", "a/b"]).within(there), command(&["vault", "a/b"]));
+    }
 
     /// Every kind of map with a key that nobody knows, so that each complaint lists what is known.
     const STRANGE: &str = "\

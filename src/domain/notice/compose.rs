@@ -171,7 +171,7 @@ mod tests {
 
     use super::*;
     use crate::domain::fault::Fault;
-    use crate::domain::run::{Timing, Transfers};
+    use crate::domain::run::{Anew, Timing, Transfers};
 
     const T0: Timestamp = Timestamp::from_seconds(1_795_261_396);
 
@@ -217,9 +217,11 @@ mod tests {
             told: Vec::new(),
             saving: false,
             strange_file: None,
+            oddities: Vec::new(),
             missed: 0,
             gave_way: None,
             upgrade: None,
+            upstream: Default::default(),
         }
     }
 
@@ -346,6 +348,7 @@ mod tests {
                 problem: problem.clone(),
                 since: T0,
                 still_waiting_said: false,
+                anew: Anew::No,
             };
             let notice =
                 say(&run(phase, &[(Milestone::Back, 5)]), Kind::ActionNeeded, Some(&problem));

@@ -8,7 +8,9 @@ use crate::clock::Timestamp;
 use crate::domain::check::{Check, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
-use crate::domain::run::{Effect, Milestone, Phase, Run, Stepped, TOLD_MAX, Timer, Visit};
+use crate::domain::run::{
+    Anew, Effect, Milestone, ODDITIES_MAX, Phase, Run, Stepped, TOLD_MAX, Timer, Visit,
+};
 
 /// A problem said within this time is not pushed again: `facts` call for one push when a fault
 /// flickers.
@@ -24,7 +26,11 @@ pub(super) const WAY: &str = "way";
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
 /// So many visits in a row find nobody because the device booted; fewer may be chance.
-const MISSED_BY_BOOTING: u32 = 2;
+pub(super) const MISSED_BY_BOOTING: u32 = 2;
+
+/// So many visits in a row find nobody before it is said that the device is not back: one or two
+/// may have been lost on their way.
+const MISSED_BY_BEING_AWAY: u32 = 3;
 
 pub(super) struct Draft {
     pub run: Run,
@@ -35,7 +41,10 @@ pub(super) struct Draft {
 
 impl Draft {
     pub fn of(run: &Run, now: Timestamp) -> Self {
-        let mut run = run.clone();
+        Self::made_of(run.clone(), now)
+    }
+
+    pub fn made_of(mut run: Run, now: Timestamp) -> Self {
         run.rev += 1;
         Self { run, now, notes: Vec::new(), effects: Vec::new() }
     }
@@ -82,6 +91,15 @@ impl Draft {
         let repeats = self.run.repeats;
         if repeats <= REPEATS_WRITTEN || repeats.is_multiple_of(100) {
             self.note("repeat", format!("{what} again, {repeats} so far"));
+        }
+    }
+
+    /// Writes down what is odd about the way it asks, once in the run.
+    pub fn oddity(&mut self, what: &str) {
+        let what = shown(what);
+        if self.run.oddities.len() < ODDITIES_MAX && !self.run.oddities.contains(&what) {
+            self.note("dhcp", what.clone());
+            self.run.oddities.push(what);
         }
     }
 
@@ -211,9 +229,23 @@ impl Draft {
     }
 
     pub fn connecting(&mut self, back_by: Timestamp, why: &str) {
-        self.enter(Phase::Connecting { back_by, refused_since: None }, why);
-        self.wake(Timer::Deadline, back_by);
+        self.connects(back_by, why);
         self.visit();
+    }
+
+    /// It should let us in by `back_by`.
+    pub fn connects(&mut self, back_by: Timestamp, why: &str) {
+        let phase = Phase::Connecting { back_by, refused_since: None, broken_since: None };
+        self.enter(phase, why);
+        self.wake(Timer::Deadline, back_by);
+    }
+
+    /// Nobody was found where somebody should be by now. Only visits tell: one that is under way
+    /// when the time is over may be let in.
+    pub fn not_found(&mut self, back_by: Timestamp) {
+        if self.now >= back_by && self.run.missed >= MISSED_BY_BEING_AWAY {
+            self.not_back();
+        }
     }
 
     /// Goes and looks now. Without an address there is nowhere to go: the timer tries again.
@@ -223,6 +255,7 @@ impl Draft {
             return;
         };
         self.run.attempt += 1;
+        self.run.upstream.held = None;
         self.run.saving = self.wants_saving();
         let (attempt, save) = (self.run.attempt, self.run.saving);
         self.effect(Effect::Visit { attempt, address, save });
@@ -260,7 +293,12 @@ impl Draft {
         self.note("fault", format!("{} {}", problem.fault.code(), fill_text(&problem)));
         self.effect(Effect::Tell { kind, problem: Some(problem.clone()) });
         self.enter(
-            Phase::ActionNeeded { problem, since: self.now, still_waiting_said: false },
+            Phase::ActionNeeded {
+                problem,
+                since: self.now,
+                still_waiting_said: false,
+                anew: Anew::No,
+            },
             "waits for the fault to be mended",
         );
         self.visit_later();
@@ -277,6 +315,20 @@ impl Draft {
     pub fn way_is_closed(&self) -> bool {
         matches!(&self.run.phase, Phase::ActionNeeded { problem, .. }
             if problem.fill.contains_key(WAY))
+    }
+
+    /// What a device does anew while a fault is open. It is given up a day after the fault began,
+    /// whatever it does.
+    pub fn begins_anew(&mut self, now: Anew) {
+        let Phase::ActionNeeded { anew, since, .. } = &mut self.run.phase else { return };
+        let (before, since) = (std::mem::replace(anew, now), *since);
+        match (before, now) {
+            (_, Anew::Leased { fetch_by }) => self.wake(Timer::Deadline, fetch_by),
+            (Anew::Leased { .. }, Anew::No | Anew::Asked) => {
+                self.wake(Timer::Deadline, since.plus(GIVE_UP));
+            }
+            (Anew::No | Anew::Asked, Anew::No | Anew::Asked) => {}
+        }
     }
 
     /// The fault that was said is gone.
@@ -315,6 +367,9 @@ impl Draft {
         if self.run.missed == MISSED_BY_BOOTING {
             self.run.first_visit = None;
             self.run.suspected = None;
+            if let Phase::Connecting { broken_since, .. } = &mut self.run.phase {
+                *broken_since = None;
+            }
         }
     }
 
@@ -329,8 +384,14 @@ impl Draft {
             | Visit::LoginRefused { why }
             | Visit::Broken { why }
             | Visit::OurSide { why } => {
-                if matches!(visit, Visit::Unreachable { .. }) {
-                    self.away();
+                match visit {
+                    Visit::Unreachable { .. } => self.away(),
+                    Visit::LoginRefused { .. } | Visit::Broken { .. } => self.run.missed = 0,
+                    Visit::HostKeyChanged { .. }
+                    | Visit::OurSide { .. }
+                    | Visit::Judged { .. }
+                    | Visit::Outdated { .. }
+                    | Visit::Stepped { .. } => {}
                 }
                 self.note("visit", shown(why));
                 self.visit_later();
@@ -358,5 +419,9 @@ pub(super) fn fill_text(problem: &Problem) -> String {
 
 /// Text from outside, fit for a journal line: no control characters, at most 200 characters.
 pub(super) fn shown(text: &str) -> String {
+    // The usual, at once.
+    if text.len() <= 200 && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+        return text.to_owned();
+    }
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }

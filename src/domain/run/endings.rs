@@ -4,7 +4,8 @@ use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, shown};
 use crate::domain::run::moves::{
-    cancel, conflict, here_already, image_asked, recheck, released, strange_file, uploaded,
+    asked_oddly, cancel, conflict, here_already, image_asked, recheck, released, strange_file,
+    uploaded,
 };
 use crate::domain::run::{Event, Phase, Timer};
 
@@ -21,10 +22,12 @@ pub(super) fn handing_off(d: &mut Draft, event: &Event, waiting_for: &[String]) 
             d.transfer_ended(*complete, *bytes, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit | Timer::Deadline } => {}
         Event::Due { timer: Timer::StillWaiting } => d.tell(Kind::StillWaiting),
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, accepted, answer } => {
             hook_answered(d, (hook, *accepted), answer, waiting_for);
         }
@@ -76,6 +79,7 @@ pub(super) fn ready(d: &mut Draft, event: &Event) {
         Event::Asked
         | Event::LeaseBound { .. }
         | Event::Exchanged { .. }
+        | Event::AskedOddly { .. }
         | Event::Released { .. }
         | Event::LeaseImpossible { .. }
         | Event::StrangeFileAsked { .. }
@@ -84,6 +88,7 @@ pub(super) fn ready(d: &mut Draft, event: &Event) {
         | Event::Uploaded(_)
         | Event::Due { .. }
         | Event::Visited { .. }
+        | Event::UpstreamsTold { .. }
         | Event::HookAnswered { .. }
         | Event::Conflict { .. }
         | Event::OurSideFailed { .. }
@@ -103,6 +108,7 @@ pub(super) fn ended(d: &mut Draft, event: &Event) {
             d.transfer_noted(*complete, *bytes, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => d.oddity(what),
         Event::Released { address } => released(d, *address),
         Event::LeaseBound { address } => d.moved_to(*address),
         Event::Exchanged { address } => {
@@ -118,7 +124,9 @@ pub(super) fn ended(d: &mut Draft, event: &Event) {
         Event::ImageAsked { name, .. } => image_asked(d, name),
         Event::StrangeFileAsked { name } => d.note("file", format!("asked for {}", shown(name))),
         Event::Conflict { detail } => d.note("conflict", shown(detail)),
-        Event::Due { .. } | Event::Visited { .. } => d.note("late", "the run has ended"),
+        Event::Due { .. } | Event::Visited { .. } | Event::UpstreamsTold { .. } => {
+            d.note("late", "the run has ended");
+        }
         Event::Recheck { by } | Event::Expect { by } | Event::Cancel { by } => {
             d.note("refused", format!("{} asked, and the run has ended", shown(by)));
         }

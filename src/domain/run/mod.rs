@@ -11,12 +11,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::domain::check::upstream::Told;
 use crate::domain::check::{Check, Findings, Problem};
 use crate::domain::notice;
 
 mod draft;
 mod endings;
 mod moves;
+#[cfg(test)]
+mod patience_tests;
 mod phases;
 mod proof;
 #[cfg(test)]
@@ -26,8 +29,11 @@ mod transitions;
 pub mod upgrade;
 #[cfg(test)]
 mod upgrade_tests;
+pub mod upstream;
+#[cfg(test)]
+mod upstream_tests;
 
-pub use phases::{open, step};
+pub use phases::{begin, open, step};
 
 /// A run of one device. A row in the store, moved by [`step`] alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +84,9 @@ pub struct Run {
     pub saving: bool,
     /// A file name it asked for that its platform does not know.
     pub strange_file: Option<String>,
+    /// What was odd about the way it asks, each as it was said. At most [`ODDITIES_MAX`].
+    #[serde(default)]
+    pub oddities: Vec<String>,
     /// Visits in a row that found nobody.
     #[serde(default)]
     pub missed: u32,
@@ -88,10 +97,17 @@ pub struct Run {
     /// The newest upgrade of its software, if there was one.
     #[serde(default)]
     pub upgrade: Option<upgrade::Upgrade>,
+    /// What is known of the devices at the other ends of its cables.
+    #[serde(default, skip_serializing_if = "upstream::Upstream::is_empty")]
+    pub upstream: upstream::Upstream,
 }
 
 /// How many said problems a run remembers: more than one device can have within a minute.
 pub const TOLD_MAX: usize = 16;
+
+/// How many oddities a run says: more than a device has ports that ask, and platforms that it may
+/// be taken for.
+pub const ODDITIES_MAX: usize = 16;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transfers {
@@ -154,8 +170,14 @@ pub enum Phase {
     Fetching { since: Timestamp, end_by: Timestamp },
     /// It has its file and is applying it or rebooting. The first visit is at `visit_at`.
     Settling { visit_at: Timestamp, back_by: Timestamp },
-    /// We try to log in. `refused_since` is set from the first refused login on.
-    Connecting { back_by: Timestamp, refused_since: Option<Timestamp> },
+    /// We try to log in. `refused_since` is set from the first refused login on, `broken_since`
+    /// from the first dialogue on that broke off.
+    Connecting {
+        back_by: Timestamp,
+        refused_since: Option<Timestamp>,
+        #[serde(default)]
+        broken_since: Option<Timestamp>,
+    },
     /// It let us in at least once; its answers are compared with the plan.
     Verifying { since: Timestamp },
     /// Its software is being changed. It may be away for long, which is no fault until `done_by`.
@@ -165,11 +187,31 @@ pub enum Phase {
     /// Green.
     Ready { at: Timestamp },
     /// Something is wrong, was said once, and is checked again by itself.
-    ActionNeeded { problem: Problem, since: Timestamp, still_waiting_said: bool },
+    ActionNeeded {
+        problem: Problem,
+        since: Timestamp,
+        still_waiting_said: bool,
+        #[serde(default)]
+        anew: Anew,
+    },
     /// Given up, with the reason.
     Failed { at: Timestamp, why: String },
     /// Ended by a person.
     Cancelled { at: Timestamp, by: String },
+}
+
+/// A device that starts anew while a fault of its first steps is open: what it does then tells more
+/// than what is open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Anew {
+    /// It did not, or it has asked for a file since.
+    #[default]
+    No,
+    /// It asked for an address.
+    Asked,
+    /// It has one, and should ask for its file by then.
+    Leased { fetch_by: Timestamp },
 }
 
 /// What may happen to a run.
@@ -182,6 +224,10 @@ pub enum Event {
     LeaseBound { address: IpAddr },
     /// Both at once: a DHCP exchange began and within a moment brought a lease.
     Exchanged { address: IpAddr },
+    /// It asks in a way that the plan does not expect, in words: said once in a run. `address` is
+    /// what another port of it took beside the address that it holds: it counts while no other is
+    /// known.
+    AskedOddly { what: String, address: Option<IpAddr> },
     /// It gave its address back. What is proven of it stays proven.
     Released { address: IpAddr },
     /// Our DHCP side cannot serve it.
@@ -200,6 +246,8 @@ pub enum Event {
     Due { timer: Timer },
     /// A visit came back.
     Visited { attempt: u64, visit: Visit },
+    /// The devices at the other ends of its cables were asked.
+    UpstreamsTold { attempt: u64, told: Told },
     /// A hook gave its last answer.
     HookAnswered { hook: String, accepted: bool, answer: String },
     /// Two askers claim this device.
@@ -301,6 +349,12 @@ pub enum Effect {
         address: IpAddr,
         index: usize,
     },
+    /// Ask the devices at the other ends of its cables whom they hear; the answer carries this
+    /// attempt. `away`: the device itself does not answer, else it cannot tell whom it hears.
+    AskUpstreams {
+        attempt: u64,
+        away: bool,
+    },
     /// Tell people. The words are made of the run and this.
     Tell {
         kind: notice::Kind,
@@ -334,11 +388,13 @@ impl Event {
             | Event::StrangeFileAsked { .. }
             | Event::ImageAsked { .. }
             | Event::TransferEnded { .. }
+            | Event::AskedOddly { .. }
             | Event::Conflict { .. } => true,
             // A backup says nothing of the way to green, wherever a run is.
             Event::Uploaded(_)
             | Event::Due { .. }
             | Event::Visited { .. }
+            | Event::UpstreamsTold { .. }
             | Event::HookAnswered { .. }
             | Event::OurSideFailed { .. }
             | Event::Recheck { .. }
@@ -360,6 +416,34 @@ impl Run {
         let planned: Vec<&(Check, Verdict)> =
             findings.verdicts.iter().filter(|(_, v)| *v != Verdict::NotPlanned).collect();
         (planned.iter().filter(|(_, v)| *v == Verdict::Pass).count(), planned.len())
+    }
+}
+
+impl Event {
+    /// True if the device asked for a file, was refused one, or got at one.
+    fn tells_of_files(&self) -> bool {
+        match self {
+            Event::FileAsked { .. }
+            | Event::StrangeFileAsked { .. }
+            | Event::ImageAsked { .. }
+            | Event::TransferEnded { .. }
+            | Event::Conflict { .. }
+            | Event::OurSideFailed { .. } => true,
+            Event::Asked
+            | Event::LeaseBound { .. }
+            | Event::Exchanged { .. }
+            | Event::AskedOddly { .. }
+            | Event::Released { .. }
+            | Event::LeaseImpossible { .. }
+            | Event::Uploaded(_)
+            | Event::Due { .. }
+            | Event::Visited { .. }
+            | Event::UpstreamsTold { .. }
+            | Event::HookAnswered { .. }
+            | Event::Recheck { .. }
+            | Event::Expect { .. }
+            | Event::Cancel { .. } => false,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, WAY, shown};
 use crate::domain::run::upgrade::OwnImage;
-use crate::domain::run::{Event, Milestone, Phase, Timer, Uploaded, Visit};
+use crate::domain::run::{Anew, Event, Milestone, Phase, Timer, Uploaded, Visit};
 
 pub(super) fn again_addressed(d: &mut Draft, address: IpAddr) {
     if d.run.address == Some(address) {
@@ -17,13 +17,46 @@ pub(super) fn again_addressed(d: &mut Draft, address: IpAddr) {
     }
 }
 
+/// It asks for an address while a fault is open. If it never had its configuration it starts anew,
+/// and should ask for a file next, whatever it asked for before.
+pub(super) fn anew_in_trouble(d: &mut Draft, fault: Fault) {
+    d.repeat("asked for an address");
+    let had_it = [Milestone::Downloaded, Milestone::Back];
+    let first_steps = fault.layer() <= Fault::TransferBroken.layer()
+        && fault != Fault::NoFileAsked
+        && !had_it.iter().any(|milestone| d.run.milestones.contains_key(milestone));
+    if let Phase::ActionNeeded { anew: Anew::No, .. } = &d.run.phase
+        && first_steps
+    {
+        d.begins_anew(Anew::Asked);
+    }
+}
+
 /// A lease while a fault is open: it mends those of DHCP.
 pub(super) fn leased_in_trouble(d: &mut Draft, address: IpAddr, fault: Fault) {
     if fault.layer() <= Fault::DhcpSide.layer() && fault != Fault::OurSide {
         d.cleared();
         d.addressed(address);
+        return;
+    }
+    d.address(address);
+    if let Phase::ActionNeeded { anew: Anew::Asked, .. } = &d.run.phase {
+        let fetch_by = d.now.plus(d.run.timing.file_patience);
+        d.begins_anew(Anew::Leased { fetch_by });
+    }
+}
+
+/// The time of an open fault is over: the device started anew and asked for no file, which is told
+/// instead, or a day has passed.
+pub(super) fn overdue_in_trouble(d: &mut Draft, fault: Fault) {
+    if let Phase::ActionNeeded { anew: Anew::Leased { fetch_by }, .. } = &d.run.phase
+        && d.now >= *fetch_by
+    {
+        d.cleared();
+        d.run.strange_file = None;
+        d.trouble(Fault::NoFileAsked, &[]);
     } else {
-        d.address(address);
+        give_up(d, fault);
     }
 }
 
@@ -46,6 +79,19 @@ pub(super) fn asked_in_trouble(
         d.run.host_key = None;
     }
     d.fetching(transport, name, address);
+}
+
+pub(super) fn asked_oddly(d: &mut Draft, what: &str) {
+    d.heard();
+    d.oddity(what);
+}
+
+/// A second address is as good as a first one while none is known.
+pub(super) fn odd_in_trouble(d: &mut Draft, what: &str, address: Option<IpAddr>, fault: Fault) {
+    asked_oddly(d, what);
+    if let Some(address) = address.filter(|_| d.run.address.is_none()) {
+        leased_in_trouble(d, address, fault);
+    }
 }
 
 /// It may do so on its way down, or to ask anew: that says nothing of the way to green.
@@ -121,7 +167,24 @@ pub(super) fn way_closed(
     if d.now.since(since) >= d.run.timing.login_patience {
         d.trouble(Fault::OurSide, &[("found", why), (WAY, "closed")]);
     } else {
-        d.run.phase = Phase::Connecting { back_by, refused_since: Some(since) };
+        let refused_since = Some(since);
+        d.run.phase = Phase::Connecting { back_by, refused_since, broken_since: None };
+    }
+}
+
+/// A dialogue broke off: somebody is there, and what he says is not understood. Once may be chance.
+pub(super) fn broke_off(
+    d: &mut Draft,
+    why: &str,
+    back_by: Timestamp,
+    broken_since: Option<Timestamp>,
+) {
+    let since = broken_since.unwrap_or(d.now);
+    if d.now >= back_by && d.now.since(since) >= d.run.timing.login_patience {
+        d.trouble(Fault::Unreadable, &[("found", why)]);
+    } else {
+        let broken_since = Some(since);
+        d.run.phase = Phase::Connecting { back_by, refused_since: None, broken_since };
     }
 }
 
@@ -130,8 +193,7 @@ fn way_open(d: &mut Draft, why: &str) {
     d.note("visit", shown(why));
     d.cleared();
     let back_by = d.now.plus(d.run.timing.back_deadline);
-    d.enter(Phase::Connecting { back_by, refused_since: None }, "the way to it is open");
-    d.wake(Timer::Deadline, back_by);
+    d.connects(back_by, "the way to it is open");
     d.visit_later();
 }
 
@@ -243,12 +305,13 @@ pub(super) fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
             d.outdated(host_key.as_ref(), findings, offer);
         }
         Visit::HostKeyChanged { .. } if fault != Fault::HostKeyChanged => d.no_entry(visit),
-        Visit::LoginRefused { .. } if matches!(fault, Fault::NotBack | Fault::HostKeyChanged) => {
+        Visit::LoginRefused { .. }
+            if matches!(fault, Fault::NotBack | Fault::HostKeyChanged)
+                || d.is_told_by_far_ends() =>
+        {
             d.cleared();
             let back_by = d.now.plus(d.run.timing.back_deadline);
-            let refused_since = Some(d.now);
-            d.enter(Phase::Connecting { back_by, refused_since }, "back, refuses the login");
-            d.visit_later();
+            refuses(d, back_by, "back, refuses the login");
         }
         Visit::Unreachable { why } | Visit::LoginRefused { why } | Visit::Broken { why }
             if fault == Fault::OurSide =>
@@ -257,6 +320,7 @@ pub(super) fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
         }
         Visit::Unreachable { .. } => {
             d.away();
+            d.ask_upstreams_while_away();
             d.visit_later();
         }
         Visit::LoginRefused { .. }
@@ -265,6 +329,14 @@ pub(super) fn repaired(d: &mut Draft, visit: &Visit, fault: Fault) {
         | Visit::HostKeyChanged { .. }
         | Visit::Stepped { .. } => d.visit_later(),
     }
+}
+
+/// It refuses the login, since now.
+pub(super) fn refuses(d: &mut Draft, back_by: Timestamp, why: &str) {
+    d.run.missed = 0;
+    let refused_since = Some(d.now);
+    d.enter(Phase::Connecting { back_by, refused_since, broken_since: None }, why);
+    d.visit_later();
 }
 
 /// A fault of reaching it is over once it lets us in.

@@ -9,13 +9,15 @@ use crate::domain::inventory::meant::Device;
 use crate::domain::run::draft::{Draft, shown};
 use crate::domain::run::endings::{ended, handing_off, hook_answered, ready};
 use crate::domain::run::moves::{
-    again_addressed, asked_in_trouble, breaks_its_silence, cancel, conflict, expect, give_up,
-    here_already, image_asked, image_fetched, lease_impossible, leased_in_trouble, listens,
-    our_side, recheck, released, repaired, still_waiting, strange_file, transfer_ended,
-    unexpected_hook, uploaded, way_closed,
+    again_addressed, anew_in_trouble, asked_in_trouble, asked_oddly, breaks_its_silence, broke_off,
+    cancel, conflict, expect, here_already, image_asked, image_fetched, lease_impossible,
+    leased_in_trouble, listens, odd_in_trouble, our_side, overdue_in_trouble, recheck, refuses,
+    released, repaired, still_waiting, strange_file, transfer_ended, unexpected_hook, uploaded,
+    way_closed,
 };
 use crate::domain::run::upgrade::upgrading;
-use crate::domain::run::{Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
+use crate::domain::run::upstream::{Upstream, upstreams_told};
+use crate::domain::run::{Anew, Event, Phase, Run, Stepped, Timer, Timing, Transfers, Visit};
 
 /// A new run of `device`, before its first event. `id` is unique; nothing follows from this alone.
 pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run {
@@ -46,9 +48,11 @@ pub fn open(id: String, device: &Device, timing: Timing, now: Timestamp) -> Run 
         told: Vec::new(),
         saving: false,
         strange_file: None,
+        oddities: Vec::new(),
         missed: 0,
         gave_way: None,
         upgrade: None,
+        upstream: Upstream::default(),
     }
 }
 
@@ -61,18 +65,32 @@ pub fn step(run: &Run, event: &Event, now: Timestamp) -> Stepped {
         Phase::Addressed { .. } => addressed(&mut draft, event),
         Phase::Fetching { .. } => fetching(&mut draft, event),
         Phase::Settling { back_by, .. } => settling(&mut draft, event, *back_by),
-        Phase::Connecting { back_by, refused_since } => {
-            connecting(&mut draft, event, *back_by, *refused_since);
+        Phase::Connecting { back_by, refused_since, broken_since } => {
+            let since = Since { back_by: *back_by, refused: *refused_since, broken: *broken_since };
+            connecting(&mut draft, event, since);
         }
         Phase::Verifying { .. } => verifying(&mut draft, event),
         Phase::Upgrading { stage, .. } => upgrading(&mut draft, event, *stage),
         Phase::HandingOff { waiting_for, .. } => handing_off(&mut draft, event, waiting_for),
         Phase::ActionNeeded { problem, .. } => {
+            if event.tells_of_files() {
+                draft.begins_anew(Anew::No);
+            }
             action_needed(&mut draft, event, problem.fault);
         }
         Phase::Ready { .. } => ready(&mut draft, event),
         Phase::Failed { .. } | Phase::Cancelled { .. } => ended(&mut draft, event),
     }
+    draft.finish()
+}
+
+/// The first step of a run that was just [`open`]ed: as [`step`], without a copy of it.
+pub fn begin(run: Run, event: &Event, now: Timestamp) -> Stepped {
+    if !matches!(run.phase, Phase::Expected { .. }) {
+        return step(&run, event, now);
+    }
+    let mut draft = Draft::made_of(run, now);
+    expected(&mut draft, event);
     draft.finish()
 }
 
@@ -88,6 +106,12 @@ fn expected(d: &mut Draft, event: &Event) {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, address } => {
+            asked_oddly(d, what);
+            if let Some(address) = address {
+                d.addressed(*address);
+            }
+        }
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Deadline } => match d.run.strange_file.clone() {
             Some(name) => d.trouble(Fault::UnexpectedFile, &[("found", &name)]),
@@ -95,6 +119,7 @@ fn expected(d: &mut Draft, event: &Event) {
         },
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => our_side(d, why),
@@ -119,6 +144,7 @@ fn addressed(d: &mut Draft, event: &Event) {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Deadline } => match d.run.strange_file.clone() {
             Some(name) => d.trouble(Fault::UnexpectedFile, &[("found", &name)]),
@@ -126,6 +152,7 @@ fn addressed(d: &mut Draft, event: &Event) {
         },
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => our_side(d, why),
@@ -151,6 +178,7 @@ fn fetching(d: &mut Draft, event: &Event) {
             transfer_ended(d, (*complete, *bytes), sha256, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Deadline } => {
             let fetch_by = d.now.plus(d.run.timing.file_patience);
@@ -159,6 +187,7 @@ fn fetching(d: &mut Draft, event: &Event) {
         }
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => our_side(d, why),
@@ -187,11 +216,13 @@ fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.connecting(back_by, "first visit"),
         Event::Due { timer: Timer::Deadline } => d.connecting(back_by, "deadline of settling"),
         Event::Due { timer: Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => d.note("ours", shown(why)),
@@ -204,7 +235,15 @@ fn settling(d: &mut Draft, event: &Event, back_by: Timestamp) {
     }
 }
 
-fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: Option<Timestamp>) {
+/// How long we try to log in already.
+#[derive(Clone, Copy)]
+struct Since {
+    back_by: Timestamp,
+    refused: Option<Timestamp>,
+    broken: Option<Timestamp>,
+}
+
+fn connecting(d: &mut Draft, event: &Event, since: Since) {
     match event {
         Event::Asked => d.repeat("asked for an address"),
         Event::LeaseBound { address } => d.address(*address),
@@ -220,11 +259,14 @@ fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: O
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.visit(),
+        // Whether it is back is told by the next visit. Without an address there is none.
         Event::Due { timer: Timer::Deadline } => {
-            if refused_since.is_none() {
-                d.trouble(Fault::NotBack, &[]);
+            d.note("connecting", "it should be back by now");
+            if d.run.address.is_none() {
+                d.not_back();
             }
         }
         Event::Due { timer: Timer::StillWaiting } => {}
@@ -232,9 +274,10 @@ fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: O
             if d.late(*attempt) {
                 d.note("late", "a visit of an earlier attempt");
             } else {
-                first_entry(d, visit, back_by, refused_since);
+                first_entry(d, visit, since);
             }
         }
+        Event::UpstreamsTold { attempt, told } => upstreams_told(d, *attempt, told),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => d.note("ours", shown(why)),
@@ -245,32 +288,31 @@ fn connecting(d: &mut Draft, event: &Event, back_by: Timestamp, refused_since: O
 }
 
 /// What a visit means while nobody was let in yet.
-fn first_entry(d: &mut Draft, visit: &Visit, back_by: Timestamp, refused_since: Option<Timestamp>) {
+fn first_entry(d: &mut Draft, visit: &Visit, since: Since) {
+    let Since { back_by, refused, broken } = since;
     match visit {
         Visit::Unreachable { .. } => {
             d.no_entry(visit);
-            if d.now >= back_by {
-                d.trouble(Fault::NotBack, &[]);
-            }
+            d.ask_upstreams_while_away();
+            d.not_found(back_by);
         }
         Visit::LoginRefused { .. } => {
             d.no_entry(visit);
-            let since = refused_since.unwrap_or(d.now);
+            let since = refused.unwrap_or(d.now);
             if d.now.since(since) >= d.run.timing.login_patience {
                 d.trouble(Fault::LoginRefused, &[]);
             } else {
                 // It is back: should it go away again, it has its time again.
                 let back_by = d.now.plus(d.run.timing.back_deadline);
-                d.run.phase = Phase::Connecting { back_by, refused_since: Some(since) };
+                let refused_since = Some(since);
+                d.run.phase = Phase::Connecting { back_by, refused_since, broken_since: None };
             }
         }
         Visit::Broken { why } => {
             d.no_entry(visit);
-            if d.now >= back_by {
-                d.trouble(Fault::Unreadable, &[("found", why)]);
-            }
+            broke_off(d, why, back_by, broken);
         }
-        Visit::OurSide { why } => way_closed(d, why, back_by, refused_since),
+        Visit::OurSide { why } => way_closed(d, why, back_by, refused),
         Visit::HostKeyChanged { .. } => d.no_entry(visit),
         Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
         Visit::Outdated { host_key, findings, offer } => {
@@ -296,6 +338,7 @@ fn verifying(d: &mut Draft, event: &Event) {
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.visit(),
         Event::Due { timer: Timer::Deadline | Timer::StillWaiting } => {}
@@ -306,6 +349,7 @@ fn verifying(d: &mut Draft, event: &Event) {
                 later_entry(d, visit);
             }
         }
+        Event::UpstreamsTold { attempt, told } => upstreams_told(d, *attempt, told),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => d.note("ours", shown(why)),
@@ -322,23 +366,26 @@ fn later_entry(d: &mut Draft, visit: &Visit) {
             d.away();
             d.note("visit", shown(why));
             let back_by = d.now.plus(d.run.timing.back_deadline);
-            d.enter(Phase::Connecting { back_by, refused_since: None }, "it is away again");
-            d.wake(Timer::Deadline, back_by);
+            d.connects(back_by, "it is away again");
             d.visit_later();
         }
         Visit::LoginRefused { why } => {
             d.note("visit", shown(why));
             let back_by = d.now.plus(d.run.timing.back_deadline);
-            let refused_since = Some(d.now);
-            d.enter(Phase::Connecting { back_by, refused_since }, "refuses the login");
-            d.visit_later();
+            refuses(d, back_by, "refuses the login");
         }
         Visit::OurSide { why } => {
             let back_by = d.now.plus(d.run.timing.back_deadline);
-            d.enter(Phase::Connecting { back_by, refused_since: None }, "the way to it is closed");
+            d.connects(back_by, "the way to it is closed");
             way_closed(d, why, back_by, None);
         }
-        Visit::Broken { .. } | Visit::HostKeyChanged { .. } => d.no_entry(visit),
+        Visit::Broken { why } => {
+            d.no_entry(visit);
+            let back_by = d.now.plus(d.run.timing.back_deadline);
+            d.connects(back_by, "it breaks off");
+            broke_off(d, why, back_by, None);
+        }
+        Visit::HostKeyChanged { .. } => d.no_entry(visit),
         Visit::Judged { host_key, findings } => d.judged(host_key.as_ref(), findings),
         Visit::Outdated { host_key, findings, offer } => {
             d.outdated(host_key.as_ref(), findings, offer);
@@ -354,10 +401,10 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
             d.begin();
             d.repeat("asked for an address");
         }
-        Event::Asked => d.repeat("asked for an address"),
+        Event::Asked => anew_in_trouble(d, fault),
         Event::LeaseBound { address } => leased_in_trouble(d, *address, fault),
         Event::Exchanged { address } => {
-            d.repeat("asked for an address");
+            anew_in_trouble(d, fault);
             leased_in_trouble(d, *address, fault);
         }
         Event::LeaseImpossible { why } if fault == Fault::Silent => {
@@ -388,6 +435,7 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
             }
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, address } => odd_in_trouble(d, what, *address, fault),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => {
             // What is ours to mend waits for a person: looking at the device changes nothing.
@@ -395,23 +443,17 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
                 d.visit();
             }
         }
-        Event::Due { timer: Timer::Deadline } => give_up(d, fault),
+        Event::Due { timer: Timer::Deadline } => overdue_in_trouble(d, fault),
         Event::Due { timer: Timer::StillWaiting } => still_waiting(d),
         Event::Visited { attempt, .. } if d.late(*attempt) => {
             d.note("late", "a visit of an earlier attempt");
         }
         Event::Visited { visit, .. } => repaired(d, visit, fault),
+        Event::UpstreamsTold { attempt, told } => upstreams_told(d, *attempt, told),
         Event::HookAnswered { hook, accepted, answer } => {
             hook_answered(d, (hook, *accepted), answer, &[]);
         }
-        Event::Conflict { detail } => {
-            if matches!(fault, Fault::Silent | Fault::DhcpSide) {
-                d.cleared();
-                conflict(d, detail);
-            } else {
-                d.note("conflict", shown(detail));
-            }
-        }
+        Event::Conflict { detail } => conflict_in_trouble(d, detail, fault),
         Event::OurSideFailed { why } => {
             if fault.is_before_the_file() && fault != Fault::OurSide {
                 d.cleared();
@@ -426,5 +468,15 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
     }
     if fault == Fault::Silent {
         breaks_its_silence(d, event);
+    }
+}
+
+/// Two claim what a silent device is planned to be; any other fault is the nearer one.
+fn conflict_in_trouble(d: &mut Draft, detail: &str, fault: Fault) {
+    if matches!(fault, Fault::Silent | Fault::DhcpSide) {
+        d.cleared();
+        conflict(d, detail);
+    } else {
+        d.note("conflict", shown(detail));
     }
 }

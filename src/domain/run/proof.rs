@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::clock::Timestamp;
 use crate::domain::check::{self, Findings, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
@@ -15,6 +16,10 @@ const PER_PLUG: Duration = Duration::from_secs(40);
 /// A link that came up later than this may still be finding its speed.
 const LINK_SETTLES: Duration = Duration::from_secs(10);
 
+/// What is told longer than this is remembered by no table: the TTL of LLDP (IEEE 802.1AB, 9.2.5.6,
+/// four messages and a second).
+const REMEMBERED: Duration = Duration::from_secs(121);
+
 impl Draft {
     /// A visit got in and its answers were compared with the plan.
     pub fn judged(&mut self, host_key: Option<&String>, findings: &Findings) {
@@ -23,24 +28,60 @@ impl Draft {
         }
         self.run.first_visit.get_or_insert(self.now);
         self.run.missed = 0;
-        let findings = &self.with_reason(findings.clone());
+        let findings = self.with_reason(findings.clone());
+        let back = self.reach(Milestone::Back);
+        if self.asks_upstreams_first(&findings) {
+            self.verifying("its far ends are asked whom they hear");
+        } else {
+            self.conclude(findings);
+        }
+        if back {
+            self.tell(Kind::Progress);
+        }
+    }
+
+    /// Everything that can be known of it was gathered.
+    pub fn conclude(&mut self, findings: Findings) {
+        let findings = &findings;
         let before = self.run.findings.replace(findings.clone());
         if !before.is_some_and(|before| before.says_the_same(findings)) {
             self.write_down(findings);
         }
-        let back = self.reach(Milestone::Back);
         if check::all_proven(findings) {
-            self.cleared();
-            self.proven();
+            if self.is_no_memory(findings) {
+                self.cleared();
+                self.proven();
+            }
         } else if self.wants_saving() && !self.run.saving {
             self.verifying("the configuration runs; saving it");
             self.visit();
         } else {
             self.doubted(findings);
         }
-        if back {
-            self.tell(Kind::Progress);
+    }
+
+    /// Everything is proven; but where CDP contradicts LLDP, the proof may be of a plug that is
+    /// gone. What lasts longer than any table remembers is there.
+    fn is_no_memory(&mut self, findings: &Findings) -> bool {
+        if !findings.contradicted {
+            return true;
         }
+        let doubt = problem(Fault::Unreadable, &[("contradicted_proof", "by CDP")]);
+        let since = self.suspected_since(&doubt).unwrap_or(self.now);
+        let lasts = self.now.since(since) >= REMEMBERED;
+        if !lasts {
+            self.verifying(
+                "LLDP and CDP tell different stories; one may be of a plug that is gone",
+            );
+            self.run.suspected = Some((doubt, since));
+            self.visit_later();
+        }
+        lasts
+    }
+
+    fn suspected_since(&self, found: &Problem) -> Option<Timestamp> {
+        let (suspected, since) = self.run.suspected.as_ref()?;
+        suspected.same_act(found).then_some(*since)
     }
 
     fn write_down(&mut self, findings: &Findings) {
@@ -88,6 +129,11 @@ impl Draft {
             self.visit_later();
             return;
         };
+        self.weigh(found);
+    }
+
+    /// Says what was found once it was seen for long enough.
+    pub(super) fn weigh(&mut self, found: Problem) {
         if let Phase::ActionNeeded { problem, .. } = &self.run.phase
             && problem.same_act(&found)
         {
@@ -95,10 +141,7 @@ impl Draft {
             self.visit_later();
             return;
         }
-        let since = match &self.run.suspected {
-            Some((suspected, since)) if suspected.same_act(&found) => Some(*since),
-            Some(_) | None => None,
-        };
+        let since = self.suspected_since(&found);
         let since = since.map(|since| self.run.gave_way.map_or(since, |last| since.max(last)));
         let lasts = since.is_some_and(|since| self.now.since(since) >= self.patience(&found));
         if lasts || self.patience(&found).is_zero() {
@@ -134,7 +177,15 @@ impl Draft {
     }
 
     /// How long a fault must be seen before it is said. Zero: at once.
-    fn patience(&self, problem: &Problem) -> Duration {
+    pub(super) fn patience(&self, problem: &Problem) -> Duration {
+        let patience = self.patience_by_fault(problem);
+        match problem.fill.contains_key("contradicted") {
+            true => patience.max(REMEMBERED),
+            false => patience,
+        }
+    }
+
+    fn patience_by_fault(&self, problem: &Problem) -> Duration {
         let timing = &self.run.timing;
         match problem.fault {
             // While plugs are being moved, half of what was asked for reads as something else.
@@ -152,6 +203,7 @@ impl Draft {
             // The set must be seen twice: neighbours are heard one after the other.
             Fault::NeighbourDown
             | Fault::NeighbourMute
+            | Fault::NeighbourUnheard
             | Fault::WrongPort
             | Fault::WrongDevice
             | Fault::SwappedPair

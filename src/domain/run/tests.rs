@@ -21,6 +21,8 @@ struct Story {
     deadline: Option<Timestamp>,
     /// Steps of upgrades that were to be taken.
     steps: Vec<usize>,
+    /// Questions to the upstream devices: whether it was away each time.
+    asks: Vec<bool>,
 }
 
 impl Story {
@@ -36,6 +38,7 @@ impl Story {
             visits: 0,
             deadline: None,
             steps: Vec::new(),
+            asks: Vec::new(),
         }
     }
 
@@ -44,6 +47,9 @@ impl Story {
         let event = match event {
             // Visits answer the attempt under way.
             Event::Visited { visit, .. } => Event::Visited { attempt: self.run.attempt, visit },
+            Event::UpstreamsTold { told, .. } => {
+                Event::UpstreamsTold { attempt: self.run.attempt, told }
+            }
             other => other,
         };
         let stepped = step(&self.run, &event, self.now);
@@ -57,6 +63,7 @@ impl Story {
                 Effect::Upgrade { index, .. } => self.steps.push(*index),
                 Effect::Wake { timer: Timer::Deadline, at } => self.deadline = Some(*at),
                 Effect::Sleep { timer: Timer::Deadline } => self.deadline = None,
+                Effect::AskUpstreams { away, .. } => self.asks.push(*away),
                 Effect::Wake { .. } | Effect::Sleep { .. } => {}
             }
         }
@@ -181,6 +188,45 @@ fn a_released_address_is_written_down_and_moves_nothing() {
 }
 
 #[test]
+fn what_is_odd_is_written_down_once_in_a_run_and_moves_nothing() {
+    let odd = |what: &str| Event::AskedOddly { what: what.to_owned(), address: None };
+    let mut story = Story::begin();
+    story.after(0, Event::Asked).after(1, leased());
+    let before = story.run.phase.clone();
+    let now = Timestamp::from_seconds(1100);
+    let first = step(&story.run, &odd("planned as sonic, and asks like onie"), now);
+    let note = ("dhcp".to_owned(), "planned as sonic, and asks like onie".to_owned());
+    assert_eq!((first.notes, first.effects), (vec![note], vec![]));
+    assert_eq!(first.run.phase, before);
+    let again = step(&first.run, &odd("planned as sonic, and asks like onie"), now);
+    assert_eq!(again.notes, []);
+    let mut run = again.run;
+    for number in 0..40 {
+        run = step(&run, &odd(&format!("oddity {number}")), now).run;
+    }
+    assert_eq!(run.oddities.len(), 16, "hostile askers fill no journal");
+}
+
+#[test]
+fn the_address_of_a_second_port_counts_while_no_other_is_known() {
+    let second: std::net::IpAddr = "172.29.50.99".parse().unwrap();
+    let odd = || Event::AskedOddly { what: "two ports".into(), address: Some(second) };
+    let mut story = Story::begin();
+    story.after(0, odd());
+    assert_eq!((story.phase(), story.run.address), ("addressed", Some(second)));
+    let mut story = Story::begin();
+    story.after(0, Event::Asked).after(1, leased());
+    let first = story.run.address;
+    story.after(1, odd());
+    assert_eq!((story.phase(), story.run.address), ("addressed", first));
+    assert_ne!(first, Some(second));
+    let mut story = Story::begin();
+    story.run.address = None;
+    story.after(180, Event::Due { timer: Timer::Deadline }).after(1, odd());
+    assert_eq!((story.phase(), story.run.address), ("addressed", Some(second)), "silent no more");
+}
+
+#[test]
 fn two_reads_from_two_ports_are_one_run() {
     let mut story = Story::begin();
     story
@@ -253,6 +299,8 @@ fn a_device_that_stays_away_is_said_at_the_deadline_and_comes_back() {
     }
     assert_eq!(story.phase(), "connecting");
     story.after(10, due(Timer::Deadline));
+    assert_eq!(story.phase(), "connecting", "the visit under way decides");
+    story.after(1, away());
     assert_eq!(story.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::NotBack))));
     story.after(15, due(Timer::Visit)).after(1, seen(Verdict::Pass, Verdict::Pass));
     assert!(story.told.contains(&(Kind::Cleared, Some(Fault::NotBack))));
@@ -325,9 +373,13 @@ fn a_closed_way_is_our_fault_and_the_device_is_not_blamed() {
     away.now = story.now;
     story.after(30, seen(Verdict::Pass, Verdict::Pass)).after(1, accepts());
     assert_eq!(story.phase(), "ready");
-    away.after(30, Event::Visited { attempt: 0, visit: Visit::Unreachable { why: "x".into() } });
+    let gone = || Event::Visited { attempt: 0, visit: Visit::Unreachable { why: "x".into() } };
+    away.after(30, gone());
     assert_eq!(away.phase(), "connecting");
     away.after(back_deadline, due(Timer::Deadline));
+    for _ in 0..3 {
+        away.after(15, due(Timer::Visit)).after(1, gone());
+    }
     assert_eq!(away.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::NotBack))));
 }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::domain::check::upstream::Told;
 use crate::domain::check::{Check, Findings, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::upgrade::{Offer, OwnImage, Stage, Step, StepEnd, Upgrade};
 use crate::domain::run::{
-    Effect, Event, Phase, Run, Timer, Timing, Transfers, Uploaded, Visit, step,
+    Anew, Effect, Event, Phase, Run, Timer, Timing, Transfers, Uploaded, Visit, step,
 };
 use crate::platform::software::StepKind;
 
@@ -18,6 +19,7 @@ use crate::platform::software::StepKind;
 pub fn example(phase: Phase) -> Run {
     let at = Timestamp::from_seconds(1000);
     let upgrading = matches!(phase, Phase::Upgrading { .. });
+    let overdue = matches!(phase, Phase::Connecting { back_by, .. } if back_by <= at);
     let upgrade = upgrading.then(|| Upgrade { offer: offer(), tries: 1, why: String::new() });
     Run {
         id: "01EXAMPLE".into(),
@@ -59,9 +61,11 @@ pub fn example(phase: Phase) -> Run {
         told: Vec::new(),
         saving: false,
         strange_file: None,
-        missed: 0,
+        oddities: Vec::new(),
+        missed: if overdue { 2 } else { 0 },
         gave_way: None,
         upgrade,
+        upstream: Default::default(),
     }
 }
 
@@ -85,13 +89,15 @@ pub fn findings(running: Verdict, neighbours: Verdict) -> Findings {
 pub fn phases() -> Vec<Phase> {
     let at = Timestamp::from_seconds(1000);
     let later = Timestamp::from_seconds(1060);
+    let long_ago = Timestamp::from_seconds(900);
     let reloading = Stage::Reloading { since: at, seen_away: true };
     vec![
         Phase::Expected { ask_by: later },
         Phase::Addressed { fetch_by: later },
         Phase::Fetching { since: at, end_by: later },
         Phase::Settling { visit_at: later, back_by: later },
-        Phase::Connecting { back_by: later, refused_since: None },
+        Phase::Connecting { back_by: later, refused_since: None, broken_since: None },
+        Phase::Connecting { back_by: at, refused_since: None, broken_since: Some(long_ago) },
         Phase::Verifying { since: at },
         Phase::Upgrading { since: at, stage: Stage::Step { index: 0 }, done_by: later },
         Phase::Upgrading { since: at, stage: reloading, done_by: later },
@@ -101,6 +107,7 @@ pub fn phases() -> Vec<Phase> {
             problem: problem(Fault::SwappedPair),
             since: at,
             still_waiting_said: false,
+            anew: Anew::No,
         },
         Phase::Ready { at },
         Phase::Failed { at, why: "no reason".into() },
@@ -123,12 +130,19 @@ pub fn events() -> Vec<(&'static str, Event)> {
         visited(Visit::Judged { host_key: None, findings: findings(running, neighbours) })
     };
     let swapped = Verdict::Fail(problem(Fault::SwappedPair));
+    let far_swapped = swapped.clone();
+    let far_unknown = Verdict::Unknown { why: "dist-1 refuses our login".into() };
     let unknown = Verdict::Unknown { why: "not heard yet".into() };
     let file = Event::FileAsked { transport: "tftp".into(), name: "network-confg".into(), address };
     vec![
         ("asks for an address", Event::Asked),
         ("gets a lease", Event::LeaseBound { address }),
         ("asks for an address and gets it", Event::Exchanged { address }),
+        ("asks oddly", Event::AskedOddly { what: "asks like onie".into(), address: None }),
+        (
+            "takes a second address",
+            Event::AskedOddly { what: "two".into(), address: Some(address) },
+        ),
         ("gives its address back", Event::Released { address }),
         ("no lease to give", Event::LeaseImpossible { why: "pool empty".into() }),
         ("asks for its file", file),
@@ -150,6 +164,10 @@ pub fn events() -> Vec<(&'static str, Event)> {
         ("all proven", judged(Verdict::Pass, Verdict::Pass)),
         ("cables swapped", judged(Verdict::Pass, swapped)),
         ("not heard yet", judged(Verdict::Pass, unknown)),
+        ("does not hear by itself", deaf()),
+        ("far ends hear it as planned", far_ends(Verdict::Pass)),
+        ("far ends see a swap", far_ends(far_swapped)),
+        ("far ends cannot tell", far_ends(far_unknown)),
         ("other software", outdated()),
         ("step done", stepped(StepEnd::Done { said: "OK".into() })),
         ("step refused", stepped(StepEnd::Refused { why: "no room".into() })),
@@ -163,6 +181,19 @@ pub fn events() -> Vec<(&'static str, Event)> {
         ("person expects it", Event::Expect { by: "unix:0".into() }),
         ("person cancels", Event::Cancel { by: "unix:0".into() }),
     ]
+}
+
+/// A visit that leaves it to the far ends to say who is where.
+pub fn deaf() -> Event {
+    let why = "LLDP is not running".into();
+    let findings = findings(Verdict::Pass, Verdict::Unknown { why });
+    let findings = Findings { asks_upstreams: true, ..findings };
+    Event::Visited { attempt: 7, visit: Visit::Judged { host_key: None, findings } }
+}
+
+/// What the far ends tell of its cables.
+pub fn far_ends(verdict: Verdict) -> Event {
+    Event::UpstreamsTold { attempt: 7, told: Told { verdict: Some(verdict), remarks: Vec::new() } }
 }
 
 fn image(own: bool) -> Event {
@@ -218,7 +249,7 @@ pub fn page() -> String {
          A cell names the phase after the step; `push` is a message that makes the phone ring, \
          `edit` one that does not, `visit` a login, `hand` the hand-off. An empty cell changes \
          nothing but the journal. `step` is a login that takes one step of an \
-         upgrade.\n",
+         upgrade. `ask` asks the devices at the other ends of its cables whom they hear.\n",
     );
     for phase in phases() {
         let run = example(phase);
@@ -242,6 +273,9 @@ fn title(phase: &Phase) -> String {
         Phase::Upgrading { stage: Stage::Step { .. }, .. } => "upgrading, at its first step".into(),
         Phase::Upgrading { stage: Stage::Reloading { .. }, .. } => "upgrading, reloading".into(),
         Phase::Upgrading { stage: Stage::ByItself, .. } => "upgrading by itself".into(),
+        Phase::Connecting { broken_since: Some(_), .. } => {
+            "connecting, after its time, with two visits lost or broken off before".into()
+        }
         other => other.name().to_owned(),
     }
 }
@@ -261,6 +295,7 @@ fn effect_word(effect: &Effect) -> Option<String> {
         Effect::Visit { save, .. } => Some(if *save { "visit and save" } else { "visit" }.into()),
         Effect::Upgrade { index, .. } => Some(format!("step {}", index + 1)),
         Effect::HandOff { .. } => Some("hand".into()),
+        Effect::AskUpstreams { .. } => Some("ask".into()),
         Effect::Tell { kind, .. } => Some(
             match kind {
                 Kind::Progress | Kind::Cleared => "edit",

@@ -16,7 +16,7 @@ use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, problem, shown};
 use crate::domain::run::moves::{
-    cancel, conflict, here_already, released, strange_file, unexpected_hook, uploaded,
+    asked_oddly, cancel, conflict, here_already, released, strange_file, unexpected_hook, uploaded,
 };
 use crate::domain::run::{Effect, Event, Phase, Timer, Visit};
 use crate::platform::software::StepKind;
@@ -97,9 +97,9 @@ pub struct OwnImage {
     pub takes: Duration,
 }
 
-/// Whether these findings call for an upgrade: it is proven to be the planned box, and it is proven
-/// to run another version. What its configuration and cables are comes afterwards. The answer is
-/// the version it runs.
+/// Whether these findings call for an upgrade: it is proven to be the planned box, its
+/// configuration is proven to run (an upgrade saves it), and it is proven to run another version.
+/// What its cables are comes afterwards. The answer is the version it runs.
 pub fn outdated(findings: &Findings) -> Option<String> {
     let of = |wanted: Check| {
         let found = findings.verdicts.iter().find(|(check, _)| *check == wanted);
@@ -107,7 +107,8 @@ pub fn outdated(findings: &Findings) -> Option<String> {
     };
     let identity = [of(Check::Hostname), of(Check::Serial)];
     let fits = identity.iter().all(|v| matches!(v, Verdict::Pass | Verdict::NotPlanned));
-    if !fits || !identity.contains(&&Verdict::Pass) {
+    let configured = matches!(of(Check::Running), Verdict::Pass);
+    if !fits || !identity.contains(&&Verdict::Pass) || !configured {
         return None;
     }
     match of(Check::Software) {
@@ -131,6 +132,7 @@ pub(super) fn upgrading(d: &mut Draft, event: &Event, stage: Stage) {
             d.transfer_ended(*complete, *bytes, why);
         }
         Event::Uploaded(upload) => uploaded(d, upload),
+        Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Visit } => d.go_on(stage),
         Event::Due { timer: Timer::Deadline } => d.overdue(stage),
@@ -142,6 +144,7 @@ pub(super) fn upgrading(d: &mut Draft, event: &Event, stage: Stage) {
                 visited(d, visit, stage);
             }
         }
+        Event::UpstreamsTold { .. } => d.note("late", "the far ends, and nobody waits for them"),
         Event::HookAnswered { hook, .. } => unexpected_hook(d, hook),
         Event::Conflict { detail } => conflict(d, detail),
         Event::OurSideFailed { why } => d.note("ours", shown(why)),

@@ -43,7 +43,7 @@ impl Story {
                 Effect::Upgrade { index, .. } => self.deeds.push(Some(index)),
                 Effect::Wake { timer: Timer::Deadline, at } => self.deadline = Some(at),
                 Effect::Sleep { timer: Timer::Deadline } => self.deadline = None,
-                Effect::Wake { .. } | Effect::Sleep { .. } => {}
+                Effect::Wake { .. } | Effect::Sleep { .. } | Effect::AskUpstreams { .. } => {}
             }
         }
         self.run = stepped.run;
@@ -224,6 +224,12 @@ fn another_box_or_an_unknown_version_is_never_upgraded() {
     let unknown = with_software(Verdict::Unknown { why: "no line".into() });
     assert_eq!(outdated(&unknown), None);
     assert_eq!(outdated(&with_software(Verdict::Pass)), None);
+    for running in [Verdict::Unknown { why: "cut".into() }, Verdict::NotPlanned] {
+        let mut unproven = of_other_software();
+        let found = unproven.verdicts.iter_mut().find(|(check, _)| *check == Check::Running);
+        found.expect("it is among them").1 = running;
+        assert_eq!(outdated(&unproven), None, "an upgrade would save what is not proven");
+    }
     let mut nobody = of_other_software();
     nobody.verdicts[0].1 = Verdict::NotPlanned;
     assert_eq!(outdated(&nobody), None, "nothing says who it is");

@@ -372,6 +372,7 @@ mod tests {
             ssh_port: 22,
             managed: true,
             template: Some(template.to_owned()),
+            configuration: None,
             variables: variables.as_object().cloned().unwrap().into(),
             software: None,
             expects: Default::default(),

@@ -162,6 +162,9 @@ pub enum Format {
 pub struct Render {
     /// Its name in the inventory.
     pub device: String,
+    /// What it must run, instead of the file that it fetches first.
+    #[arg(long)]
+    pub configuration: bool,
     /// Show the secrets in it.
     #[arg(long)]
     pub show_secrets: bool,

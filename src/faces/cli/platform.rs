@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use crate::platform::card::{AskedCard, Card, CliCard};
+use crate::platform::Question;
+use crate::platform::card::{AskedCard, Card, Carried, CliCard, SoftwareCard, StepCard};
 use crate::platform::table::TableRow;
 
 /// All platforms by what they can do.
@@ -20,6 +21,7 @@ pub fn list(rows: &[TableRow]) -> String {
             "asked",
             "checksum",
             "save",
+            "software",
             "limits",
         ]);
     for row in rows {
@@ -32,15 +34,28 @@ pub fn list(rows: &[TableRow]) -> String {
 }
 
 fn cells(row: &TableRow) -> Vec<String> {
-    let questions: Vec<&str> = row.questions.iter().map(|question| question.name()).collect();
+    let question = |question: &Question| match question {
+        Question::Interfaces if row.details => "interfaces with details",
+        Question::Facts
+        | Question::Lldp
+        | Question::Cdp
+        | Question::Interfaces
+        | Question::Environment
+        | Question::Running
+        | Question::Saved
+        | Question::Save => question.name(),
+    };
+    let ping = row.ping.then_some("ping");
+    let asked: Vec<&str> = row.questions.iter().map(question).chain(ping).collect();
     let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     vec![
         row.id.clone(),
         or_dash(row.recognised_by.join("\n")),
         or_dash(row.transports.join(", ")),
-        or_dash(questions.join(", ")),
+        or_dash(asked.join(", ")),
         row.checksum.as_ref().map_or("-", |_| "yes").to_owned(),
         if row.must_save { "must be told" } else { "by itself" }.to_owned(),
+        row.software.unwrap_or("-").to_owned(),
         row.limits.len().to_string(),
     ]
 }
@@ -56,11 +71,8 @@ pub fn show(card: &Card) -> String {
         recognised(card),
         "nothing: name its MAC, serial or relay port in the inventory",
     );
-    let answers = card.answers.iter().map(|answer| {
-        let name = format!("{} {}", answer.option, answer.name);
-        format!("{:<22} {}", name.trim_end(), answer.value)
-    });
-    section(&mut out, "OFFER and ACK carry", answers.collect(), "nothing of its own");
+    let answers = card.answers.iter().map(carried).collect();
+    section(&mut out, "OFFER and ACK carry", answers, "nothing of its own");
     section(
         &mut out,
         "Fetches its file by",
@@ -75,9 +87,16 @@ pub fn show(card: &Card) -> String {
     section(&mut out, "Tells who it is in the HTTP headers", headers.collect(), "none");
     section(&mut out, "Times", times(card), "");
     section(&mut out, "Its command line", cli(&card.cli), "");
-    section(&mut out, "Is asked", asked(&card.asked), "nothing");
+    section(&mut out, "Is asked", asked(card), "nothing");
+    let software = card.software.as_ref().map(software).unwrap_or_default();
+    section(&mut out, "Comes to other software by", software, "nothing that is known here");
     section(&mut out, "Limits", row.limits.clone(), "none known");
     trimmed(&out)
+}
+
+fn carried(answer: &Carried) -> String {
+    let name = format!("{} {}", answer.option, answer.name);
+    format!("{:<22} {}", name.trim_end(), answer.value)
 }
 
 fn section(out: &mut String, title: &str, lines: Vec<String>, none: &str) {
@@ -121,22 +140,58 @@ fn cli(cli: &CliCard) -> Vec<String> {
     add("first", &cli.preparation);
     add("pager", &cli.pagers);
     add("an error", &cli.errors);
+    add("says unasked", &cli.chatter);
     lines.push(format!("{:<22} {} s", "silent at most", cli.command_timeout_seconds));
+    if !cli.logout.is_empty() {
+        lines.push(format!("{:<22} {}", "last", cli.logout));
+    }
+    lines.push(format!("{:<22} {}", "old SSH algorithms", cli.legacy));
     lines
 }
 
-fn asked(asked: &[AskedCard]) -> Vec<String> {
+fn asked(card: &Card) -> Vec<String> {
     let mut lines = Vec::new();
-    for AskedCard { question, commands } in asked {
+    for AskedCard { question, commands } in &card.asked {
         for command in commands {
             let must = match command.must.is_empty() {
                 true => String::new(),
                 false => format!(", needs {}", command.must.join(", ")),
             };
+            let more = if command.details { ", only adds to the others" } else { "" };
             lines.push(format!("{:<12} {}", question.name(), command.command));
-            lines.push(format!("{:<12}   read as {}{must}", "", command.read));
+            lines.push(format!("{:<12}   read as {}{must}{more}", "", command.read));
         }
     }
+    lines.extend(card.ping.iter().map(|command| format!("{:<12} {command}", "ping")));
+    lines
+}
+
+fn software(software: &SoftwareCard) -> Vec<String> {
+    let mut lines = vec![format!("{:<12} {} s", "takes", software.takes_seconds)];
+    lines.extend(software.steps.iter().flat_map(step));
+    if !software.ztp.is_empty() {
+        lines.push("its own provisioning, to which OFFER and ACK say instead".to_owned());
+        lines.extend(software.ztp.iter().map(|answer| format!("  {}", carried(answer))));
+    }
+    lines
+}
+
+fn step(step: &StepCard) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (number, command) in step.commands.iter().enumerate() {
+        let name = if number == 0 { step.step } else { "" };
+        lines.push(format!("{name:<12} {command}"));
+    }
+    let mut add = |what: &str, text: &str| lines.push(format!("{:<12}   {what} {text}", ""));
+    if let Some((command, shows)) = &step.look {
+        add("not if", &format!("`{command}` shows {shows}"));
+    }
+    for (line, keys) in &step.answers {
+        add("asked", &format!("{line} it answers {keys:?}"));
+    }
+    step.success.iter().for_each(|pattern| add("done by", pattern));
+    step.failure.iter().for_each(|pattern| add("an error", pattern));
+    add("at most", &format!("{} s", step.timeout_seconds));
     lines
 }
 
@@ -154,7 +209,7 @@ mod tests {
     fn list_and_show_look_as_in_the_golden_file() {
         let platforms = Platforms::built_in();
         let mut shown = list(&platforms.table());
-        for id in ["cisco_nxos", "fortinet_fortios"] {
+        for id in ["cisco_nxos", "fortinet_fortios", "juniper_junos"] {
             shown.push('\n');
             shown.push_str(&show(&platforms.by_id[id].card()));
         }

@@ -16,8 +16,8 @@ An operator writes two files, `greenlight.yaml` and `inventory.yaml`, and templa
 `greenlight check` complains about all of them at once, `greenlight render DEVICE` shows what a
 device would get, and `greenlight schema config|inventory` prints a JSON Schema for editors.
 Unknown keys are refused. Times carry a unit: `500ms`, `30s`, `10m`, `1h30m`, `2d`. A secret is
-named, never written down: `{ env: NAME }` or `{ file: PATH }`. Relative paths begin at the
-directory of the file they stand in.
+named, never written down: `{ env: NAME }`, `{ file: PATH }`, or `{ command: [PROGRAM, ...] }` for
+what a program prints. Relative paths begin at the directory of the file they stand in.
 
 What readers of YAML take differently is refused in variables: `no`, `on`, `y`, `010`, `0x1f`,
 `1_000`, `20:30`, `17.10`. Quote it if it is text, or write the number or `true` and `false`.

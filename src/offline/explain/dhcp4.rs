@@ -10,9 +10,9 @@ use crate::config::meant::{Dhcp, Unknown};
 use crate::domain::inventory::meant::{Device, Position};
 use crate::faces::cli::explained::{Explained, Fit, Told};
 use crate::platform::card::option_name;
-use crate::platform::{AnswerFacts, Platform};
+use crate::platform::{AnswerFacts, Platform, Recognised};
 use crate::proto::dhcp4::answer::{Answer, Facts, Given, Network, Verdict, Ways, answer};
-use crate::proto::dhcp4::relay::Information;
+use crate::proto::dhcp4::relay::{self, Information};
 use crate::proto::dhcp4::{Ask, Message, MessageType, code};
 use crate::service::intake::{Clues, Identity};
 use crate::service::leases::{Asker, Decision, Link};
@@ -28,7 +28,8 @@ pub fn explain(ground: &Ground, heard: &Heard) -> Result<Option<Explained>, Stri
     };
     let kind = message.message_type().map_or("BOOTP".to_owned(), |kind| format!("{kind:?}"));
     let explanation = ground.platforms.explain(&message.options, mac);
-    let clues = clues(ground, &message, mac);
+    let recognised = ground.platforms.recognise(&message.options, mac);
+    let clues = clues(recognised.as_ref(), &message, mac);
     let (identity, how) = ground.identify(&clues);
     let mut explained = Explained {
         what: format!("DHCPv4 {kind}"),
@@ -74,12 +75,11 @@ pub fn explain(ground: &Ground, heard: &Heard) -> Result<Option<Explained>, Stri
     Ok(Some(explained))
 }
 
-fn clues(ground: &Ground, message: &Message, mac: Mac) -> Clues {
-    let recognised = ground.platforms.recognise(&message.options, mac);
+fn clues(recognised: Option<&Recognised>, message: &Message, mac: Mac) -> Clues {
     let position =
         message.relay_information().and_then(|option| Information::of(option).position());
     Clues {
-        serial: recognised.as_ref().and_then(|found| found.serial.clone()),
+        serial: recognised.and_then(|found| found.serial.clone()),
         mac: Some(mac),
         position: position.map(|(circuit_id, remote_id)| Position { circuit_id, remote_id }),
         address: None,
@@ -96,16 +96,38 @@ fn seen(message: &Message, looked_at: Vec<(String, String)>) -> Vec<Told> {
         }
     }
     if let Some(option) = message.relay_information() {
-        let Information { circuit_id, remote_id, link, .. } = Information::of(option);
-        let text = |id: &[u8]| crate::proto::dhcp4::relay::text(id);
-        seen.extend(circuit_id.map(|id| told("82 relay port", text(id))));
-        seen.extend(remote_id.map(|id| told("82 relay", text(id))));
-        seen.extend(link.map(|link| told("82 client's subnet", link.to_string())));
+        seen.extend(relayed(&Information::of(option)));
     }
     for code in [50, 54, 55, 57] {
         seen.extend(message.option(code).map(|value| option(code, value)));
     }
     seen.extend(message.complaints.iter().map(|error| told("misshapen", error.to_string())));
+    seen
+}
+
+/// What option 82 says.
+fn relayed(information: &Information) -> Vec<Told> {
+    let id = |id: &[u8]| {
+        let text = relay::text(id);
+        relay::readable(&text).map_or(text.clone(), |readable| format!("{readable} ({text})"))
+    };
+    let Information { circuit_id, remote_id, link, server_override, virtual_subnet, .. } =
+        information;
+    let mut seen = Vec::new();
+    seen.extend(circuit_id.map(|it| told("82 relay port", id(it))));
+    seen.extend(remote_id.map(|it| told("82 relay", id(it))));
+    seen.extend(link.map(|link| told("82 client's subnet", link.to_string())));
+    seen.extend(server_override.map(|it| told("82 server to be named", it.to_string())));
+    for (enterprise, data) in information.vendor_information() {
+        seen.push(told(format!("82 of enterprise {enterprise}"), relay::text(data)));
+    }
+    if let Some(subnet) = virtual_subnet {
+        let note = match information.virtual_subnet_control {
+            true => "not used, and the relay reads that from 152, which is echoed",
+            false => "not used",
+        };
+        seen.push(told("82 virtual subnet", format!("{subnet} ({note})")));
+    }
     seen
 }
 
@@ -149,22 +171,30 @@ fn decided(
         IpAddr::V6(_) => false,
     };
     let ask = match Ask::of(message, to_us_alone) {
-        Ok(ask) => ask,
+        Ok(ask) => ask.renamed(message.server_override(), settings.server_address),
         Err(why) => return explained.why.push(why.to_string()),
     };
     if let Ask::Decline { .. } | Ask::Release { .. } = ask {
         return explained.why.push("it gives an address back, which is not answered".to_owned());
     }
     let link = message.relay_information().and_then(|option| Information::of(option).link);
-    let platform = device
-        .filter(|device| device.managed)
-        .and_then(|device| ground.platforms.get(&device.platform));
+    let managed = device.filter(|device| device.managed);
+    let planned = managed.and_then(|device| ground.platforms.get(&device.platform));
+    let recognised = ground.platforms.recognise(&message.options, mac);
+    let seen = recognised.as_ref().map(|found| &found.platform);
+    let platform = managed.and_then(|device| ground.platforms.answering(&device.platform, seen));
+    if let (Some(planned), Some(platform)) = (planned, platform)
+        && planned.id != platform.id
+    {
+        let title = &platform.title;
+        explained.why.push(format!("{title} asks: it is told where its software is"));
+    }
     let asker = Asker {
         mac,
         client_id: message.client_id_hex(),
         device: device.cloned(),
         relay_information: message.relay_information_hex(),
-        lease_at_least: platform.and_then(|platform| platform.lease_at_least),
+        lease_at_least: planned.and_then(|platform| platform.lease_at_least),
         link: Link {
             relay: message.relay().map(|giaddr| link.unwrap_or(giaddr)),
             local: settings.server_address,
@@ -191,11 +221,13 @@ fn forced(
     device: &Device,
 ) -> Vec<(u8, Vec<u8>)> {
     let http = ground.plan.as_ref().and_then(|plan| plan.config.http.as_ref());
-    platform.dhcp_options(&AnswerFacts {
+    let facts = AnswerFacts {
         server: settings.server_address,
         device: device.name.clone(),
         http_port: http.and_then(|http| http.listen.first()).map(|listen| listen.address.port()),
-    })
+    };
+    let image = device.software.as_ref().and_then(|software| software.installable());
+    platform.dhcp_options_with(&facts, image.map(|image| image.name.as_str()))
 }
 
 fn verdict(decision: Decision, ground: &Ground) -> Verdict {
@@ -217,7 +249,7 @@ fn verdict(decision: Decision, ground: &Ground) -> Verdict {
             network: network(&pool),
         }),
         Decision::Wrong { why } => Verdict::Wrong { why },
-        Decision::Nothing { why } => Verdict::Nothing { why },
+        Decision::Nothing { why } | Decision::Occupied { why } => Verdict::Nothing { why },
     }
 }
 

@@ -4,11 +4,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::file::{self, Words};
 use super::{Ground, Heard, escaped, told};
 use crate::domain::inventory::meant::Device;
 use crate::faces::cli::explained::Explained;
 use crate::files::Loaded;
 use crate::proto::tftp::packet::{Packet, Request};
+
+const WORDS: Words = Words { missing: "ERROR 1, file not found", unready: "ERROR 0: not ready" };
 
 /// `None` for what is no request; the error for one that cannot be read.
 pub fn explain(ground: &Ground, heard: &Heard) -> Result<Option<Explained>, String> {
@@ -33,7 +36,7 @@ pub fn explain(ground: &Ground, heard: &Heard) -> Result<Option<Explained>, Stri
     }
     let Some(plan) = &ground.plan else {
         explained.answer = "unknown".to_owned();
-        names(ground, &request, &mut explained);
+        file::names(ground, &String::from_utf8_lossy(&request.name), &mut explained);
         return Ok(Some(explained));
     };
     let address = heard.datagram.from.0;
@@ -69,7 +72,6 @@ fn read(
     (device, request): (&Arc<Device>, &Request),
     explained: &mut Explained,
 ) {
-    explained.answer = "ERROR 1, file not found".to_owned();
     if plan.config.tftp.is_none() {
         explained.answer = "nothing".to_owned();
         return explained.why.push("this configuration serves no TFTP (`tftp:`)".to_owned());
@@ -78,34 +80,6 @@ fn read(
         explained.answer = "ERROR 4".to_owned();
         return explained.why.push(why.to_owned());
     }
-    if !device.managed || device.template.is_none() {
-        return explained.why.push("no file is planned for this device".to_owned());
-    }
-    let Some(platform) = ground.platforms.get(&device.platform) else { return };
     let name = String::from_utf8_lossy(&request.name);
-    if !platform.may_ask(&device.name, &name) {
-        let why =
-            format!("{} asks for no such file; an image of this name may be there", platform.id);
-        return explained.why.push(why);
-    }
-    if let Err(error) = plan.renderer.render_masked(device, &plan.inventory) {
-        explained.answer = "ERROR 0: not ready".to_owned();
-        return explained.why.push(format!("its configuration does not render: {error}"));
-    }
-    explained.answer = match platform.digest_of(&name) {
-        Some(of) => format!("the digest of {of}"),
-        None => format!("its configuration, as `greenlight render {}` shows it", device.name),
-    };
-    explained.why.push(format!("{} may ask for it by this name", platform.id));
-}
-
-/// Who asks by such a name, where there is no plan.
-fn names(ground: &Ground, request: &Request, explained: &mut Explained) {
-    let name = String::from_utf8_lossy(&request.name);
-    let platforms = ground.platforms.by_id.values().filter(|platform| platform.knows_file(&name));
-    let ids: Vec<&str> = platforms.map(|platform| platform.id.as_str()).collect();
-    explained.why.push(match ids.is_empty() {
-        true => "no platform asks by such a name of itself".to_owned(),
-        false => format!("asked by such a name: {}", ids.join(", ")),
-    });
+    file::planned(plan, ground, (device, &name), &WORDS, explained);
 }

@@ -55,9 +55,11 @@ fn run_of(id: &str) -> Run {
         told: Vec::new(),
         saving: false,
         strange_file: None,
+        oddities: Vec::new(),
         missed: 0,
         gave_way: None,
         upgrade: None,
+        upstream: Default::default(),
     }
 }
 
@@ -74,6 +76,7 @@ fn device() -> Device {
         ssh_port: 22,
         managed: true,
         template: None,
+        configuration: None,
         variables: Variables::from(
             serde_json::from_str::<serde_json::Map<_, _>>(r#"{"snmp_secret": "hunter2"}"#).unwrap(),
         ),

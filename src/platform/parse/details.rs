@@ -1,10 +1,11 @@
-//! How does each link run? What the commands marked `details` tell is added to the interfaces that
-//! the other commands list; if one of them cannot be read, only this is unknown.
+//! How does each link run? The commands that list interfaces may tell it beside the link; what the
+//! commands marked `details` tell is added, and if one of them cannot be read, only this is
+//! unknown.
 
 use std::collections::BTreeMap;
 
 use crate::platform::observation::{Duplex, Interface, LinkDetails, Reading};
-use crate::platform::parse::{Row, answer, field::Field, quote, rows};
+use crate::platform::parse::{Method, Reader, Row, answer, field::Field, quote, rows};
 use crate::platform::{Asked, Output, Platform, Question};
 
 /// Adds to the interfaces what the detail commands say about them.
@@ -19,7 +20,7 @@ pub fn add(
     else {
         return;
     };
-    if !asked.readers.iter().any(|reader| reader.details) {
+    if !asked.readers.iter().any(Reader::tells_details) {
         return;
     }
     let told = told(platform, asked, outputs);
@@ -34,6 +35,21 @@ pub fn add(
     }
 }
 
+impl Reader {
+    /// Whether its rows tell how links run.
+    pub fn tells_details(&self) -> bool {
+        let fields = match &self.method {
+            Method::Table(table) => table.fields.clone(),
+            Method::Borrowed(borrowed) => borrowed.fields.iter().map(|(field, _)| *field).collect(),
+            Method::JsonRows(rows) => rows.fields.iter().map(|(field, _)| *field).collect(),
+            Method::JsonFields(_) | Method::Patterns(_) | Method::Text(_) | Method::Accepted(_) => {
+                Vec::new()
+            }
+        };
+        self.details || fields.into_iter().any(Field::is_detail)
+    }
+}
+
 /// What all detail commands tell, by the interface's one spelling. Of two answers to one thing the
 /// first counts.
 fn told(
@@ -43,7 +59,7 @@ fn told(
 ) -> Result<BTreeMap<String, LinkDetails>, String> {
     let mut all: BTreeMap<String, LinkDetails> = BTreeMap::new();
     for (index, (command, reader)) in asked.commands.iter().zip(&asked.readers).enumerate() {
-        if !reader.details {
+        if !reader.tells_details() {
             continue;
         }
         let rows = answer(reader, outputs.get(index));
@@ -86,8 +102,10 @@ pub fn megabits(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at(digits);
     let thousandths = thousandths(number)?;
     let kilobits = match unit.trim() {
-        "" | "m" | "mb" | "mbps" | "mb/s" | "mbit/s" | "mbits/sec" => thousandths,
-        "g" | "gb" | "gbps" | "gb/s" | "gbit/s" | "gbits/sec" => thousandths.checked_mul(1000)?,
+        "" | "m" | "mb" | "mbps" | "mb/s" | "mbit" | "mbit/s" | "mbits/sec" => thousandths,
+        "g" | "gb" | "gig" | "gbps" | "gb/s" | "gbit/s" | "gbits/sec" => {
+            thousandths.checked_mul(1000)?
+        }
         _ => return None,
     };
     Some(kilobits / 1000).filter(|speed| *speed > 0)
@@ -100,10 +118,12 @@ fn thousandths(number: &str) -> Option<u64> {
     whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(part)
 }
 
-/// `Full`, `duplexFull`, `Half-duplex`. `Auto` tells nothing.
+/// `Full`, `duplexFull`, `Half-duplex`, `FDx`, `F`. `Auto` tells nothing.
 fn duplex(text: &str) -> Option<Duplex> {
-    let text = text.to_ascii_lowercase();
-    match (text.contains("full"), text.contains("half")) {
+    let text = text.trim().to_ascii_lowercase();
+    let full = text.contains("full") || ["f", "fd", "fdx"].contains(&text.as_str());
+    let half = text.contains("half") || ["h", "hd", "hdx"].contains(&text.as_str());
+    match (full, half) {
         (true, false) => Some(Duplex::Full),
         (false, true) => Some(Duplex::Half),
         (true, true) | (false, false) => None,
@@ -124,6 +144,7 @@ mod tests {
             ("10Gb/s", Some(10_000)),
             ("10Gbps", Some(10_000)),
             ("2.5Gb/s", Some(2500)),
+            ("10Gig", Some(10_000)),
             ("-1", None),
             ("0", None),
             ("Auto-speed", None),
@@ -142,6 +163,8 @@ mod tests {
         assert_eq!(duplex("duplexFull"), Some(Duplex::Full));
         assert_eq!(duplex("Half-duplex"), Some(Duplex::Half));
         assert_eq!(duplex("Auto"), None);
+        assert_eq!((duplex("10GigFD"), duplex("A")), (None, None));
+        assert_eq!((duplex("FDx"), duplex("H")), (Some(Duplex::Full), Some(Duplex::Half)));
         assert_eq!(duplex("half or full"), None);
     }
 

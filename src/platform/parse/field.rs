@@ -100,6 +100,34 @@ impl Field {
         Self::ALL.into_iter().find(|field| field.name().eq_ignore_ascii_case(name))
     }
 
+    /// Whether it tells how a link runs.
+    pub fn is_detail(self) -> bool {
+        match self {
+            Field::Speed
+            | Field::BitsPerSecond
+            | Field::Duplex
+            | Field::InputErrors
+            | Field::LinkChanges => true,
+            Field::Hostname
+            | Field::Serial
+            | Field::Model
+            | Field::Software
+            | Field::LocalPort
+            | Field::SystemName
+            | Field::ChassisId
+            | Field::PortId
+            | Field::PortDescription
+            | Field::FirstSeenClock
+            | Field::RemainingSeconds
+            | Field::Name
+            | Field::Link
+            | Field::Part
+            | Field::Kind
+            | Field::State
+            | Field::Text => false,
+        }
+    }
+
     /// The fields that make sense for a question.
     pub fn of(question: Question) -> &'static [Field] {
         match question {

@@ -97,6 +97,10 @@ pub fn read(
         environment: and_then(rows(Question::Environment), |gathered| rows::parts(&gathered)),
         running: and_then(rows(Question::Running), |gathered| Ok(rows::text(&gathered))),
         saved: and_then(rows(Question::Saved), |gathered| Ok(rows::text(&gathered))),
+        save: match (questions.get(&Question::Save), outputs.get(&Question::Save)) {
+            (Some(asked), Some(outputs)) => read_save(asked, outputs),
+            (Some(_) | None, _) => Reading::NotAsked,
+        },
         further: BTreeMap::new(),
     }
 }

@@ -132,7 +132,7 @@ mod tests {
             ),
             (
                 "{ takes: 5m, steps: [{ do: reload, commands: [r], success: ['('], timeout: 1m }]}",
-                "regex parse error",
+                "unclosed group",
             ),
             (
                 "{ takes: soon, steps: [{ do: reload, commands: [r], timeout: 1m }] }",

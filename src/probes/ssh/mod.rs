@@ -32,6 +32,7 @@ use crate::platform::dialogue::Limits;
 use crate::platform::observation::{Observation, Reading};
 use crate::platform::{Channel, Output, Question};
 use crate::service::probe::{Order, Outcome, Prober, Purpose, Report};
+pub use memory::HostKeys;
 use memory::Memory;
 use session::{Failed, Step, Trace};
 use way::Way;
@@ -46,19 +47,29 @@ const QUESTIONS: [Question; 7] = [
     Question::Running,
     Question::Saved,
 ];
+/// So many of them tell who it is, whom it hears and which links it has.
+const NEIGHBOURS: usize = 4;
 /// Saying goodbye may take this long; the visit's result does not wait for more.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The prober that visits over SSH. It remembers what worked, for as long as it lives.
 pub fn prober(settings: Ssh) -> Prober {
+    remembering(settings, Memory::default())
+}
+
+/// The same with somebody who keeps the keys of jump hosts for ever.
+pub fn prober_keeping(settings: Ssh, host_keys: HostKeys) -> Prober {
+    remembering(settings, Memory::keeping(host_keys))
+}
+
+fn remembering(settings: Ssh, memory: Memory) -> Prober {
     let settings = Arc::new(settings);
-    let memory = Memory::default();
     Arc::new(move |order| {
         let (settings, memory) = (Arc::clone(&settings), memory.clone());
         Box::pin(async move {
             match &order.purpose {
                 Purpose::Step(step) => step::report(&order, step, (&settings, &memory)).await,
-                Purpose::Observe | Purpose::SaveAndObserve => {
+                Purpose::Observe | Purpose::SaveAndObserve | Purpose::Neighbours => {
                     report(&order, &settings, &memory).await
                 }
             }
@@ -183,16 +194,16 @@ fn not_entered(failed: Failed) -> Outcome {
 /// Every command of the visit with the question it belongs to. What the platform cannot answer is
 /// not asked.
 fn commands(order: &Order) -> Vec<(Question, String)> {
-    let first = match order.purpose {
+    let (first, questions) = match order.purpose {
         // A step asks what it needs by itself.
-        Purpose::Observe | Purpose::Step(_) => None,
-        Purpose::SaveAndObserve => Some(Question::Save),
+        Purpose::Observe | Purpose::Step(_) => (None, &QUESTIONS[..]),
+        Purpose::SaveAndObserve => (Some(&Question::Save), &QUESTIONS[..]),
+        Purpose::Neighbours => (None, &QUESTIONS[..NEIGHBOURS]),
     };
-    let questions = first.into_iter().chain(QUESTIONS);
     let mut commands = Vec::new();
-    for question in questions {
-        if let Some(asked) = order.platform.questions.get(&question) {
-            commands.extend(asked.commands.iter().map(|command| (question, command.clone())));
+    for question in first.into_iter().chain(questions) {
+        if let Some(asked) = order.platform.questions.get(question) {
+            commands.extend(asked.commands.iter().map(|command| (*question, command.clone())));
         }
     }
     commands

@@ -109,16 +109,21 @@ impl<'a> Way<'a> {
     ) -> Result<(), Failed> {
         let dial = self.dial(jump.host.clone(), jump.port);
         let name = format!("{}{dial}", self.prefix());
+        let pinned = match &jump.host_key {
+            Some(planned) => Some(planned.clone()),
+            None => memory.host_key(&name).await.map_err(|why| unknown_key(jump, &why))?,
+        };
         let target = Target {
-            pinned: jump.host_key.clone().or_else(|| memory.host_key(&name)),
+            pinned,
             name,
             credentials: &jump.credentials,
             legacy: Legacy::Last,
             trace: Trace::default(),
         };
         let (handle, _) = log_in(&target, &dial, settings, memory).await?;
-        if let Some(key) = target.trace.reached().host_key {
-            memory.pin(&target.name, key);
+        if let Some(key) = target.trace.reached().host_key.filter(|_| jump.host_key.is_none()) {
+            let pinned = memory.pin(&target.name, key).await;
+            pinned.map_err(|why| unknown_key(jump, &why))?;
         }
         self.passed.push((handle, jump));
         Ok(())
@@ -192,10 +197,21 @@ fn refused(jump: &Jump, failed: Failed) -> Outcome {
             Some(planned) => {
                 format!("the jump host {name} shows the key {found}, and {planned} is planned")
             }
-            None => format!("the jump host {name} shows another key than before: {found}"),
+            None => format!(
+                "the jump host {name} shows another key than before: {found}; if that is right, \
+                 write it as its `host_key`"
+            ),
         },
     };
     Outcome::OurSide { why }
+}
+
+/// Without knowing what was seen before, a jump host is not trusted with a password.
+fn unknown_key(jump: &Jump, why: &str) -> Failed {
+    let name = jump_name(jump);
+    Failed::NoWay(format!(
+        "the key of the jump host {name} can be neither looked up nor kept: {why}"
+    ))
 }
 
 #[cfg(test)]
@@ -288,11 +304,11 @@ mod tests {
         let mut order = order(&device, shell());
         order.jumps = vec![jump(&good)];
         let name = good.address().to_string();
-        memory.pin(&name, "SHA256:of yesterday".to_owned());
+        memory.pin(&name, "SHA256:of yesterday".to_owned()).await.unwrap();
         assert!(ours(&visit(&order, &memory).await).contains("another key than before"));
         let fresh = Memory::default();
         assert!(matches!(visit(&order, &fresh).await.outcome, Outcome::Observed(_)));
-        assert!(fresh.host_key(&name).is_some());
+        assert!(fresh.host_key(&name).await.unwrap().is_some());
         assert!(matches!(visit(&order, &fresh).await.outcome, Outcome::Observed(_)));
     }
 }

@@ -1,6 +1,6 @@
-//! Which UDP datagram is in a frame? Ethernet with VLAN tags, Linux's cooked header, bare IP; IPv4
-//! (RFC 791) and IPv6 (RFC 8200) without fragments. Checksums are not looked at: machines that
-//! capture their own packets leave them to the card.
+//! Which UDP datagram or TCP segment is in a frame? Ethernet with VLAN tags, Linux's cooked header,
+//! bare IP; IPv4 (RFC 791) and IPv6 (RFC 8200) without fragments. Checksums are not looked at:
+//! machines that capture their own packets leave them to the card.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -15,6 +15,7 @@ const EXTENSIONS_MAX: usize = 8;
 
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
+const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// One UDP datagram, and where it was going.
@@ -31,12 +32,35 @@ pub struct Datagram<'a> {
     pub cut: bool,
 }
 
+/// One TCP segment (RFC 9293 section 3.1), and where it was going.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment<'a> {
+    /// Who sent the frame, on links that say so.
+    pub mac: Option<Mac>,
+    /// The outermost first.
+    pub vlans: Vec<u16>,
+    pub from: (IpAddr, u16),
+    pub to: (IpAddr, u16),
+    /// The number of the payload's first byte. A SYN counts as one.
+    pub sequence: u32,
+    pub payload: &'a [u8],
+    /// The segment was longer than what is here.
+    pub cut: bool,
+}
+
+/// What a frame holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content<'a> {
+    Udp(Datagram<'a>),
+    Tcp(Segment<'a>),
+}
+
 /// Why there is no datagram in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoDatagram {
     /// A link that we do not read, by its LINKTYPE.
     Link(u16),
-    /// Something else than UDP over IP.
+    /// Something else than what was looked for: UDP, or UDP and TCP, over IP.
     NotUdp,
     /// A piece of a datagram: pieces are not put together.
     Fragment,
@@ -46,14 +70,35 @@ pub enum NoDatagram {
 
 /// The datagram in one frame.
 pub fn datagram(link: Link, frame: &[u8]) -> Result<Datagram<'_>, NoDatagram> {
+    match content(link, frame)? {
+        Content::Udp(datagram) => Ok(datagram),
+        Content::Tcp(_) => Err(NoDatagram::NotUdp),
+    }
+}
+
+/// The datagram or the segment in one frame.
+pub fn content(link: Link, frame: &[u8]) -> Result<Content<'_>, NoDatagram> {
     let (kind, mac, vlans, packet) = opened(link, frame)?;
-    let mut found = match kind {
+    let inside = match kind {
         IPV4 => ipv4(packet),
         IPV6 => ipv6(packet),
         _ => Err(NoDatagram::NotUdp),
     }?;
-    (found.mac, found.vlans) = (mac, vlans);
-    Ok(found)
+    match inside.protocol {
+        TCP => Ok(Content::Tcp(Segment { mac, vlans, ..tcp(&inside)? })),
+        _ => Ok(Content::Udp(Datagram { mac, vlans, ..udp(&inside)? })),
+    }
+}
+
+/// What an IP packet carries.
+struct Inside<'a> {
+    /// UDP or TCP.
+    protocol: u8,
+    from: IpAddr,
+    to: IpAddr,
+    body: &'a [u8],
+    /// Bytes of the body that the packet had and the capture has not.
+    missing: usize,
 }
 
 type Opened<'a> = (u16, Option<Mac>, Vec<u16>, &'a [u8]);
@@ -113,13 +158,14 @@ fn untagged(mut rest: &[u8]) -> Result<(u16, Vec<u16>, &[u8]), NoDatagram> {
     }
 }
 
-fn ipv4(packet: &[u8]) -> Result<Datagram<'_>, NoDatagram> {
+fn ipv4(packet: &[u8]) -> Result<Inside<'_>, NoDatagram> {
     let head = packet.get(..20).ok_or(NoDatagram::Short)?;
     let head_bytes = usize::from(head[0] & 15) * 4;
     if head[0] >> 4 != 4 || head_bytes < 20 {
         return Err(NoDatagram::NotUdp);
     }
-    if head[9] != UDP {
+    let protocol = head[9];
+    if protocol != UDP && protocol != TCP {
         return Err(NoDatagram::NotUdp);
     }
     // More fragments, or an offset: RFC 791 section 3.1.
@@ -132,10 +178,11 @@ fn ipv4(packet: &[u8]) -> Result<Datagram<'_>, NoDatagram> {
     let body = packet.get(head_bytes..end).ok_or(NoDatagram::Short)?;
     let address =
         |at: usize| IpAddr::V4(Ipv4Addr::new(head[at], head[at + 1], head[at + 2], head[at + 3]));
-    udp(address(12), address(16), body)
+    let missing = whole.saturating_sub(end);
+    Ok(Inside { protocol, from: address(12), to: address(16), body, missing })
 }
 
-fn ipv6(packet: &[u8]) -> Result<Datagram<'_>, NoDatagram> {
+fn ipv6(packet: &[u8]) -> Result<Inside<'_>, NoDatagram> {
     let head = packet.first_chunk::<40>().ok_or(NoDatagram::Short)?;
     if head[0] >> 4 != 6 {
         return Err(NoDatagram::NotUdp);
@@ -146,12 +193,14 @@ fn ipv6(packet: &[u8]) -> Result<Datagram<'_>, NoDatagram> {
     let mut next = head[6];
     for _ in 0..EXTENSIONS_MAX {
         match next {
-            UDP => {
+            UDP | TCP => {
                 let address = |at: usize| {
                     let bytes: [u8; 16] = head[at..at + 16].try_into().expect("sixteen bytes");
                     IpAddr::V6(Ipv6Addr::from(bytes))
                 };
-                return udp(address(8), address(24), body);
+                let missing = (40 + long).saturating_sub(packet.len());
+                let (from, to) = (address(8), address(24));
+                return Ok(Inside { protocol: next, from, to, body, missing });
             }
             // Hop-by-hop options, routing, destination options: RFC 8200 sections 4.3 to 4.6.
             0 | 43 | 60 => {
@@ -166,15 +215,33 @@ fn ipv6(packet: &[u8]) -> Result<Datagram<'_>, NoDatagram> {
     Err(NoDatagram::NotUdp)
 }
 
-fn udp(from: IpAddr, to: IpAddr, body: &[u8]) -> Result<Datagram<'_>, NoDatagram> {
+fn tcp<'a>(inside: &Inside<'a>) -> Result<Segment<'a>, NoDatagram> {
+    let Inside { from, to, body, missing, .. } = inside;
+    let head = body.first_chunk::<20>().ok_or(NoDatagram::Short)?;
+    let sequence = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
+    // The length of the header in words, then flags of which 2 is SYN.
+    let payload = body.get(usize::from(head[12] >> 4) * 4..).ok_or(NoDatagram::Short)?;
+    Ok(Segment {
+        mac: None,
+        vlans: Vec::new(),
+        from: (*from, number(&head[..2])?),
+        to: (*to, number(&head[2..4])?),
+        sequence: sequence.wrapping_add(u32::from(head[13] >> 1 & 1)),
+        payload,
+        cut: *missing > 0,
+    })
+}
+
+fn udp<'a>(inside: &Inside<'a>) -> Result<Datagram<'a>, NoDatagram> {
+    let Inside { from, to, body, .. } = inside;
     let (head, rest) = body.split_at_checked(8).ok_or(NoDatagram::Short)?;
     let long = usize::from(number(&head[4..6])?).saturating_sub(8);
     let payload = &rest[..rest.len().min(long)];
     Ok(Datagram {
         mac: None,
         vlans: Vec::new(),
-        from: (from, number(&head[..2])?),
-        to: (to, number(&head[2..4])?),
+        from: (*from, number(&head[..2])?),
+        to: (*to, number(&head[2..4])?),
         payload,
         cut: payload.len() < long,
     })
@@ -247,6 +314,31 @@ pub(super) mod tests {
         assert_eq!(datagram(Link::Raw, &fragment), Err(NoDatagram::Fragment));
     }
 
+    /// A TCP segment from port 40000 to port 80.
+    pub fn segment(sequence: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let ports = [&40_000u16.to_be_bytes()[..], &80u16.to_be_bytes()].concat();
+        // Six words of header: four bytes of options.
+        let head = [&ports[..], &sequence.to_be_bytes(), &[0; 4], &[0x60, flags]].concat();
+        let tcp = [&head[..], &[0; 6], &[1; 4], payload].concat();
+        let length = u16::try_from(tcp.len() + 20).unwrap().to_be_bytes();
+        let ip = [&[0x45, 0][..], &length, &[0, 0, 0x40, 0, 64, TCP, 0, 0]].concat();
+        [&ip[..], &[192, 0, 2, 21], &[192, 0, 2, 2], &tcp].concat()
+    }
+
+    #[test]
+    fn a_segment_is_found_behind_its_options() {
+        let raw = |bytes: &[u8]| match content(Link::Raw, bytes) {
+            Ok(Content::Tcp(found)) => (found.sequence, found.payload.to_vec(), found.cut),
+            other => panic!("{other:?}"),
+        };
+        let whole = segment(7, 0x18, b"GET / HTTP/1.1");
+        assert_eq!(raw(&whole), (7, b"GET / HTTP/1.1".to_vec(), false));
+        // A SYN takes a number of its own.
+        assert_eq!(raw(&segment(u32::MAX, 2, b"")), (0, Vec::new(), false));
+        assert_eq!(raw(&whole[..whole.len() - 4]), (7, b"GET / HTTP".to_vec(), true));
+        assert_eq!(content(Link::Raw, &whole[..40]), Err(NoDatagram::Short));
+    }
+
     #[test]
     fn fragments_and_other_protocols_are_named() {
         let mut fragment = packet(b"hello");
@@ -254,7 +346,9 @@ pub(super) mod tests {
         assert_eq!(datagram(Link::Raw, &fragment), Err(NoDatagram::Fragment));
         let mut tcp = packet(b"hello");
         tcp[9] = 6;
-        assert_eq!(datagram(Link::Raw, &tcp), Err(NoDatagram::NotUdp));
+        assert!(datagram(Link::Raw, &tcp).is_err());
+        tcp[9] = 1;
+        assert_eq!(content(Link::Raw, &tcp), Err(NoDatagram::NotUdp));
         assert_eq!(datagram(Link::Raw, b""), Err(NoDatagram::Short));
         let arp = [&[255; 12][..], &[8, 6], &[0; 46]].concat();
         assert_eq!(datagram(Link::Ethernet, &arp), Err(NoDatagram::NotUdp));

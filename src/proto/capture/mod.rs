@@ -1,12 +1,13 @@
-//! Which UDP datagrams stand in a capture? Reads the files of tcpdump and Wireshark: pcap, in both
-//! byte orders and both resolutions of time, and pcapng.
+//! Which UDP datagrams and TCP segments stand in a capture? Reads the files of tcpdump and
+//! Wireshark: pcap, in both byte orders and both resolutions of time, and pcapng.
 //!
 //! A capture comes from anywhere: every length is checked against what is there, nothing is copied,
 //! and a file that breaks off gives what stands before. Not here: what a datagram says.
 
 mod frame;
+pub mod http;
 
-pub use frame::{Datagram, NoDatagram, datagram};
+pub use frame::{Content, Datagram, NoDatagram, Segment, content, datagram};
 
 /// Interfaces of one section of pcapng that are remembered; captures of whole hosts have some
 /// dozens.

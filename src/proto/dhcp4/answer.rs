@@ -14,7 +14,7 @@ use crate::receipt::Committed;
 /// What an answer is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// Our server identifier (option 54) and `siaddr`.
+    /// Our server identifier (option 54), unless the relay overrides it, and `siaddr`.
     pub server: Ipv4Addr,
     pub verdict: Verdict,
     /// The device's own name for option 12. What the client calls itself is never echoed: a device
@@ -171,7 +171,9 @@ pub fn answer(request: &Message, facts: &Facts, now: Timestamp) -> Answer {
         | Ask::Renewing { .. }
         | Ask::Rebinding { .. } => false,
     };
-    let elsewhere = request.server_id().filter(|server| *server != facts.server && !discovering);
+    let ours = [Some(facts.server), request.server_override()];
+    let elsewhere =
+        request.server_id().filter(|server| !ours.contains(&Some(*server)) && !discovering);
     if let Some(server) = elsewhere {
         return Answer::Silence(Silence::OtherServer { server });
     }
@@ -239,7 +241,8 @@ fn blank(request: &Message, facts: &Facts) -> Message {
         chaddr: request.chaddr,
         ..Message::default()
     }
-    .with_address(code::SERVER_ID, facts.server);
+    // RFC 5107: what the client sends to its server alone is to pass the relay.
+    .with_address(code::SERVER_ID, request.server_override().unwrap_or(facts.server));
     // 61: RFC 6842 section 3. 82: RFC 3046 section 2.2, in replies of every kind.
     for code in [code::CLIENT_ID, code::RELAY_INFORMATION] {
         if let Some(value) = request.option(code) {
@@ -511,6 +514,47 @@ mod tests {
         let read = Message::decode(&nak.bytes).unwrap();
         assert_eq!(read.order, [53, 54, 61, 56, 82]);
         assert_eq!(read.option(56), Some(&b"not [2J yours"[..]));
+    }
+
+    #[test]
+    fn a_relay_that_stands_for_the_server_is_named_in_all_replies_and_what_names_it_is_ours() {
+        let by = |message: Message| {
+            Message { giaddr: RELAY, flags: 0, ..message }
+                .with(82, *b"\x01\x03Gi1\x0b\x04\x0a\x00\x09\x01\x97\x05\0mgmt\x98\0")
+        };
+        let request = || ios(MessageType::Request);
+        let wrong = with_verdict(Verdict::Wrong { why: "not your subnet".into() });
+        let renewing = |server| {
+            by(Message { ciaddr: MINE, ..request() }).with_address(code::SERVER_ID, server)
+        };
+        let selecting =
+            |server| by(request()).with_address(50, MINE).with_address(code::SERVER_ID, server);
+        let cases = [
+            (by(ios(MessageType::Discover)), given(), "offer"),
+            (selecting(RELAY), given(), "ack"),
+            (selecting(SERVER), given(), "ack"),
+            (renewing(RELAY), given(), "ack"),
+            (selecting(RELAY), wrong.clone(), "nak"),
+            (by(Message { ciaddr: MINE, ..ios(MessageType::Inform) }), given(), "informed"),
+        ];
+        for (request, facts, expected) in cases {
+            let (kind, reply) = match answer(&request, &facts, NOW) {
+                Answer::Offer(reply) => ("offer", reply),
+                Answer::Ack(promise) => ("ack", promise.release(Committed::by_the_store(1))),
+                Answer::Informed(reply) => ("informed", reply),
+                Answer::Nak(reply) => ("nak", reply),
+                Answer::Silence(why) => panic!("{expected}: {why}"),
+            };
+            let read = Message::decode(&reply.bytes).unwrap();
+            assert_eq!((kind, read.server_id()), (expected, Some(RELAY)));
+            assert_eq!(read.option(82), request.option(82), "echoed whole, with 151 and 152");
+            assert_ne!(read.siaddr, RELAY, "files still come from us");
+        }
+        let other = selecting(Ipv4Addr::new(10, 0, 0, 99));
+        assert_eq!(told(&other, &given()), "silence: the client chose server 10.0.0.99");
+        let alone = Message { giaddr: Ipv4Addr::UNSPECIFIED, ..selecting(RELAY) };
+        let silence = "silence: the client chose server 10.0.9.1";
+        assert_eq!(told(&alone, &given()), silence, "no relay spoke");
     }
 
     #[test]

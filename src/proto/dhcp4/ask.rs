@@ -98,6 +98,24 @@ impl Ask {
     }
 }
 
+impl Ask {
+    /// The same with `ours` where the client knows its server as `named`: what a relay told it
+    /// (RFC 5107).
+    pub fn renamed(self, named: Option<Ipv4Addr>, ours: Ipv4Addr) -> Self {
+        let known = |server| if Some(server) == named { ours } else { server };
+        match self {
+            Ask::Selecting { server, wanted } => Ask::Selecting { server: known(server), wanted },
+            Ask::Decline { server, address } => Ask::Decline { server: server.map(known), address },
+            Ask::Release { server, address } => Ask::Release { server: server.map(known), address },
+            Ask::Discover { .. }
+            | Ask::InitReboot { .. }
+            | Ask::Renewing { .. }
+            | Ask::Rebinding { .. }
+            | Ask::Inform { .. } => self,
+        }
+    }
+}
+
 /// RFC 2131 section 4.3.2 and table 4. Some clients write option 54 while they renew, against the
 /// table: `ciaddr` decides then.
 fn request(message: &Message, to_us_alone: bool) -> Result<Ask, NoAsk> {
@@ -149,6 +167,21 @@ mod tests {
             Ask::of(&plain(), true).unwrap_err().to_string(),
             "Request lacks ciaddr or option 50"
         );
+    }
+
+    #[test]
+    fn a_server_that_is_known_by_the_relay_s_address_is_ours() {
+        let relay = Ipv4Addr::new(10, 0, 9, 1);
+        let by = |server| {
+            [
+                Ask::Selecting { server, wanted: MINE },
+                Ask::Decline { server: Some(server), address: MINE },
+                Ask::Release { server: Some(server), address: MINE },
+            ]
+        };
+        assert_eq!(by(relay).map(|ask| ask.renamed(Some(relay), SERVER)), by(SERVER));
+        assert_eq!(by(relay).map(|ask| ask.renamed(None, SERVER)), by(relay));
+        assert_eq!(by(MINE).map(|ask| ask.renamed(Some(relay), SERVER)), by(MINE));
     }
 
     #[test]

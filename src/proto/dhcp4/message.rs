@@ -7,6 +7,7 @@ use crate::address::Mac;
 use crate::proto::dhcp4::code;
 use crate::proto::dhcp4::decode::{self, DecodeError};
 use crate::proto::dhcp4::encode::{self, Encoded};
+use crate::proto::dhcp4::relay::Information;
 
 /// One message, as read or as to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,6 +205,13 @@ impl Message {
     /// Option 82 as received.
     pub fn relay_information(&self) -> Option<&[u8]> {
         self.option(code::RELAY_INFORMATION)
+    }
+
+    /// The address by which this client is to know its server instead of the server's own (RFC
+    /// 5107). Without giaddr no relay spoke, whatever stands in option 82.
+    pub fn server_override(&self) -> Option<Ipv4Addr> {
+        self.relay()?;
+        Information::of(self.relay_information()?).server_override
     }
 
     pub fn wants_broadcast(&self) -> bool {

@@ -331,8 +331,14 @@ impl Driver {
         match (outcome, seat) {
             (Outcome::Say(reply), _) => self.outbox.put(posted(reply, heard)),
             (Outcome::Store(promised), Some(seat)) => {
-                let Promised { promise, lease } = *promised;
-                self.group.moves.push(Moved::Bound(lease));
+                let Promised { promise, lease, beside } = *promised;
+                self.group.moves.push(match beside {
+                    None => Moved::Bound(lease),
+                    Some(what) => {
+                        tracing::info!(what, "a second port of a device has an address");
+                        Moved::Beside(lease, what)
+                    }
+                });
                 self.group.promises.push((promise, heard, seat));
             }
             (Outcome::End(ending), Some(seat)) => {
@@ -404,6 +410,7 @@ mod tests {
     use crate::address::Mac;
     use crate::config::meant::{DhcpLimits, Listen, Pool, Unknown};
     use crate::domain::inventory::meant::{Device, Inventory, Place, Variables};
+    use crate::domain::inventory::software::{Image, Install, Software};
     use crate::proto::dhcp4::{Message, MessageType, code};
     use crate::service::plan::{InForce, Plan, Rules};
     use crate::service::runner::{self, Bundle};
@@ -440,6 +447,7 @@ mod tests {
             ssh_port: 22,
             managed: true,
             template: None,
+            configuration: None,
             variables: Variables::default(),
             software: None,
             expects: Default::default(),
@@ -513,7 +521,11 @@ mod tests {
     }
 
     fn house() -> House {
-        let (settings, plan, clock) = (settings(), plan(), Clock::System);
+        house_of(plan())
+    }
+
+    fn house_of(plan: Plan) -> House {
+        let (settings, clock) = (settings(), Clock::System);
         let (runs, waiting) = runner::channel();
         let stored = Arc::new(AtomicUsize::new(0));
         tokio::spawn(flushes(waiting, Arc::clone(&stored)));
@@ -525,7 +537,7 @@ mod tests {
         let ports = bind(&settings).unwrap();
         let at = ports[0].local().into();
         let settings = Arc::new(settings);
-        let parts = Parts { intake, leases, platforms, settings, http_port: None };
+        let parts = Parts { intake, leases, platforms, settings, http_port: Some(80) };
         let (stop, shutdown) = watch::channel(false);
         tokio::spawn(serve(ports, parts, clock, shutdown));
         House { at, stored, _stop: stop }
@@ -616,6 +628,89 @@ mod tests {
         // A DISCOVER and a lease for each device, and the strangers of a minute at most.
         let stored = house.stored.load(Ordering::SeqCst);
         assert!((DEVICES..DEVICES * 3 + 300).contains(&stored), "{stored}");
+    }
+
+    /// The answer to one message.
+    async fn answered(at: SocketAddr, message: &Message) -> Message {
+        let from = (Ipv4Addr::new(127, 9, 0, 3), 0);
+        let client = tokio::net::UdpSocket::bind(from).await.unwrap();
+        client.send_to(&message.encode(), at).await.unwrap();
+        let mut buffer = [0; 2048];
+        let wait = Duration::from_secs(5);
+        let length = tokio::time::timeout(wait, client.recv(&mut buffer)).await.expect("an answer");
+        Message::decode(&buffer[..length.unwrap()]).unwrap()
+    }
+
+    fn selecting(message: Message, server: Ipv4Addr, wanted: Ipv4Addr) -> Message {
+        message
+            .with(code::MESSAGE_TYPE, [MessageType::Request.number()])
+            .with_address(code::SERVER_ID, server)
+            .with_address(code::REQUESTED_ADDRESS, wanted)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn one_client_id_from_two_ports_is_two_leases() {
+        let house = house();
+        let mut addresses = HashSet::new();
+        for mac in [mac(1), Mac::new([2, 0, 0, 9, 9, 9])] {
+            let message = || discover(mac, 7, "FOC12340001");
+            let offer = answered(house.at, &message()).await;
+            let ack = answered(house.at, &selecting(message(), SERVER, offer.yiaddr)).await;
+            assert_eq!(ack.message_type(), Some(MessageType::Ack));
+            addresses.insert(ack.yiaddr);
+        }
+        assert_eq!(addresses.len(), 2, "{addresses:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_client_that_knows_us_by_its_relay_s_address_is_ours() {
+        let house = house();
+        let relay = Ipv4Addr::new(127, 9, 0, 3);
+        let [a, b, c, d] = relay.octets();
+        let by = |message: Message| {
+            Message { giaddr: relay, ..message }
+                .with(82, [1, 3, b'G', b'i', b'1', 11, 4, a, b, c, d])
+        };
+        let offer = answered(house.at, &by(discover(mac(1), 7, ""))).await;
+        assert_eq!(offer.server_id(), Some(relay));
+        let request = by(selecting(discover(mac(1), 7, ""), relay, offer.yiaddr));
+        let ack = answered(house.at, &request).await;
+        assert_eq!((ack.message_type(), ack.server_id()), (Some(MessageType::Ack), Some(relay)));
+        let renewing = discover(mac(1), 8, "")
+            .with(code::MESSAGE_TYPE, [MessageType::Request.number()])
+            .with_address(code::SERVER_ID, relay);
+        let renewing = by(Message { ciaddr: ack.yiaddr, ..renewing });
+        let renewed = answered(house.at, &renewing).await;
+        assert_eq!((renewed.message_type(), renewed.yiaddr), (Some(MessageType::Ack), ack.yiaddr));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_box_planned_as_sonic_is_told_of_no_configuration_while_its_installer_asks() {
+        let mut plan = plan();
+        let inventory = Arc::get_mut(&mut plan.inventory).unwrap();
+        let image = Image {
+            name: "sonic.bin".into(),
+            sha256: Some("00".into()),
+            install: Install::Auto,
+            place: Default::default(),
+        };
+        let software = Software { version: "1".into(), image: Some(image) };
+        inventory.devices[1] = Arc::new(Device {
+            platform: "sonic".into(),
+            software: Some(Arc::new(software)),
+            ..device(1)
+        });
+        let house = house_of(plan);
+        let asking = || Message::from_client(MessageType::Discover, mac(1), 7);
+        let onie = asking().with(code::VENDOR_CLASS, "onie_vendor:x86_64-accton_as7712_32x-r0");
+        let offer = answered(house.at, &onie).await;
+        assert_eq!(offer.option(67), None);
+        let url = String::from_utf8_lossy(offer.option(114).unwrap());
+        assert!(url.ends_with("/sonic.bin"), "{url}");
+        let sonic = asking().with(code::USER_CLASS, "SONiC-ZTP");
+        let offer = answered(house.at, &Message { xid: 8, ..sonic }).await;
+        let file = String::from_utf8_lossy(offer.option(67).unwrap());
+        assert!(file.ends_with("/sw1.json"), "{file}");
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use crate::address::Mac;
 use crate::clock::Timestamp;
 use crate::config::meant::{Pool, Unknown};
 use crate::domain::inventory::meant::{Device, Position};
-use crate::platform::{AnswerFacts, Recognised};
+use crate::platform::{AnswerFacts, Platform, Recognised};
 use crate::proto::dhcp4::answer::{
     Answer, Facts, Given, Network, Promise, Reply, Verdict, Ways, answer,
 };
@@ -87,6 +87,8 @@ pub struct Ending {
 pub struct Promised {
     pub promise: Promise,
     pub lease: Lease,
+    /// It is beside the lease of another port of the device, in words.
+    pub beside: Option<String>,
 }
 
 pub fn understand(bytes: &[u8], heard: &Received) -> Result<Request, Ignored> {
@@ -163,19 +165,26 @@ fn decide(
     now: Timestamp,
 ) -> Outcome {
     let Request { message, ask, mac, .. } = request;
+    let server = parts.settings.server_address;
+    let ask = &ask.renamed(message.server_override(), server);
     let planned = device.is_some();
     let mut asker = asker_of(request, heard, device.as_ref());
     asker.lease_at_least = device.as_ref().and_then(|device| lease_at_least(device, parts));
+    let seen = request.recognised.as_ref().map(|found| &found.platform);
     let discovering = is_discovering(*ask);
     if let Some(device) = device.as_ref().filter(|device| device.managed && discovering) {
         parts.intake.asked(device);
+        if let Some(what) = parts.platforms.mismatch(&device.platform, seen) {
+            parts.intake.asks_oddly(device, &what);
+        }
     }
     if let Ask::Decline { .. } | Ask::Release { .. } = ask {
         let ended = parts.leases.end(&asker, *ask, now);
         return ended.map_or(Outcome::Silent, |ended| Outcome::End(Ending { ended, device }));
     }
-    let server = parts.settings.server_address;
-    if message.server_id().is_some_and(|chosen| chosen != server) && is_extending(*ask) {
+    let ours = [Some(server), message.server_override()];
+    if message.server_id().is_some_and(|chosen| !ours.contains(&Some(chosen))) && is_extending(*ask)
+    {
         return Outcome::Silent;
     }
     let decision = parts.leases.decide(&asker, *ask, now);
@@ -184,16 +193,42 @@ fn decide(
     {
         parts.intake.lease_impossible(device, why);
     }
+    if let (Decision::Occupied { why }, Some(device)) = (&decision, &device) {
+        parts.intake.asks_oddly(device, why);
+    }
+    let beside = beside(&decision, device.as_ref(), *ask, parts);
     let (verdict, lease) = verdict_of(decision, now);
     let facts = Facts {
         server,
         verdict,
         host_name: device.as_ref().map(|device| device.name.clone()),
-        forced: device.map(|device| forced(&device, parts)).unwrap_or_default(),
+        forced: device.map(|device| forced(&device, seen, parts)).unwrap_or_default(),
         to_us_alone: heard.to_us_alone,
         ways: ways(heard.from, parts.settings.reply_to_port),
     };
-    outcome_of(answer(message, &facts, now), lease, (*mac, planned))
+    match outcome_of(answer(message, &facts, now), lease, (*mac, planned)) {
+        Outcome::Store(promised) => Outcome::Store(Box::new(Promised { beside, ..*promised })),
+        other => other,
+    }
+}
+
+/// What is said of a lease beside that of another port. A port that comes anew may be the one that
+/// lives, so the run follows it, but not away from the planned address.
+fn beside(
+    decision: &Decision,
+    device: Option<&Arc<Device>>,
+    ask: Ask,
+    parts: &Parts,
+) -> Option<String> {
+    let (Decision::Granted(grant), Some(device)) = (decision, device) else { return None };
+    if grant.beside.is_empty() || is_discovering(ask) {
+        return None;
+    }
+    if device.address.is_none() && !is_extending(ask) {
+        parts.intake.asks_oddly(device, &grant.beside);
+        return None;
+    }
+    Some(grant.beside.clone())
 }
 
 fn outcome_of(answer: Answer, lease: Option<Lease>, (mac, planned): (Mac, bool)) -> Outcome {
@@ -202,7 +237,7 @@ fn outcome_of(answer: Answer, lease: Option<Lease>, (mac, planned): (Mac, bool))
             Outcome::Say(reply)
         }
         (Answer::Ack(promise), Some(lease)) => {
-            Outcome::Store(Box::new(Promised { promise, lease }))
+            Outcome::Store(Box::new(Promised { promise, lease, beside: None }))
         }
         // Only a granted address makes an ACK, and a grant carries its lease.
         (Answer::Ack(_), None) => Outcome::Silent,
@@ -289,7 +324,7 @@ fn verdict_of(decision: Decision, now: Timestamp) -> (Verdict, Option<Lease>) {
             (Verdict::Given(given), None)
         }
         Decision::Wrong { why } => (Verdict::Wrong { why }, None),
-        Decision::Nothing { why } => (Verdict::Nothing { why }, None),
+        Decision::Nothing { why } | Decision::Occupied { why } => (Verdict::Nothing { why }, None),
     }
 }
 
@@ -307,12 +342,11 @@ fn lease_at_least(device: &Device, parts: &Parts) -> Option<Duration> {
     parts.platforms.get(&device.platform).filter(|_| device.managed)?.lease_at_least
 }
 
-/// What the device's platform must be told. A device in service already gets an address and no
-/// more: a boot file could make it load a configuration.
-fn forced(device: &Device, parts: &Parts) -> Vec<(u8, Vec<u8>)> {
-    let Some(platform) = parts.platforms.get(&device.platform).filter(|_| device.managed) else {
-        return Vec::new();
-    };
+/// What the device's platform must be told, or the installer that asks in its place. A device in
+/// service already gets an address and no more: a boot file could make it load a configuration.
+fn forced(device: &Device, seen: Option<&Arc<Platform>>, parts: &Parts) -> Vec<(u8, Vec<u8>)> {
+    let platform = parts.platforms.answering(&device.platform, seen);
+    let Some(platform) = platform.filter(|_| device.managed) else { return Vec::new() };
     let facts = AnswerFacts {
         server: parts.settings.server_address,
         device: device.name.clone(),

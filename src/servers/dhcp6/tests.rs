@@ -50,6 +50,7 @@ fn device(number: usize) -> Device {
         ssh_port: 22,
         managed: true,
         template: None,
+        configuration: None,
         variables: Variables::default(),
         software: None,
         expects: Default::default(),

@@ -159,7 +159,7 @@ fn number(digits: &str) -> Option<usize> {
 
 /// The path without its first slash, percent decoding undone. It is a name and never a path on a
 /// disk.
-fn name(path: &str) -> String {
+pub fn name(path: &str) -> String {
     let path = path.strip_prefix('/').unwrap_or(path).as_bytes();
     let mut bytes = Vec::with_capacity(path.len());
     let mut at = 0;

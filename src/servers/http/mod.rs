@@ -4,6 +4,8 @@
 mod answer;
 mod flight;
 
+pub use answer::name as file_name;
+
 use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::SocketAddr;

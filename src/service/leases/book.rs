@@ -18,6 +18,13 @@ use crate::service::leases::{Asker, Kept};
 /// How many ended bindings one call clears away.
 const ENDED_AT_ONCE_MAX: usize = 64;
 
+/// Addresses that the ports of one device hold in one pool at a time: a switch asks from its
+/// management port and some of its others. Whoever invents hardware addresses and repeats a serial
+/// gets no more.
+pub const PORTS_MAX: usize = 4;
+/// Addresses beside the newest that are known of a device, held or not.
+const BESIDE_MAX: usize = 2 * PORTS_MAX;
+
 /// All tables, changed together. A million leases take some 200 bytes each: an address that was
 /// ever used has one holding, found by two small numbers.
 #[derive(Debug)]
@@ -34,13 +41,17 @@ pub struct Book {
     /// Where the newest address of an owner in a pool stands, whether it still counts or not, by
     /// the hash of both. Whoever looks compares the owner.
     owners: HashMap<u64, u32>,
+    /// Where the other addresses of a device in a pool stand, the newest last, by the same hash:
+    /// most devices have one port that asks, and none of these.
+    beside: HashMap<u64, Vec<u32>>,
     hasher: RandomState,
     /// When to look at an address again; each address is in here at most once.
     due: BinaryHeap<Reverse<(Timestamp, Ipv4Addr)>>,
 }
 
-/// Whose an address is. A device of the plan is one owner with all its ports and client ids
-/// (IOS-XE shows two of them from one port); anybody else is told by both keys.
+/// Whose an address is. A device of the plan is told by its name, whatever its client ids are
+/// (IOS-XE shows two of them from one port); anybody else is told by both keys. While an address
+/// of a device counts, it is that of one port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     Device(Box<str>),
@@ -161,6 +172,7 @@ impl Book {
             holdings: Vec::with_capacity(leases.len()),
             places: HashMap::with_capacity(leases.len()),
             owners: HashMap::with_capacity(leases.len()),
+            beside: HashMap::new(),
             hasher: RandomState::new(),
             due: BinaryHeap::with_capacity(leases.len()),
         };
@@ -228,11 +240,66 @@ impl Book {
         self.places.get(&address).map(|place| &self.holdings[*place as usize])
     }
 
-    pub fn address_of(&self, shelf: usize, whose: Whose) -> Option<Ipv4Addr> {
-        let place = self.owners.get(&self.key(shelf, whose))?;
-        let holding = &self.holdings[*place as usize];
-        let same = holding.shelf as usize == shelf && holding.owner.whose() == whose;
-        same.then_some(holding.address)
+    /// The address of an asker in a pool, whether it still counts or not. Of a device: that of the
+    /// asking port, or else one that no port of it holds any more.
+    pub fn address_of(&self, shelf: usize, asker: &Asker, now: Timestamp) -> Option<Ipv4Addr> {
+        let whose = Whose::of(asker);
+        let holding = match whose {
+            Whose::Client(..) => self.holdings_of(shelf, whose).next(),
+            Whose::Device(_) => {
+                let held = |holding: &&Holding| holding.state.until(now).is_some();
+                let own = |holding: &&Holding| holding.mac == asker.mac;
+                let all = || self.holdings_of(shelf, whose);
+                let of_the_port = all().filter(own).find(held).or_else(|| all().find(own));
+                of_the_port.or_else(|| all().find(|holding| !held(holding)))
+            }
+        };
+        holding.map(|holding| holding.address)
+    }
+
+    /// What is known of the addresses of an owner in a pool, the newest first.
+    fn holdings_of<'a>(
+        &'a self,
+        shelf: usize,
+        whose: Whose<'a>,
+    ) -> impl Iterator<Item = &'a Holding> {
+        let key = self.key(shelf, whose);
+        let beside = self.beside.get(&key).into_iter().flatten().rev();
+        let places = self.owners.get(&key).into_iter().chain(beside);
+        places
+            .map(|place| &self.holdings[*place as usize])
+            .filter(move |it| it.shelf as usize == shelf && it.owner.whose() == whose)
+    }
+
+    /// How many addresses other ports of this device hold in a pool. What nobody holds any more is
+    /// forgotten when it becomes much.
+    pub fn held_beside(
+        &mut self,
+        shelf: usize,
+        (device, mac): (&str, Mac),
+        now: Timestamp,
+    ) -> usize {
+        let whose = Whose::Device(device);
+        let key = self.key(shelf, whose);
+        if let Some(beside) = self.beside.get_mut(&key) {
+            let holdings = &self.holdings;
+            let holding = |place: u32| &holdings[place as usize];
+            beside.retain(|place| {
+                let known = holding(*place);
+                known.shelf as usize == shelf && known.owner.whose() == whose
+            });
+            while beside.len() > BESIDE_MAX
+                && let Some(ended) =
+                    beside.iter().position(|place| holding(*place).state.until(now).is_none())
+            {
+                beside.remove(ended);
+            }
+            if beside.is_empty() {
+                self.beside.remove(&key);
+            }
+        }
+        let others = self.holdings_of(shelf, whose).filter(|holding| holding.mac != mac);
+        others.filter(|holding| holding.state.until(now).is_some()).count()
     }
 
     fn key(&self, shelf: usize, whose: Whose) -> u64 {
@@ -261,8 +328,22 @@ impl Book {
         if let Some((shelf, via)) = holding.stranger() {
             self.strangers.add(shelf, via);
         }
-        self.owners.insert(key, place);
+        let before = self.owners.insert(key, place);
+        if let Whose::Device(_) = whose {
+            self.put_beside(key, before, place);
+        }
         self.look_again(address);
+    }
+
+    /// The address that was a device's newest stands beside the one that is.
+    fn put_beside(&mut self, key: u64, before: Option<u32>, newest: u32) {
+        let before = before.filter(|before| *before != newest);
+        if before.is_none() && !self.beside.contains_key(&key) {
+            return;
+        }
+        let beside = self.beside.entry(key).or_default();
+        beside.retain(|place| *place != newest && Some(*place) != before);
+        beside.extend(before);
     }
 
     /// Makes a known address ready for what is written of it.

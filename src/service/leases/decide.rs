@@ -7,7 +7,7 @@ use crate::address::Mac;
 use crate::clock::Timestamp;
 use crate::config::meant::Pool;
 use crate::proto::dhcp4::Ask;
-use crate::service::leases::book::{Book, Note, Owner, State, Whose};
+use crate::service::leases::book::{Book, Note, Owner, PORTS_MAX, State, Whose};
 use crate::service::leases::strangers::Via;
 use crate::service::leases::{
     Asker, DECLINED_RESTS, Decision, Ended, Grant, OFFER_WAITS, QUARANTINE_LEASE,
@@ -25,17 +25,20 @@ impl Book {
         match ask {
             Ask::Discover { wanted } => match self.find(shelf, asker, wanted, now) {
                 Ok(address) => Decision::Granted(self.offer(shelf, address, asker, now)),
-                Err(why) => nothing(why),
+                Err(why) => match self.other_port(asker, now) {
+                    Some(held) => Decision::Occupied { why: format!("{held}; {why}") },
+                    None => nothing(why),
+                },
             },
             Ask::Selecting { server, .. } if server != self.server => {
-                self.withdraw(shelf, asker);
+                self.withdraw(shelf, asker, now);
                 nothing(format!("the client chose server {server}"))
             }
             Ask::Selecting { wanted, .. } => self.bind(shelf, wanted, asker, now),
             Ask::InitReboot { wanted: address } | Ask::Rebinding { held: address } => {
                 // RFC 2131 section 4.3.2: who is not known gets no answer, as another server may
                 // know it. The plan is our record of a device.
-                if asker.device.is_none() && !self.knows(shelf, address, asker) {
+                if asker.device.is_none() && !self.knows(shelf, address, asker, now) {
                     return nothing(format!("nothing is known of {address} and its owner"));
                 }
                 self.bind(shelf, address, asker, now)
@@ -112,7 +115,7 @@ impl Book {
         wanted: Option<Ipv4Addr>,
         now: Timestamp,
     ) -> Result<Ipv4Addr, String> {
-        if let Some(planned) = asker.device.as_ref().and_then(|device| device.address) {
+        if let Some(planned) = self.planned(asker, now) {
             return self.may_have(shelf, planned, asker, now).map(|()| planned);
         }
         let Pool { subnet, range, .. } = &*self.shelves[shelf].pool;
@@ -120,13 +123,59 @@ impl Book {
             return Err(format!("the pool {subnet} serves reservations only"));
         };
         let allowed = |address: &Ipv4Addr| self.may_have(shelf, *address, asker, now).is_ok();
-        let had = self.address_of(shelf, Whose::of(asker)).filter(allowed);
+        let had = self.address_of(shelf, asker, now).filter(allowed);
         let found = had.or_else(|| wanted.filter(allowed));
         self.room_for(shelf, had, asker, now)?;
         if let Some(address) = found {
             return Ok(address);
         }
         self.take(shelf, now).ok_or_else(|| format!("no address is free from {first} to {last}"))
+    }
+
+    /// The address that is planned for this asker. While another port of the device holds it, a
+    /// port is like that of a device without one.
+    fn planned(&self, asker: &Asker, now: Timestamp) -> Option<Ipv4Addr> {
+        let planned = asker.device.as_ref()?.address?;
+        self.port_at(planned, asker, now).is_none().then_some(planned)
+    }
+
+    /// The other port of the asking device that holds this address, and until when.
+    fn port_at(
+        &self,
+        address: Ipv4Addr,
+        asker: &Asker,
+        now: Timestamp,
+    ) -> Option<(Mac, Timestamp)> {
+        let device = asker.device.as_ref()?;
+        let holding = self.holding(address)?;
+        let until = match holding.state {
+            State::Offered { .. } | State::Bound { .. } => holding.state.until(now)?,
+            State::Resting { .. } | State::Free => return None,
+        };
+        let same = holding.owner.whose() == Whose::Device(&device.name);
+        (same && holding.mac != asker.mac).then_some((holding.mac, until))
+    }
+
+    /// Says that another port of the device holds the planned address, if so.
+    fn other_port(&self, asker: &Asker, now: Timestamp) -> Option<String> {
+        let device = asker.device.as_ref()?;
+        let planned = device.address?;
+        let (mac, _) = self.port_at(planned, asker, now)?;
+        Some(format!("the port {mac} of {} holds its planned address {planned}", device.name))
+    }
+
+    /// Says that an address is given to a second port of the device, if so.
+    fn beside(&mut self, shelf: usize, lease: &Lease, asker: &Asker, now: Timestamp) -> String {
+        let Some(device) = &asker.device else { return String::new() };
+        let (mac, address) = (asker.mac, lease.address);
+        if let Some(held) = self.other_port(asker, now) {
+            return format!("{held}: the port {mac} has {address}");
+        }
+        let known_at = device.address == Some(address);
+        if known_at || self.held_beside(shelf, (&device.name, mac), now) == 0 {
+            return String::new();
+        }
+        format!("another port of {} holds an address: the port {mac} has {address}", device.name)
     }
 
     /// Says why this asker must not have this address, if so.
@@ -138,7 +187,7 @@ impl Book {
         now: Timestamp,
     ) -> Result<(), String> {
         let subnet = self.shelves[shelf].pool.subnet;
-        let planned = asker.device.as_ref().and_then(|device| device.address);
+        let planned = self.planned(asker, now);
         let name = asker.device.as_ref().map_or("it", |device| device.name.as_str());
         if let Some(planned) = planned.filter(|planned| *planned != address) {
             return Err(format!("{name} is planned at {planned}, not {address}"));
@@ -152,6 +201,9 @@ impl Book {
             });
         }
         if planned.is_none() {
+            if let Some((mac, until)) = self.port_at(address, asker, now) {
+                return Err(format!("{address} is held by another port, {mac}, until {until}"));
+            }
             if let Some(other) = self.inventory.with_address(address) {
                 return Err(format!("{address} is reserved for {}", other.name));
             }
@@ -174,21 +226,22 @@ impl Book {
         }
     }
 
-    /// The same owner; or the same port, before and after it became known to the plan.
+    /// The same owner, and of a device the same port; or the same port, before and after it became
+    /// known to the plan.
     fn is_same(&self, mac: Mac, owner: &Owner, asker: &Asker) -> bool {
-        let known_by_now = match (owner, &asker.device) {
+        match (owner, &asker.device) {
             (Owner::Client(..), Some(_)) | (Owner::Device(_), None) => mac == asker.mac,
-            (Owner::Client(..), None) | (Owner::Device(_), Some(_)) => false,
-        };
-        known_by_now || owner.whose() == Whose::of(asker)
+            (Owner::Client(..), None) => owner.whose() == Whose::of(asker),
+            (Owner::Device(_), Some(_)) => mac == asker.mac && owner.whose() == Whose::of(asker),
+        }
     }
 
-    fn knows(&self, shelf: usize, address: Ipv4Addr, asker: &Asker) -> bool {
-        self.address_of(shelf, Whose::of(asker)) == Some(address)
+    fn knows(&self, shelf: usize, address: Ipv4Addr, asker: &Asker, now: Timestamp) -> bool {
+        self.address_of(shelf, asker, now) == Some(address)
     }
 
     fn offer(&mut self, shelf: usize, address: Ipv4Addr, asker: &Asker, now: Timestamp) -> Grant {
-        let grant = self.grant(shelf, address, asker, now);
+        let mut grant = self.grant(shelf, address, asker, now);
         let waits = now.plus(OFFER_WAITS);
         let bound = self.holding(address).and_then(|holding| match holding.state {
             State::Bound { .. } => holding.state.until(now),
@@ -200,6 +253,7 @@ impl Book {
             None => State::Offered { until: waits },
         };
         self.note(shelf, asker, &grant.lease, state);
+        grant.beside = self.beside(shelf, &grant.lease, asker, now);
         grant
     }
 
@@ -207,8 +261,8 @@ impl Book {
         if let Err(why) = self.may_have(shelf, address, asker, now) {
             return Decision::Wrong { why };
         }
-        let planned = asker.device.as_ref().is_some_and(|device| device.address.is_some());
-        let had = self.address_of(shelf, Whose::of(asker));
+        let planned = self.planned(asker, now).is_some();
+        let had = self.address_of(shelf, asker, now);
         let instead = had.filter(|had| *had != address && !planned).filter(|had| {
             self.holding(*had).is_some_and(|holding| holding.state.until(now).is_some())
         });
@@ -218,14 +272,15 @@ impl Book {
         if let Err(why) = self.room_for(shelf, Some(address), asker, now) {
             return Decision::Wrong { why };
         }
-        let grant = self.grant(shelf, address, asker, now);
+        let mut grant = self.grant(shelf, address, asker, now);
         let state = State::Bound { until: grant.lease.expires };
         self.note(shelf, asker, &grant.lease, state);
+        grant.beside = self.beside(shelf, &grant.lease, asker, now);
         Decision::Granted(grant)
     }
 
-    /// Says why this asker gets no further address, if it is a stranger that does not hold
-    /// `address` at this time.
+    /// Says why this asker gets no further address, if it does not hold `address` at this time and
+    /// is a stranger, or a device with many ports that hold one.
     fn room_for(
         &mut self,
         shelf: usize,
@@ -236,7 +291,17 @@ impl Book {
         let holds = address.and_then(|address| self.holding(address)).is_some_and(|holding| {
             holding.state.until(now).is_some() && holding.owner.whose() == Whose::of(asker)
         });
-        if asker.device.is_some() || holds {
+        if let Some(device) = &asker.device {
+            let ports = self.held_beside(shelf, (&device.name, asker.mac), now);
+            return match ports {
+                _ if device.address.is_some() && device.address == address => Ok(()),
+                PORTS_MAX.. => {
+                    Err(format!("{ports} other ports of {} hold addresses", device.name))
+                }
+                _ => Ok(()),
+            };
+        }
+        if holds {
             return Ok(());
         }
         self.strangers.room(shelf, Via::of(asker.link.relay))
@@ -265,7 +330,8 @@ impl Book {
             granted: now,
             expires: now.plus(span),
         };
-        Grant { lease, pool: Arc::clone(&self.shelves[shelf].pool) }
+        let pool = Arc::clone(&self.shelves[shelf].pool);
+        Grant { lease, pool, beside: String::new() }
     }
 
     fn note(&mut self, shelf: usize, asker: &Asker, lease: &Lease, state: State) {
@@ -280,8 +346,8 @@ impl Book {
     }
 
     /// Another server was chosen: what we offered is free at once.
-    fn withdraw(&mut self, shelf: usize, asker: &Asker) {
-        let Some(address) = self.address_of(shelf, Whose::of(asker)) else { return };
+    fn withdraw(&mut self, shelf: usize, asker: &Asker, now: Timestamp) {
+        let Some(address) = self.address_of(shelf, asker, now) else { return };
         let offered = self.holding(address).is_some_and(|holding| match holding.state {
             State::Offered { .. } => true,
             State::Bound { .. } | State::Resting { .. } | State::Free => false,

@@ -73,6 +73,9 @@ pub enum Decision {
     Wrong { why: String },
     /// There is nothing for it, or nobody we know asks: silence.
     Nothing { why: String },
+    /// Another port of the device holds its planned address, and there is no second one: silence,
+    /// and the device is served.
+    Occupied { why: String },
 }
 
 /// An address and the row to be stored before the ACK is sent. An OFFER needs no row.
@@ -80,6 +83,8 @@ pub enum Decision {
 pub struct Grant {
     pub lease: Lease,
     pub pool: Arc<Pool>,
+    /// Says that another port of the device holds an address already; empty if none does.
+    pub beside: String,
 }
 
 /// A binding that ended: the row to be stored.
@@ -209,6 +214,7 @@ mod tests {
             ssh_port: 22,
             managed: true,
             template: None,
+            configuration: None,
             variables: Variables::default(),
             software: None,
             expects: Default::default(),
@@ -263,7 +269,116 @@ mod tests {
             Decision::Parameters(pool) => format!("parameters of {}", pool.subnet),
             Decision::Wrong { why } => format!("wrong: {why}"),
             Decision::Nothing { why } => format!("nothing: {why}"),
+            Decision::Occupied { why } => format!("occupied: {why}"),
         }
+    }
+
+    #[test]
+    fn two_ports_of_a_device_hold_two_addresses_and_a_port_keeps_its_own() {
+        let core = device("core1", None);
+        let leases = tables(&[]);
+        let (a, b) = (asker(1, Some(&core)), asker(2, Some(&core)));
+        let ask = |asker: &Asker, ask, seconds| told(leases.decide(asker, ask, at(seconds)));
+        let (ten, eleven) = ("10.0.0.10 for 3600 s", "10.0.0.11 for 3600 s");
+        assert_eq!((&*ask(&a, DISCOVER, 0), &*ask(&b, DISCOVER, 0)), (ten, eleven));
+        assert_eq!(ask(&a, selecting(ip(10)), 1), ten);
+        assert!(ask(&b, selecting(ip(10)), 1).starts_with("wrong: 10.0.0.10 is held by another"));
+        assert_eq!(ask(&b, selecting(ip(11)), 1), eleven);
+        assert_eq!((&*ask(&a, DISCOVER, 9), &*ask(&b, DISCOVER, 9)), (ten, eleven));
+        assert_eq!(ask(&a, Ask::Renewing { held: ip(10) }, 1800), ten);
+        assert_eq!(ask(&b, Ask::Rebinding { held: ip(11) }, 1800), eleven);
+        assert_eq!(ask(&b, selecting(ip(12)), 1801), "wrong: it holds 10.0.0.11, not 10.0.0.12");
+        let release = Ask::Release { server: Some(SERVER), address: ip(10) };
+        assert_eq!(leases.end(&b, release, at(1802)), None, "it is the other port's");
+        assert!(leases.end(&a, release, at(1802)).is_some());
+        let c = asker(3, Some(&core));
+        assert_eq!(ask(&c, DISCOVER, 1803), ten, "a new port takes what no port holds any more");
+        assert_eq!(ask(&b, DISCOVER, 1803), eleven);
+    }
+
+    #[test]
+    fn the_other_port_of_a_lease_is_told() {
+        let core = device("core1", None);
+        let leases = tables(&[]);
+        let beside = |mac, seconds| {
+            let asker = asker(mac, Some(&core));
+            leases.decide(&asker, DISCOVER, at(seconds));
+            match leases.decide(&asker, selecting(ip(9 + mac)), at(seconds)) {
+                Decision::Granted(grant) => grant.beside,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(beside(1, 0), "");
+        let two =
+            "another port of core1 holds an address: the port 02:00:00:00:00:02 has 10.0.0.11";
+        assert_eq!(beside(2, 1), two);
+        assert_eq!(beside(2, 3601), "", "the other one's lease is over");
+    }
+
+    #[test]
+    fn a_planned_address_is_held_by_one_port_and_the_other_gets_one_of_the_range() {
+        let core = device("core1", Some(ip(50)));
+        let leases = tables(&[Arc::clone(&core)]);
+        let (a, b) = (asker(1, Some(&core)), asker(2, Some(&core)));
+        let ask = |asker: &Asker, ask, seconds| told(leases.decide(asker, ask, at(seconds)));
+        let planned = "10.0.0.50 for 3600 s";
+        assert_eq!(ask(&a, DISCOVER, 0), planned);
+        assert_eq!(ask(&b, DISCOVER, 0), "10.0.0.10 for 3600 s");
+        assert_eq!(ask(&a, selecting(ip(50)), 1), planned);
+        assert!(ask(&b, selecting(ip(50)), 1).starts_with("wrong: 10.0.0.50 is held by another"));
+        let Decision::Granted(grant) = leases.decide(&b, selecting(ip(10)), at(1)) else {
+            panic!("the range has room")
+        };
+        assert_eq!(
+            grant.beside,
+            "the port 02:00:00:00:00:01 of core1 holds its planned address 10.0.0.50: \
+             the port 02:00:00:00:00:02 has 10.0.0.10"
+        );
+        assert_eq!(ask(&b, Ask::Renewing { held: ip(10) }, 3000), "10.0.0.10 for 3600 s");
+        let over = ask(&b, Ask::Renewing { held: ip(10) }, 3601);
+        assert_eq!(over, "wrong: core1 is planned at 10.0.0.50, not 10.0.0.10");
+        assert_eq!(ask(&b, DISCOVER, 3602), planned, "the replaced port has it after the lease");
+        assert!(ask(&a, Ask::Renewing { held: ip(50) }, 3603).starts_with("wrong: 10.0.0.50 is"));
+    }
+
+    #[test]
+    fn where_no_range_is_the_second_port_is_not_answered_and_nothing_is_wrong() {
+        let core = device("core1", Some(Ipv4Addr::new(10, 0, 9, 20)));
+        let leases = tables(&[Arc::clone(&core)]);
+        let link = Link { relay: Some(Ipv4Addr::new(10, 0, 9, 1)), local: SERVER };
+        let ask = |mac, seconds| {
+            let asker = Asker { link, ..asker(mac, Some(&core)) };
+            told(leases.decide(&asker, DISCOVER, at(seconds)))
+        };
+        assert_eq!(ask(1, 0), "10.0.9.20 for 3600 s");
+        assert_eq!(
+            ask(2, 1),
+            "occupied: the port 02:00:00:00:00:01 of core1 holds its planned address 10.0.9.20; \
+             the pool 10.0.9.0/24 serves reservations only"
+        );
+        assert_eq!(ask(1, 2), "10.0.9.20 for 3600 s");
+        assert_eq!(ask(2, 63), "10.0.9.20 for 3600 s", "the offer was not taken");
+    }
+
+    #[test]
+    fn whoever_invents_ports_of_a_device_gets_four_addresses_and_leaves_the_planned_one() {
+        let settings = settings(10, 250);
+        let (core, edge) = (device("core1", None), device("edge1", Some(ip(251))));
+        let leases = Leases::new(&settings, plan(&[Arc::clone(&edge)]), Kept::default(), NOW);
+        let served = |device, seconds| {
+            let served = |mac: &u8| {
+                let decision = leases.decide(&asker(*mac, Some(device)), DISCOVER, at(seconds));
+                matches!(decision, Decision::Granted(_))
+            };
+            (0..200).filter(served).count()
+        };
+        for round in 0..20 {
+            assert_eq!(served(&core, round * 61), 4, "{round}");
+        }
+        let wanted = Ask::InitReboot { wanted: ip(200) };
+        let fifth = told(leases.decide(&asker(250, Some(&core)), wanted, at(20 * 61 - 61)));
+        assert_eq!(fifth, "wrong: 4 other ports of core1 hold addresses");
+        assert_eq!(served(&edge, 5000), 4, "the planned one among them");
     }
 
     #[test]
@@ -460,7 +575,7 @@ mod tests {
             quarantined: [(ip(11), at(500))].into(),
         };
         let leases = Leases::new(&settings(10, 14), plan(&[]), kept, NOW);
-        let a = asker(5, Some(&core));
+        let a = asker(1, Some(&core));
         let Decision::Granted(grant) = leases.decide(&a, Ask::Renewing { held: ip(12) }, at(1))
         else {
             panic!("the lease was forgotten")
@@ -671,7 +786,9 @@ mod tests {
             let mut now = NOW;
             for (who, what, last, pause) in steps {
                 now = now.plus(Duration::from_secs(pause));
-                let asker = asker(who, devices.get(usize::from(who)));
+                // The last two are other ports of the devices.
+                let device = [Some(0), Some(1), None, None, Some(0), Some(1)][usize::from(who)];
+                let asker = asker(who, device.map(|device: usize| &devices[device]));
                 let address = ip(last);
                 let ask = match what {
                     0 => Ask::Discover { wanted: None },
@@ -688,7 +805,7 @@ mod tests {
                 let Decision::Granted(grant) = leases.decide(&asker, ask, now) else { continue };
                 let given = grant.lease.address;
                 prop_assert!((ip(10)..=ip(14)).contains(&given), "{given}");
-                prop_assert_eq!(given == ip(11), who == 0, "the reservation is core1's");
+                prop_assert!(given != ip(11) || device == Some(0), "the reservation is core1's");
                 if let Some((other, until)) = bound.get(&given) {
                     prop_assert!(*other == who || *until <= now, "{given} is {other}'s");
                 }

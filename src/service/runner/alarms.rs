@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::clock::Timestamp;
 use crate::domain::run::Timer;
 
@@ -12,7 +14,7 @@ type Times = [Option<Timestamp>; 3];
 /// Timers by run and by time. A run's name is kept once, however often its timers are set.
 #[derive(Default)]
 pub(super) struct Alarms {
-    of_run: HashMap<Arc<str>, Times>,
+    of_run: HashMap<Arc<str>, Times, RandomState>,
     by_time: BTreeSet<(Timestamp, Arc<str>, Timer)>,
 }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::clock::{Clock, Timestamp};
@@ -20,6 +21,7 @@ use crate::service::memory::{Change, Memory, Query, Refused};
 use crate::service::outbox::Outbox;
 use crate::service::performer::{Performer, VisitOrder};
 use crate::service::plan::InForce;
+use crate::service::upstream::AskOrder;
 
 mod alarms;
 mod later;
@@ -251,11 +253,11 @@ struct Runner {
     performer: Performer,
     runs: Runs,
     /// The newest run of each device.
-    latest: HashMap<String, Arc<Run>>,
+    latest: HashMap<String, Arc<Run>, RandomState>,
     alarms: Alarms,
     later: Later,
     /// The device of each run that is a newest one.
-    devices: HashMap<String, String>,
+    devices: HashMap<String, String, RandomState>,
     /// What the newest runs have told and wait for.
     sockets: Sockets,
 }
@@ -272,10 +274,10 @@ pub async fn run(
         parts,
         performer,
         runs,
-        latest: HashMap::new(),
+        latest: HashMap::default(),
         alarms: Alarms::default(),
         later: Later::default(),
-        devices: HashMap::new(),
+        devices: HashMap::default(),
         sockets: Sockets::default(),
     };
     runner.resume().await?;
@@ -473,6 +475,9 @@ impl Runner {
         for visit in staged.visits {
             self.perform(visit);
         }
+        for ask in staged.asks {
+            self.ask(ask);
+        }
     }
 
     fn perform(&self, visit: VisitOrder) {
@@ -481,6 +486,16 @@ impl Runner {
         tokio::spawn(async move {
             let input = performer.visit(visit).await;
             runs.send(input).await;
+        });
+    }
+
+    fn ask(&self, order: AskOrder) {
+        let performer = self.performer.clone();
+        let runs = self.runs.clone();
+        tokio::spawn(async move {
+            if let Some(input) = performer.ask_upstreams(order).await {
+                runs.send(input).await;
+            }
         });
     }
 }

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::domain::check::{Findings, Problem, Socket};
 use crate::domain::run::{Event, Phase, Run, Visit};
 use crate::service::runner::Runner;
@@ -76,7 +78,7 @@ impl Sockets {
         &'a self,
         socket: &Socket,
         device: &str,
-        staged: &'a HashMap<String, Arc<Run>>,
+        staged: &'a HashMap<String, Arc<Run>, RandomState>,
     ) -> Option<&'a str> {
         let known = self.devices.get(socket).into_iter().flatten();
         let known = known.map(String::as_str).filter(|holder| !staged.contains_key(*holder));

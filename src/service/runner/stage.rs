@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::clock::Timestamp;
+use crate::domain::check;
 use crate::domain::inventory::meant::Device;
 use crate::domain::notice::{Kind, Notice};
 use crate::domain::run::{self, Effect, Event, Phase, Run, Stepped, Timer};
@@ -12,20 +15,38 @@ use crate::service::memory::{Change, JournalLine};
 use crate::service::performer::{Errand, VisitOrder};
 use crate::service::plan::Plan;
 use crate::service::runner::{About, Bundle, Input, Opening, Runner, Saying, Told};
+use crate::service::upstream::AskOrder;
+
+/// Changes that mostly come of one input: a run, its lines and timers, and what came with it.
+const CHANGES: usize = 6;
 
 /// A group's outcome: what to store, and what to do once it is.
 #[derive(Default)]
 pub(super) struct Staged {
     pub changes: Vec<Change>,
     /// By device, as they will be.
-    pub runs: HashMap<String, Arc<Run>>,
+    pub runs: HashMap<String, Arc<Run>, RandomState>,
     pub timers: Vec<(String, Timer, Option<Timestamp>)>,
     pub visits: Vec<VisitOrder>,
+    pub asks: Vec<AskOrder>,
     pub told: Vec<Told>,
     /// Rows for the outlets among the changes.
     pub rows: usize,
     /// Somebody follows the feed.
     watched: bool,
+}
+
+impl Staged {
+    fn with_room_for(inputs: usize, watched: bool) -> Self {
+        Self {
+            changes: Vec::with_capacity(CHANGES * inputs),
+            runs: HashMap::with_capacity_and_hasher(inputs, RandomState::default()),
+            timers: Vec::with_capacity(2 * inputs),
+            told: Vec::with_capacity(inputs),
+            watched,
+            ..Self::default()
+        }
+    }
 }
 
 pub(super) fn timer_name(timer: Timer) -> &'static str {
@@ -58,7 +79,8 @@ impl Runner {
         let now = self.parts.clock.now();
         let plan = self.parts.plan.get();
         let watched = self.runs.feed.receiver_count() > 0;
-        let mut staged = Staged { watched, ..Staged::default() };
+        let inputs = group.iter().map(|bundle| bundle.inputs.len()).sum();
+        let mut staged = Staged::with_room_for(inputs, watched);
         for input in group.iter().flat_map(|bundle| &bundle.inputs) {
             staged.rows += input.changes.iter().filter(|c| matches!(c, Change::Outbox(_))).count();
             staged.changes.extend(input.changes.iter().cloned());
@@ -111,7 +133,7 @@ impl Runner {
         let mut run = run::open(id, device, plan.timing(device), now);
         run.actor.clone_from(&forced);
         let window = i64::try_from(plan.rules.window.as_micros()).unwrap_or(i64::MAX);
-        let stepped = run::step(&run, event, now);
+        let stepped = run::begin(run, event, now);
         self.record(staged, Before::Opened { window, forced: forced.is_some() }, stepped, now);
     }
 
@@ -228,6 +250,13 @@ impl Runner {
             Effect::Upgrade { attempt, address, index } => {
                 staged.visits.push(order(run, (attempt, address), Errand::Step { index }));
             }
+            Effect::AskUpstreams { attempt, away } => staged.asks.push(AskOrder {
+                run: run.id.clone(),
+                device: run.device.clone(),
+                attempt,
+                away,
+                first_visit: run.first_visit,
+            }),
             Effect::Tell { kind, problem } => {
                 run.seq += 1;
                 let saying =
@@ -259,6 +288,7 @@ fn order(run: &Run, (attempt, address): (u64, IpAddr), errand: Errand) -> VisitO
         errand,
         pinned_host_key: run.host_key.clone(),
         first_visit: run.first_visit,
+        saved_before: run.findings.as_ref().is_some_and(check::runs_and_is_saved),
         counted: run.findings.as_ref().map(|seen| seen.counted.clone()).unwrap_or_default(),
     }
 }

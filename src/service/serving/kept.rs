@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
+
 use crate::service::serving::Artifact;
 
 /// What a file takes beside its content.
@@ -22,8 +24,8 @@ pub struct Kept {
 #[derive(Debug, Default)]
 struct Halves {
     /// By device, with the generation of the plan that it was rendered of.
-    young: HashMap<String, (u64, Artifact)>,
-    old: HashMap<String, (u64, Artifact)>,
+    young: HashMap<String, (u64, Artifact), RandomState>,
+    old: HashMap<String, (u64, Artifact), RandomState>,
     /// What was put into the young half.
     bytes: usize,
 }

@@ -24,6 +24,9 @@ pub fn answer(view: &View, privileged: bool, command: &str) -> Answer {
         "show hostname|json" => {
             as_json(json!({ "hostname": view.hostname, "fqdn": view.hostname }))
         }
+        "show lldp neighbors detail|json" if view.deaf => {
+            Answer::Text("LLDP is not enabled\n".into())
+        }
         "show lldp neighbors detail|json" => as_json(lldp(view)),
         "show interfaces status|json" => as_json(status(view)),
         "show system environment power|json" => as_json(power()),

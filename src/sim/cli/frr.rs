@@ -32,6 +32,10 @@ pub fn answer(view: &View, command: &str) -> Answer {
              Integrated configuration saved to /etc/frr/frr.conf\n[OK]\n"
                 .into(),
         ),
+        "lldpcli -f json0 show neighbors details" if view.deaf => {
+            let socket = "/run/lldpd.socket";
+            Answer::Text(format!("[WARN/lldpctl] unable to connect to socket {socket}\n"))
+        }
         "lldpcli -f json0 show neighbors details" => as_json(lldp(view)),
         "ip -j link show" | "ip -j link" => as_json(links(view)),
         _ => Answer::Unknown { at: 0 },

@@ -39,6 +39,7 @@ pub(super) fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
         ssh_port: 22,
         managed: true,
         template: None,
+        configuration: None,
         variables: Variables::default(),
         software: None,
         expects: Default::default(),

@@ -154,7 +154,7 @@ impl Room {
                 Verdict::Given(Given { address, expires: self.now, network: network() })
             }
             Decision::Wrong { why } => Verdict::Wrong { why },
-            Decision::Nothing { why } => Verdict::Nothing { why },
+            Decision::Nothing { why } | Decision::Occupied { why } => Verdict::Nothing { why },
         };
         let facts = facts(verdict, to_us_alone);
         let answer = answer(&message, &facts, self.now);

@@ -144,7 +144,7 @@ fn rows_come_from_a_template_or_from_the_platforms_reader() {
     let links = r#"[{"ifname": "eth1", "flags": ["UP"]}, {"ifname": "lo", "flags": ["LOOPBACK"]}]"#;
     let reader = "rows: { reader: interfaces, any: [name = eth1, link ~ UP] }";
     assert_eq!(said(reader, links), "pass");
-    assert!(said("rows: { reader: cdp, any: name = a }", links).contains("no reader for cdp"));
+    assert!(said("rows: { reader: cdp, any: port_id = a }", links).contains("no reader for cdp"));
 }
 
 #[test]

@@ -25,12 +25,7 @@ pub const SSH_PORT: u16 = 22;
 
 /// A secret's place; relative paths begin at `directory`.
 pub(super) fn source(source: &SecretSource, directory: &Path) -> SecretSource {
-    match source {
-        SecretSource::Environment(name) => SecretSource::Environment(name.clone()),
-        SecretSource::File(path) => {
-            SecretSource::File(directory.join(path).to_string_lossy().into_owned())
-        }
-    }
+    source.within(directory)
 }
 
 pub(super) fn credential(written: &WrittenCredential, directory: &Path) -> CredentialReference {
@@ -44,6 +39,15 @@ pub(super) fn credential(written: &WrittenCredential, directory: &Path) -> Crede
             .map(|text| KeyReference { text, passphrase: place(&written.passphrase) }),
         enable: place(&written.enable),
     }
+}
+
+/// Whether the device or its group names a login of its own. Defaults and sites speak of others.
+pub(super) fn names_a_login([defaults, group, _, device]: &[&Layer; 4]) -> bool {
+    // A device without a group has the defaults in its place.
+    let group = Some(*group).filter(|group| !std::ptr::eq(*group, *defaults));
+    let nearest =
+        device.credentials.as_ref().or(group.and_then(|group| group.credentials.as_ref()));
+    nearest.is_some_and(|list| !list.is_empty())
 }
 
 fn jump(written: &WrittenJump, directory: &Path) -> JumpReference {

@@ -36,8 +36,8 @@ pub struct WrittenJump {
     pub port: Option<At<u16>>,
     /// Logins on the jump host, in the order to be tried.
     pub credentials: Vec<WrittenCredential>,
-    /// Its host key: `SHA256:...`, or its line of `known_hosts`. Default: the key that it shows
-    /// first after this server's start.
+    /// Its host key: `SHA256:...`, or its line of `known_hosts`. Default: the key that it showed
+    /// first, which is kept over restarts.
     pub host_key: Option<At<String>>,
 }
 

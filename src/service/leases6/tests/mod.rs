@@ -56,6 +56,7 @@ fn device(name: &str, address6: Option<Ipv6Addr>) -> Arc<Device> {
         ssh_port: 22,
         managed: true,
         template: None,
+        configuration: None,
         variables: Variables::default(),
         software: None,
         expects: Default::default(),
