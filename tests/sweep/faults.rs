@@ -133,7 +133,7 @@ impl Kind {
         match self {
             Kind::Nothing | Kind::UnplannedNeighbour => &[],
             Kind::SwappedPair | Kind::SwappedAtTheFarEnd => &[Fault::SwappedPair],
-            // As long as our own plug is not heard in the free port, the far plugs can be exchanged.
+            // While our own plug is not heard in the free port, the far plugs can be exchanged.
             Kind::StrangerInOurPort => &[Fault::SwappedPair, Fault::WrongDevice],
             Kind::SwappedWithADeadCable => &[Fault::WrongPort, Fault::NeighbourDown],
             Kind::SwappedWithAMuteOne => &[Fault::SwappedPair, Fault::NeighbourMute],

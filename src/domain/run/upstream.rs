@@ -6,6 +6,8 @@
 //! is away nothing is ever proven by others: they can only turn "it is not back" into the one move
 //! that brings it back.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::check::upstream::Told;
@@ -17,6 +19,9 @@ use crate::domain::run::{Effect, Phase};
 /// Before a device is called away, its upstream devices are asked for so many looks: a mistake must
 /// be seen twice, and one look may find nobody.
 const LOOKS: u32 = 3;
+
+/// And the first of these looks may take so long, as a visit to one of them may.
+const FIRST_LOOK: Duration = Duration::from_secs(20);
 
 /// Marks the problem that only the far ends tell of.
 const SEEN_FROM: &str = "seen_from";
@@ -87,7 +92,9 @@ impl Draft {
     pub fn ask_upstreams_while_away(&mut self) {
         let timing = &self.run.timing;
         let wanted = match &self.run.phase {
-            Phase::Connecting { back_by, .. } => self.now.plus(timing.recheck * LOOKS) >= *back_by,
+            Phase::Connecting { back_by, .. } => {
+                self.now.plus(timing.recheck * LOOKS + FIRST_LOOK) >= *back_by
+            }
             Phase::ActionNeeded { problem, .. } => {
                 let concerned = problem.fault == Fault::NotBack || problem.fault.is_of_cables();
                 concerned && self.run.missed >= MISSED_BY_BOOTING

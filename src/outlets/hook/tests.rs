@@ -320,7 +320,7 @@ async fn a_command_cut_off_by_a_restart_is_not_run_twice() {
     let story = Story::of(&["R1"]).await;
     let script = format!("echo run >> {}; sleep 60", log.display());
     let worker = story.start(shell(&script), PATIENCE * 10);
-    while !log.exists() {
+    while std::fs::read_to_string(&log).unwrap_or_default().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     worker.abort();
