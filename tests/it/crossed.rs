@@ -46,8 +46,8 @@ impl Racks {
         Self(Arc::new(Mutex::new(cables.collect())))
     }
 
-    /// Does what it says: one plug at `dist-1` from one port to another, and if a plug is there, the
-    /// two change places.
+    /// Does what it says: one plug at `dist-1` from one port to another, and if a plug is there,
+    /// the two change places.
     fn follow(&self, problem: &Problem) {
         assert_eq!(problem.fault, Fault::WrongPort, "{problem:?}");
         assert_eq!(problem.fill["far_device"], "dist-1", "{problem:?}");

@@ -292,9 +292,13 @@ impl<'a> FarEnd<'a> {
         self.device.is_none()
     }
 
-    /// True if both are one socket, as far as can be told: a stranger is told by its name alone.
+    /// True if both are one socket, as far as can be told: a stranger is told by its name alone. A
+    /// device that LLDP knows by its chassis may be a stranger by the name that CDP tells of it.
     pub(super) fn agrees_with(&self, other: &FarEnd<'_>) -> bool {
+        let (name, others) = (clean_name(self.row), clean_name(other.row));
+        let one_name = !name.is_empty() && name.eq_ignore_ascii_case(others);
         self.end.device == other.end.device && (self.is_stranger() || self.end == other.end)
+            || other.is_stranger() && one_name
     }
 
     /// The name planned for it, or the one it gives itself.

@@ -131,8 +131,8 @@ pub struct Findings {
     /// What is open of optional checks, one sentence each: the device may turn green with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<String>,
-    /// A cable problem that is not told, and whose check is Unknown therefore: its sockets are being
-    /// worked on for another device.
+    /// A cable problem that is not told, and whose check is Unknown therefore: its sockets are
+    /// being worked on for another device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gives_way: Option<Problem>,
     /// A planned neighbour is proven by LLDP while CDP names somebody else on its port: it may be

@@ -398,6 +398,14 @@ mod tests {
         };
         let told = fault(&away(&scene, &seen("001b.21aa.bb01")), &["found_port", "far_port"]);
         assert_eq!(told, "WrongPort found_port=49 far_port=47");
+        // CDP tells its name alone, which contradicts nothing; another name does.
+        for (name, told) in [("Switch", true), ("dist-9", false)] {
+            let mut views = seen("001b.21aa.bb01");
+            let first = Arc::make_mut(views[0].seen.as_mut().expect("it told"));
+            first.cdp = Reading::Seen(vec![listed("49", name, P49)]);
+            let verdict = away(&scene, &views);
+            assert_eq!(matches!(verdict, Verdict::Fail(_)), told, "{name}: {verdict:?}");
+        }
         assert!(matches!(away(&scene, &seen("001b.21aa.bb02")), Verdict::Unknown { .. }));
         // On the planned port a stranger may be the device itself.
         let rows = vec![factory("47", P49, "001b.21aa.bb02")];

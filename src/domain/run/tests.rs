@@ -522,7 +522,8 @@ fn opened() -> Story {
 }
 
 fn is_told_as_silent(story: &Story) -> bool {
-    matches!(&story.run.phase, Phase::ActionNeeded { problem, .. } if problem.fault == Fault::Silent)
+    matches!(&story.run.phase, Phase::ActionNeeded { problem, .. }
+        if problem.fault == Fault::Silent)
 }
 
 #[test]

@@ -270,16 +270,9 @@ pub async fn run(
     (runs, mut waiting): (Runs, mpsc::Receiver<Bundle>),
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), Refused> {
-    let mut runner = Runner {
-        parts,
-        performer,
-        runs,
-        latest: HashMap::default(),
-        alarms: Alarms::default(),
-        later: Later::default(),
-        devices: HashMap::default(),
-        sockets: Sockets::default(),
-    };
+    let (latest, devices) = (HashMap::default(), HashMap::default());
+    let (alarms, later, sockets) = (Alarms::default(), Later::default(), Sockets::default());
+    let mut runner = Runner { parts, performer, runs, latest, alarms, later, devices, sockets };
     runner.resume().await?;
     let mut group = runner.hear_hooks().await?;
     let mut forget_at = runner.parts.clock.now();
