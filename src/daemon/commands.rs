@@ -57,10 +57,10 @@ pub async fn expect(config: &Path, cli::Devices { devices }: &cli::Devices) -> R
     let socket = socket(config)?;
     let mut outcome = Ok(());
     for device in devices {
-        if let Err(refused) = acted(&socket, "expect", device).await {
-            if let Err(earlier) = std::mem::replace(&mut outcome, Err(refused)) {
-                eprintln!("greenlight: {earlier}");
-            }
+        if let Err(refused) = acted(&socket, "expect", device).await
+            && let Err(earlier) = std::mem::replace(&mut outcome, Err(refused))
+        {
+            eprintln!("greenlight: {earlier}");
         }
     }
     outcome

@@ -55,7 +55,7 @@ struct Looked {
 }
 
 enum Happening {
-    Event(Event),
+    Event(Box<Event>),
     Timer(Timer),
     Look { attempt: u64, answered: Seconds },
     Inflict(Kind),
@@ -227,9 +227,9 @@ impl<'a> Play<'a> {
             at += self.dice.seconds(1, 4);
             let twice = self.dice.percent(25) && !matches!(event, Event::TransferEnded { .. });
             if twice {
-                self.at(at + 1, Happening::Event(event.clone()));
+                self.at(at + 1, Happening::Event(Box::new(event.clone())));
             }
-            self.at(at, Happening::Event(event));
+            self.at(at, Happening::Event(Box::new(event)));
         }
         if arrives {
             let boot = self.dice.seconds(5, 90);
@@ -271,7 +271,8 @@ impl<'a> Play<'a> {
             }
             Happening::Look { attempt, answered } => {
                 let visit = self.look();
-                self.at(answered, Happening::Event(Event::Visited { attempt, visit }));
+                let visited = Event::Visited { attempt, visit };
+                self.at(answered, Happening::Event(Box::new(visited)));
             }
             Happening::Inflict(kind) => self.inflict(kind),
             Happening::Begin(problem) => {

@@ -454,14 +454,7 @@ fn action_needed(d: &mut Draft, event: &Event, fault: Fault) {
             hook_answered(d, (hook, *accepted), answer, &[]);
         }
         Event::Conflict { detail } => conflict_in_trouble(d, detail, fault),
-        Event::OurSideFailed { why } => {
-            if fault.is_before_the_file() && fault != Fault::OurSide {
-                d.cleared();
-                our_side(d, why);
-            } else {
-                d.note("ours", shown(why));
-            }
-        }
+        Event::OurSideFailed { why } => our_side_in_trouble(d, why, fault),
         Event::Recheck { by } => recheck(d, by),
         Event::Expect { by } => here_already(d, by),
         Event::Cancel { by } => cancel(d, by),
@@ -478,5 +471,15 @@ fn conflict_in_trouble(d: &mut Draft, detail: &str, fault: Fault) {
         conflict(d, detail);
     } else {
         d.note("conflict", shown(detail));
+    }
+}
+
+/// What of ours fails keeps the device from its file; behind that it is no news.
+fn our_side_in_trouble(d: &mut Draft, why: &str, fault: Fault) {
+    if fault.is_before_the_file() && fault != Fault::OurSide {
+        d.cleared();
+        our_side(d, why);
+    } else {
+        d.note("ours", shown(why));
     }
 }
