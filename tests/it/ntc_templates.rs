@@ -29,7 +29,7 @@ fn greenlight(folder: &Path, arguments: &[&str]) -> (bool, String) {
 const PLATFORM: &str = "\
 title: Cisco IOS by ntc-templates
 settle: 30s
-must_save: true
+must_save: false
 cli: {channel: exec, command_timeout: 30s}
 questions:
   facts:
