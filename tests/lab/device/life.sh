@@ -27,12 +27,17 @@ announce() {
 # lldpd that starts while a busy machine brings its ports up now and then never sees them; a switch
 # that is mute by accident would be accused of it.
 speak_up() {
-    local try
-    for try in 1 2 3; do
-        sleep 2
-        cat /sys/class/net/swp*/carrier 2>/dev/null | grep -q 1 || return 0 # nobody to speak to
+    local silent=0
+    while sleep 1; do
+        if ! cat /sys/class/net/swp*/carrier 2>/dev/null | grep -q 1; then
+            silent=0 # nobody to speak to
+            continue
+        fi
         lldpcli -f keyvalue show statistics 2>/dev/null | grep -q 'tx\.tx=[1-9]' && return 0
-        say "lldpd does not speak (try $try)"
+        silent=$((silent + 1))
+        [ "$silent" -lt 2 ] && continue
+        say "lldpd does not speak"
+        silent=0
         pkill -x lldpd
         sleep 0.2
         announce
