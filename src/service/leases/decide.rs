@@ -147,6 +147,9 @@ impl Book {
         now: Timestamp,
     ) -> Option<(Mac, Timestamp)> {
         let device = asker.device.as_ref()?;
+        if !asker.client_id.is_empty() {
+            return None; // it names itself: the box may have been exchanged for another
+        }
         let holding = self.holding(address)?;
         let until = match holding.state {
             State::Offered { .. } | State::Bound { .. } => holding.state.until(now)?,
