@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::address::Mac;
 use crate::clock::Timestamp;
 use crate::config::meant::Dhcp;
-use crate::domain::inventory::meant::Inventory;
+use crate::domain::inventory::meant::{Device, Inventory};
 use crate::service::leases::shelf::Shelf;
 use crate::service::leases::strangers::{Strangers, Via};
 use crate::service::leases::{Asker, Kept};
@@ -213,7 +213,11 @@ impl Book {
     pub fn replan(&mut self, inventory: Arc<Inventory>) {
         let before = std::mem::replace(&mut self.inventory, inventory);
         for address in before.by_address.keys() {
-            if self.inventory.with_address(*address).is_some() {
+            if let Some(device) = self.inventory.with_address(*address) {
+                let planned = before.with_address(*address);
+                if planned.is_some_and(|planned| is_another_box(planned, device)) {
+                    self.free(*address);
+                }
                 continue;
             }
             let Some(shelf) = self.shelf_of(*address) else { continue };
@@ -468,6 +472,12 @@ impl Book {
             self.due.push(Reverse((until, address)));
         }
     }
+}
+
+/// Another box is planned in this device's place: what the former one was promised must not keep
+/// the new one waiting.
+fn is_another_box(before: &Device, after: &Device) -> bool {
+    before.name == after.name && (&before.serial, &before.macs) != (&after.serial, &after.macs)
 }
 
 /// There are no more than 2^32 addresses, and far fewer pools.

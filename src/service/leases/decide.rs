@@ -7,7 +7,7 @@ use crate::address::Mac;
 use crate::clock::Timestamp;
 use crate::config::meant::Pool;
 use crate::proto::dhcp4::Ask;
-use crate::service::leases::book::{Book, Note, Owner, PORTS_MAX, State, Whose};
+use crate::service::leases::book::{Book, Holding, Note, Owner, PORTS_MAX, State, Whose};
 use crate::service::leases::strangers::Via;
 use crate::service::leases::{
     Asker, DECLINED_RESTS, Decision, Ended, Grant, OFFER_WAITS, QUARANTINE_LEASE,
@@ -147,16 +147,21 @@ impl Book {
         now: Timestamp,
     ) -> Option<(Mac, Timestamp)> {
         let device = asker.device.as_ref()?;
-        if !asker.client_id.is_empty() {
-            return None; // it names itself: the box may have been exchanged for another
-        }
         let holding = self.holding(address)?;
         let until = match holding.state {
             State::Offered { .. } | State::Bound { .. } => holding.state.until(now)?,
             State::Resting { .. } | State::Free => return None,
         };
         let same = holding.owner.whose() == Whose::Device(&device.name);
-        (same && holding.mac != asker.mac).then_some((holding.mac, until))
+        let other = same && holding.mac != asker.mac && !Self::is_in_place_of(holding, asker);
+        other.then_some((holding.mac, until))
+    }
+
+    /// Another box hangs on the wire of the one that holds this address: it was exchanged. A second
+    /// port of the same box has a wire of its own, so the relay tells another circuit of it.
+    fn is_in_place_of(holding: &Holding, asker: &Asker) -> bool {
+        let wire = &asker.relay_information;
+        !wire.is_empty() && *holding.relay_information == **wire
     }
 
     /// Says that another port of the device holds the planned address, if so.
@@ -221,7 +226,8 @@ impl Book {
                 Err(format!("{address} is used by somebody else and rests until {until}"))
             }
             (State::Offered { .. } | State::Bound { .. }, Some(until)) => {
-                if self.is_same(holding.mac, &holding.owner, asker) {
+                let exchanged = planned == Some(address) && Self::is_in_place_of(holding, asker);
+                if exchanged || self.is_same(holding.mac, &holding.owner, asker) {
                     return Ok(());
                 }
                 Err(format!("{address} is leased to {} until {until}", holding.mac))

@@ -342,6 +342,44 @@ mod tests {
     }
 
     #[test]
+    fn another_box_on_the_same_wire_takes_the_planned_address_at_once() {
+        let core = device("core1", Some(ip(50)));
+        let leases = tables(&[Arc::clone(&core)]);
+        let on = |mac, circuit: &str| Asker {
+            relay_information: circuit.to_owned(),
+            ..asker(mac, Some(&core))
+        };
+        let ask = |asker: &Asker, ask, seconds| told(leases.decide(asker, ask, at(seconds)));
+        let planned = "10.0.0.50 for 3600 s";
+        let (wrong, right) = (on(1, "0104aabb"), on(2, "0104aabb"));
+        assert_eq!(ask(&wrong, DISCOVER, 0), planned);
+        assert_eq!(ask(&wrong, selecting(ip(50)), 1), planned);
+        let other_wire = on(3, "0104aacc");
+        assert_eq!(ask(&other_wire, DISCOVER, 2), "10.0.0.10 for 3600 s", "a port of that box");
+        assert_eq!(ask(&right, DISCOVER, 300), planned);
+        assert_eq!(ask(&right, selecting(ip(50)), 301), planned);
+        let release = Ask::Release { server: Some(SERVER), address: ip(50) };
+        assert_eq!(leases.end(&wrong, release, at(302)), None, "it is no longer its own");
+        assert_eq!(ask(&right, Ask::Renewing { held: ip(50) }, 1800), planned);
+    }
+
+    #[test]
+    fn another_box_by_the_plan_takes_the_planned_address_at_once() {
+        let core = device("core1", Some(ip(50)));
+        let leases = tables(&[Arc::clone(&core)]);
+        let (failed, spare) = (asker(1, Some(&core)), asker(2, Some(&core)));
+        let ask = |asker: &Asker, ask, seconds| told(leases.decide(asker, ask, at(seconds)));
+        let planned = "10.0.0.50 for 3600 s";
+        assert_eq!(ask(&failed, DISCOVER, 0), planned);
+        assert_eq!(ask(&failed, selecting(ip(50)), 1), planned);
+        leases.replan(plan(&[Arc::clone(&core)]));
+        assert_eq!(ask(&spare, DISCOVER, 2), "10.0.0.10 for 3600 s", "the plan says the same");
+        let spare_planned = Device { serial: Some("FOC2".to_owned()), ..(*core).clone() };
+        leases.replan(plan(&[Arc::new(spare_planned)]));
+        assert_eq!(ask(&spare, DISCOVER, 3), planned);
+    }
+
+    #[test]
     fn where_no_range_is_the_second_port_is_not_answered_and_nothing_is_wrong() {
         let core = device("core1", Some(Ipv4Addr::new(10, 0, 9, 20)));
         let leases = tables(&[Arc::clone(&core)]);
