@@ -14,16 +14,19 @@ use crate::domain::inventory::meant::{Device, Position};
 use crate::domain::run::Event;
 use crate::receipt::Committed;
 use crate::service::leases::Ended;
-use crate::service::memory::{Change, Lease, Lease6, Refused};
+use crate::service::leases6::EndedAddress;
+use crate::service::memory::{Binding, Change, Lease, Lease6, Refused};
 use crate::service::plan::{InForce, Plan};
 use crate::service::runner::{Input, Opening, Runs};
 
 mod asking;
+mod holding;
 mod joining;
 
 pub use joining::{joined, unplanned};
 
 use asking::Asking;
+use holding::Holding;
 
 /// Strangers written down within a minute of each other are one sighting. The number bounds memory
 /// against a flood of invented addresses.
@@ -63,25 +66,6 @@ pub enum Identity {
     },
     /// Neither planned nor recognised: a laptop. Not answered.
     Nobody,
-}
-
-/// Who holds an address, and until when: an expired lease names nobody.
-#[derive(Debug, Clone)]
-struct Holding {
-    device: String,
-    until: Timestamp,
-}
-
-impl Holding {
-    fn of(lease: &Lease) -> Option<Self> {
-        let device = lease.device.clone()?;
-        Some(Self { device, until: lease.expires })
-    }
-
-    fn of6(lease: &Lease6) -> Option<Self> {
-        let device = lease.device.clone()?;
-        Some(Self { device, until: lease.expires })
-    }
 }
 
 /// A client's own link-local address, and the number of our interface it is heard on: the same
@@ -186,7 +170,7 @@ impl Intake {
         let plan = self.plan.get();
         let now = self.clock.now();
         let leased = self.addresses.get(&address).map(|holding| holding.clone());
-        match leased.filter(|holding| holding.until > now) {
+        match leased.filter(|holding| holding.counts(now)) {
             Some(holding) => plan.inventory.device(&holding.device).cloned(),
             None => match address {
                 IpAddr::V4(address) => plan.inventory.with_address(address).cloned(),
@@ -206,7 +190,7 @@ impl Intake {
         };
         let key = (*link_local.ip(), link_local.scope_id());
         let (holding, leased) = self.neighbours.get(&key).map(|known| known.clone())?;
-        if holding.until <= self.clock.now() {
+        if !holding.counts(self.clock.now()) {
             return None;
         }
         let device = self.plan.get().inventory.device(&holding.device).cloned()?;
@@ -278,7 +262,9 @@ impl Intake {
                 Moved::Bound(lease) | Moved::Beside(lease, _) => {
                     self.remember_holding(lease.address.into(), Holding::of(lease));
                 }
-                Moved::Ended(ended, _) => self.remember_holding(ended.address.into(), None),
+                Moved::Ended(ended, _) => {
+                    self.forget_holding(ended.address.into(), &ended.binding())
+                }
             }
         }
         let bound = |lease: Lease, step: Option<Input>| {
@@ -295,9 +281,10 @@ impl Intake {
                 let step = self.step_beside(&plan, &lease, what);
                 bound(lease, step)
             }
-            Moved::Ended(Ended { address, quarantined_until }, device) => {
-                let address = address.into();
-                let change = Change::LeaseEnded { address, quarantined_until };
+            Moved::Ended(it, device) => {
+                let (address, binding) = (it.address.into(), it.binding());
+                let quarantined_until = it.quarantined_until;
+                let change = Change::LeaseEnded { address, binding, quarantined_until };
                 ended(vec![change], device.as_deref())
             }
         };
@@ -329,14 +316,19 @@ impl Intake {
         }
     }
 
-    /// Stores the DHCPv6 leases of one message, which are of one device, and with them, in the same
-    /// commit, the step of its run. `neighbour` is where a client without a relay asks from.
-    /// The receipt releases the Reply.
-    pub async fn leases6_bound(
+    /// Who holds it by now keeps it, whatever of an earlier binding comes late.
+    fn forget_holding(&self, address: IpAddr, ended: &Binding) {
+        self.addresses.remove_if(&address, |_, holding| holding.ends_with(ended));
+    }
+
+    /// Brings the DHCPv6 leases of one message, which are of one device, to the store, and with
+    /// them, in the same commit, the step of its run. `neighbour` is where a client without a relay
+    /// asks from. What is brought later is stored later. The receipt releases the Reply.
+    pub fn leases6_bound(
         &self,
         leases: Vec<Lease6>,
         neighbour: Option<Neighbour>,
-    ) -> Result<Committed, Refused> {
+    ) -> impl Future<Output = Result<Committed, Refused>> + Send + use<> {
         let plan = self.plan.get();
         let first = leases.first();
         let managed = first
@@ -346,14 +338,8 @@ impl Intake {
             (Some(device), Some(lease)) => self.leased(device, IpAddr::V6(lease.address)),
             (None, _) | (_, None) => Input::changes(Vec::new()),
         };
-        input.changes.extend(leases.iter().cloned().map(Change::Lease6));
-        let committed = self.runs.stored(input).await?;
         for lease in &leases {
-            let address = IpAddr::V6(lease.address);
-            match Holding::of6(lease) {
-                Some(holding) => drop(self.addresses.insert(address, holding)),
-                None => drop(self.addresses.remove(&address)),
-            }
+            self.remember_holding(lease.address.into(), Holding::of6(lease));
         }
         let known = leases.first().and_then(|lease| Some((Holding::of6(lease)?, lease.address)));
         match (neighbour, known) {
@@ -361,36 +347,39 @@ impl Intake {
             (Some(neighbour), None) => drop(self.neighbours.remove(&neighbour)),
             (None, _) => {}
         }
-        Ok(committed)
+        input.changes.extend(leases.into_iter().map(Change::Lease6));
+        self.runs.bring(vec![input])
     }
 
     fn meet(&self, neighbour: Neighbour, known: (Holding, Ipv6Addr)) {
         if self.neighbours.len() >= NEIGHBOURS_MAX {
             let now = self.clock.now();
-            self.neighbours.retain(|_, (holding, _)| holding.until > now);
+            self.neighbours.retain(|_, (holding, _)| holding.counts(now));
         }
         if self.neighbours.len() < NEIGHBOURS_MAX {
             self.neighbours.insert(neighbour, known);
         }
     }
 
-    /// What a Release or Decline of DHCPv6 ended, in one commit, and whose it was.
-    pub async fn leases6_ended(
+    /// Brings what a Release or Decline of DHCPv6 ended to the store, in one commit, and whose it
+    /// was. What is brought later is stored later.
+    pub fn leases6_ended(
         &self,
-        addresses: Vec<(Ipv6Addr, Option<Timestamp>)>,
+        addresses: Vec<EndedAddress>,
         device: Option<Arc<Device>>,
-    ) -> Result<Committed, Refused> {
-        let change = |(address, quarantined_until): &(Ipv6Addr, Option<Timestamp>)| {
-            let (address, quarantined_until) = (IpAddr::V6(*address), *quarantined_until);
-            Change::LeaseEnded { address, quarantined_until }
-        };
-        let input = ended(addresses.iter().map(change).collect(), device.as_deref());
-        let committed = self.runs.stored(input).await?;
-        for (address, _) in &addresses {
-            self.addresses.remove(&IpAddr::V6(*address));
-            self.neighbours.retain(|_, (_, leased)| leased != address);
+    ) -> impl Future<Output = Result<Committed, Refused>> + Send + use<> {
+        for EndedAddress { address, binding, .. } in &addresses {
+            self.forget_holding(IpAddr::V6(*address), binding);
+            self.neighbours
+                .retain(|_, (holding, leased)| leased != address || !holding.ends_with(binding));
         }
-        Ok(committed)
+        let change = |EndedAddress { address, binding, quarantined_until }| Change::LeaseEnded {
+            address: IpAddr::V6(address),
+            binding,
+            quarantined_until,
+        };
+        let input = ended(addresses.into_iter().map(change).collect(), device.as_deref());
+        self.runs.bring(vec![input])
     }
 
     /// The device asks in a way that its plan does not expect. Written down once in its run, as
@@ -463,7 +452,7 @@ impl Intake {
 /// The ends of one message, with what the run of a managed device hears of its RELEASE.
 fn ended(changes: Vec<Change>, device: Option<&Device>) -> Input {
     let released = changes.iter().find_map(|change| match change {
-        Change::LeaseEnded { address, quarantined_until: None } => Some(*address),
+        Change::LeaseEnded { address, quarantined_until: None, .. } => Some(*address),
         _ => None,
     });
     match (device.filter(|device| device.managed), released) {

@@ -33,9 +33,11 @@ pub enum Change {
     Lease(Lease),
     Lease6(Lease6),
     /// The address is free again (RELEASE, expiry) or must not be used until the time given
-    /// (DECLINE).
+    /// (DECLINE). What somebody else holds by now, or the same one for longer, stays: an end may
+    /// come to the store after the lease that followed it.
     LeaseEnded {
         address: IpAddr,
+        binding: Binding,
         quarantined_until: Option<Timestamp>,
     },
     /// Replaces the timer of this run and name; `None` removes it.
@@ -122,6 +124,41 @@ pub struct Lease6 {
     pub granted: Timestamp,
     /// End of the valid lifetime.
     pub expires: Timestamp,
+}
+
+/// Which binding of an address: whose, and until when at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    pub holder: Holder,
+    pub until: Timestamp,
+}
+
+/// Who holds an address, as it calls itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Holder {
+    Port(Mac),
+    /// An association of a DHCPv6 client: its DUID as lower-case hex, and its number.
+    Association(String, u32),
+}
+
+impl Binding {
+    /// This one, or an earlier one of the same holder.
+    pub fn covers(&self, other: &Binding) -> bool {
+        self.holder == other.holder && other.until <= self.until
+    }
+}
+
+impl Lease {
+    pub fn binding(&self) -> Binding {
+        Binding { holder: Holder::Port(self.mac), until: self.expires }
+    }
+}
+
+impl Lease6 {
+    pub fn binding(&self) -> Binding {
+        let holder = Holder::Association(self.duid.clone(), self.iaid);
+        Binding { holder, until: self.expires }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use foldhash::fast::RandomState;
 
 use crate::clock::Timestamp;
 use crate::domain::run::Run;
-use crate::service::memory::{Lease, Lease6};
+use crate::service::memory::{Binding, Lease, Lease6};
 use crate::store::entry::{Entry, Tables};
 
 /// What an entry takes beside its bytes: its place in a map or list, and those of its texts.
@@ -38,12 +38,48 @@ struct Segment {
     weight: usize,
     runs: HashSet<ById, RandomState>,
     timers: HashMap<(String, String), Option<Timestamp>, RandomState>,
-    leases: HashMap<Ipv4Addr, Option<Lease>, RandomState>,
-    leases6: HashMap<Ipv6Addr, Option<Lease6>>,
-    quarantine: HashMap<IpAddr, Timestamp>,
+    leases: HashMap<Ipv4Addr, Fate<Lease>, RandomState>,
+    leases6: HashMap<Ipv6Addr, Fate<Lease6>>,
+    quarantine: HashMap<IpAddr, (Option<Binding>, Timestamp)>,
     references: HashMap<(String, String), String>,
     appended: Vec<Entry>,
     forget: Option<Timestamp>,
+}
+
+/// What becomes of an address in the tables.
+enum Fate<L> {
+    /// It is leased.
+    Held(L),
+    /// Nobody holds it.
+    Gone,
+    /// These bindings of it are over, if the table has one of them.
+    Ended(Vec<Binding>),
+}
+
+impl<L> Default for Fate<L> {
+    fn default() -> Self {
+        Fate::Ended(Vec::new())
+    }
+}
+
+impl<L> Fate<L> {
+    fn end(&mut self, binding: Option<Binding>, held: fn(&L) -> Binding) {
+        match (&mut *self, binding) {
+            (_, None) => *self = Fate::Gone,
+            (Fate::Held(lease), Some(ended)) if ended.covers(&held(lease)) => *self = Fate::Gone,
+            (Fate::Ended(bindings), Some(ended)) => bindings.push(ended),
+            (Fate::Held(_) | Fate::Gone, Some(_)) => {}
+        }
+    }
+
+    fn entries(self, address: IpAddr, held: fn(L) -> Entry) -> Vec<Entry> {
+        let ended = |binding| Entry::LeaseEnded { address, binding, quarantined_until: None };
+        match self {
+            Fate::Held(lease) => vec![held(lease)],
+            Fate::Gone => vec![ended(None)],
+            Fate::Ended(bindings) => bindings.into_iter().map(Some).map(ended).collect(),
+        }
+    }
 }
 
 /// Entries that room is made for beforehand: those of a busy second, a megabyte.
@@ -168,18 +204,22 @@ impl Segment {
                 self.timers.insert((run, name), at);
             }
             Entry::Lease(lease) => {
-                self.leases.insert(lease.address, Some(lease));
+                self.leases.insert(lease.address, Fate::Held(lease));
             }
             Entry::Lease6(lease) => {
-                self.leases6.insert(lease.address, Some(lease));
+                self.leases6.insert(lease.address, Fate::Held(lease));
             }
-            Entry::LeaseEnded { address, quarantined_until } => {
-                match address {
-                    IpAddr::V4(address) => drop(self.leases.insert(address, None)),
-                    IpAddr::V6(address) => drop(self.leases6.insert(address, None)),
-                }
+            Entry::LeaseEnded { address, binding, quarantined_until } => {
                 if let Some(until) = quarantined_until {
-                    self.quarantine.insert(address, until);
+                    self.quarantine.insert(address, (binding.clone(), until));
+                }
+                match address {
+                    IpAddr::V4(address) => {
+                        self.leases.entry(address).or_default().end(binding, Lease::binding);
+                    }
+                    IpAddr::V6(address) => {
+                        self.leases6.entry(address).or_default().end(binding, Lease6::binding);
+                    }
                 }
             }
             Entry::OutletReference { outlet, subject, reference } => {
@@ -201,24 +241,19 @@ impl Segment {
         let mut runs: Vec<Arc<Run>> = self.runs.into_iter().map(|ById(run)| run).collect();
         runs.sort_unstable_by(|a, b| (a.is_open(), &a.device).cmp(&(b.is_open(), &b.device)));
         let mut writes: Vec<Entry> = runs.into_iter().map(Entry::Run).collect();
-        writes.extend(
-            self.quarantine.into_iter().map(|(address, until)| Entry::LeaseEnded {
-                address,
-                quarantined_until: Some(until),
-            }),
-        );
+        writes.extend(self.quarantine.into_iter().map(|(address, (binding, until))| {
+            Entry::LeaseEnded { address, binding, quarantined_until: Some(until) }
+        }));
         let mut leases: Vec<_> = self.leases.into_iter().collect();
         leases.sort_unstable_by_key(|(address, _)| *address);
-        writes.extend(leases.into_iter().map(|(address, lease)| match lease {
-            Some(lease) => Entry::Lease(lease),
-            None => Entry::LeaseEnded { address: address.into(), quarantined_until: None },
-        }));
+        for (address, fate) in leases {
+            writes.extend(fate.entries(address.into(), Entry::Lease));
+        }
         let mut leases: Vec<_> = self.leases6.into_iter().collect();
         leases.sort_unstable_by_key(|(address, _)| *address);
-        writes.extend(leases.into_iter().map(|(address, lease)| match lease {
-            Some(lease) => Entry::Lease6(lease),
-            None => Entry::LeaseEnded { address: address.into(), quarantined_until: None },
-        }));
+        for (address, fate) in leases {
+            writes.extend(fate.entries(address.into(), Entry::Lease6));
+        }
         let mut timers: Vec<_> = self.timers.into_iter().collect();
         timers.sort_unstable();
         writes.extend(timers.into_iter().map(|((run, name), at)| Entry::Timer { run, name, at }));

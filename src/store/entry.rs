@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::domain::run::Run;
 use crate::service::memory::{
-    Change, DeliveryState, JournalLine, Lease, Lease6, NewDelivery, Query, ServedFile,
+    Binding, Change, DeliveryState, JournalLine, Lease, Lease6, NewDelivery, Query, ServedFile,
 };
 use crate::store::short;
 
@@ -34,6 +34,9 @@ pub enum Entry {
     Lease6(Lease6),
     LeaseEnded {
         address: IpAddr,
+        /// What ended; `None` for whatever is there, as older versions meant it.
+        #[serde(default)]
+        binding: Option<Binding>,
         quarantined_until: Option<Timestamp>,
     },
     Timer {
@@ -94,8 +97,8 @@ impl Entry {
             Change::Journal(line) => Entry::Journal(line),
             Change::Lease(lease) => Entry::Lease(lease),
             Change::Lease6(lease) => Entry::Lease6(lease),
-            Change::LeaseEnded { address, quarantined_until } => {
-                Entry::LeaseEnded { address, quarantined_until }
+            Change::LeaseEnded { address, binding, quarantined_until } => {
+                Entry::LeaseEnded { address, binding: Some(binding), quarantined_until }
             }
             Change::Timer { run, name, at } => Entry::Timer { run, name, at },
             Change::Outbox(delivery) => Entry::Outbox(Wanted::of(delivery)),
@@ -256,16 +259,17 @@ mod tests {
             granted: at,
             expires: at,
         };
-        let ended = |address: &str| Entry::LeaseEnded {
+        let ended = |address: &str, binding| Entry::LeaseEnded {
             address: address.parse().unwrap(),
+            binding: Some(binding),
             quarantined_until: Some(at),
         };
         vec![
             Entry::Outbox(Wanted::of(delivery)),
+            ended("10.0.0.9", lease.binding()),
+            ended("fd00::9", lease6.binding()),
             Entry::Lease(lease),
             Entry::Lease6(lease6),
-            ended("10.0.0.9"),
-            ended("fd00::9"),
             Entry::Timer { run: run.clone(), name, at: None },
             Entry::OutboxMoved {
                 id: 7,
@@ -362,6 +366,19 @@ mod tests {
         let Entry::Run(run) = rich(Phase::Verifying { since: at }) else { panic!("no run") };
         let body = rmp_serde::to_vec_named(&Before::Run(Run::clone(&run))).unwrap();
         assert_eq!(decode(2, &body).unwrap(), [Entry::Run(run)]);
+    }
+
+    #[test]
+    fn an_end_that_an_older_version_logged_is_one_of_whatever_is_there() {
+        #[derive(Serialize)]
+        enum Before {
+            LeaseEnded { address: IpAddr, quarantined_until: Option<Timestamp> },
+        }
+        let address = "10.0.0.9".parse().unwrap();
+        let before = Before::LeaseEnded { address, quarantined_until: None };
+        let body = rmp_serde::to_vec_named(&before).unwrap();
+        let ended = Entry::LeaseEnded { address, binding: None, quarantined_until: None };
+        assert_eq!(decode(FORMAT, &body).unwrap(), [ended]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, Connection, Error, Statement, ToSql, params};
 
 use crate::clock::Timestamp;
 use crate::domain::run::Run;
-use crate::service::memory::{Lease, Lease6};
+use crate::service::memory::{Binding, Holder, Lease, Lease6};
 use crate::store::entry::{Entry, Wanted};
 use crate::store::{rows, short};
 
@@ -246,15 +246,11 @@ impl<'c, 'e> Pen<'c, 'e> {
 fn seldom(connection: &Connection, entry: &Entry) -> Result<(), Error> {
     match entry {
         Entry::Lease6(lease) => lease6(connection, lease),
-        Entry::LeaseEnded { address, quarantined_until } => {
-            match address {
-                IpAddr::V4(address) => connection
-                    .prepare_cached("DELETE FROM leases WHERE address = ?1")?
-                    .execute([address.to_bits()])?,
-                IpAddr::V6(address) => connection
-                    .prepare_cached("DELETE FROM leases6 WHERE address = ?1")?
-                    .execute([address.octets()])?,
-            };
+        Entry::LeaseEnded { address, binding, quarantined_until } => {
+            match binding {
+                Some(binding) => ended(connection, *address, binding)?,
+                None => gone(connection, *address)?,
+            }
             let Some(until) = quarantined_until else { return Ok(()) };
             connection
                 .prepare_cached(
@@ -280,6 +276,38 @@ fn seldom(connection: &Connection, entry: &Entry) -> Result<(), Error> {
         | Entry::Timer { at: Some(_), .. }
         | Entry::Served(_) => unreachable!("written by the pen itself"),
     }
+}
+
+/// Deletes this binding of an address, or an earlier one of its holder.
+fn ended(connection: &Connection, address: IpAddr, binding: &Binding) -> Result<(), Error> {
+    let until = binding.until.micros();
+    match (address, &binding.holder) {
+        (IpAddr::V4(address), Holder::Port(mac)) => connection
+            .prepare_cached("DELETE FROM leases WHERE address = ?1 AND mac = ?2 AND expires <= ?3")?
+            .execute(params![address.to_bits(), rows::of_mac(*mac), until])
+            .map(drop),
+        (IpAddr::V6(address), Holder::Association(duid, iaid)) => connection
+            .prepare_cached(
+                "DELETE FROM leases6 WHERE address = ?1 AND duid = ?2 AND iaid = ?3
+                 AND expires <= ?4",
+            )?
+            .execute(params![address.octets(), duid, iaid, until])
+            .map(drop),
+        // Nobody holds an address of the one family by the name of the other.
+        (IpAddr::V4(_), Holder::Association(..)) | (IpAddr::V6(_), Holder::Port(_)) => Ok(()),
+    }
+}
+
+fn gone(connection: &Connection, address: IpAddr) -> Result<(), Error> {
+    match address {
+        IpAddr::V4(address) => connection
+            .prepare_cached("DELETE FROM leases WHERE address = ?1")?
+            .execute([address.to_bits()]),
+        IpAddr::V6(address) => connection
+            .prepare_cached("DELETE FROM leases6 WHERE address = ?1")?
+            .execute([address.octets()]),
+    }
+    .map(drop)
 }
 
 /// What goes out to people and systems, and who came in.

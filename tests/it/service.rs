@@ -16,6 +16,7 @@ use greenlight::platform::Platforms;
 use greenlight::secret::Secret;
 use greenlight::service::intake::{Clues, Identity, Intake, Moved};
 use greenlight::service::leases::Ended;
+use greenlight::service::leases6::EndedAddress;
 use greenlight::service::memory::{Change, Lease, Lease6, Memory, NewDelivery, Query};
 use greenlight::service::operations::{Context, Operations};
 use greenlight::service::outbox::Outbox;
@@ -346,7 +347,8 @@ async fn asking_and_getting_an_address_are_one_step_and_asking_alone_is_told_lat
     // It gives its address back: that is written down and moves nothing.
     let before = run.phase;
     let address = "127.7.0.51".parse().unwrap();
-    let ended = Ended { address, quarantined_until: None };
+    let mac = mac.expect("set above");
+    let ended = Ended { address, mac, until: Timestamp::from_seconds(9), quarantined_until: None };
     house.intake.leases_moved(vec![Moved::Ended(ended, Some(device))]).await.unwrap();
     let run = house.until(|run| run.rev == 3).await;
     assert_eq!(run.phase, before);
@@ -400,7 +402,13 @@ async fn a_link_local_peer_is_known_by_the_lease_it_asked_for_and_on_that_link_a
     assert_eq!((at(near, 4), at("fe80::8".parse().unwrap(), 3)), (None, None));
     let run = house.until(|run| run.device == "sw1").await;
     assert_eq!(run.address, Some(IpAddr::V6(leased)));
-    house.intake.leases6_ended(vec![(leased, None)], None).await.unwrap();
+    let ended = |lease: Lease6| EndedAddress {
+        address: leased,
+        binding: lease.binding(),
+        quarantined_until: None,
+    };
+    let end = ended(lease(now.plus(hour)));
+    house.intake.leases6_ended(vec![end], None).await.unwrap();
     assert_eq!((at(near, 3), at(leased, 0)), (None, None));
     house.intake.leases6_bound(vec![lease(now.minus(hour))], Some((near, 3))).await.unwrap();
     assert_eq!((at(near, 3), at(leased, 0)), (None, None), "it is over");

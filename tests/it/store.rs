@@ -9,7 +9,7 @@ use greenlight::clock::Timestamp;
 use greenlight::domain::inventory::meant::Device;
 use greenlight::domain::run::{self, Event, Run, Timing};
 use greenlight::service::memory::{
-    Change, DeliveryState, JournalLine, Lease, Memory, NewDelivery, Query, Refused,
+    Binding, Change, DeliveryState, Holder, JournalLine, Lease, Memory, NewDelivery, Query, Refused,
 };
 use greenlight::store;
 
@@ -128,6 +128,7 @@ async fn everything_confirmed_is_there_after_reopening() {
         let timer = Change::Timer { run: "01A".into(), name: "visit".into(), at: Some(at(1010)) };
         let rest = Change::LeaseEnded {
             address: "10.0.0.66".parse().unwrap(),
+            binding: Binding { holder: Holder::Port(lease.mac), until: at(4600) },
             quarantined_until: Some(at(5000)),
         };
         memory.commit(vec![opened(&run), Change::Lease(lease.clone()), timer, rest]).await.unwrap();

@@ -345,6 +345,8 @@ impl Driver {
                 let Ending { ended, device } = ending;
                 self.group.moves.push(Moved::Ended(ended, device));
                 self.group.seats.push(seat);
+                // At once: another socket may give the address to somebody else meanwhile.
+                self.store();
             }
             // Neither a DISCOVER nor an INFORM binds or ends anything.
             (Outcome::Store(_) | Outcome::End(_), None) | (Outcome::Silent, _) => {}

@@ -5,6 +5,7 @@
 //! can put many of them into one flush while the loop goes on receiving.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,11 +18,13 @@ use crate::error::Error;
 use crate::platform::Platforms;
 use crate::proto::dhcp6::answer::Reply;
 use crate::proto::dhcp6::{Duid, Glance, MESSAGE_BYTES_MAX, mac_within};
-use crate::servers::dhcp::flight::{Flight, Seat};
+use crate::receipt::Committed;
+use crate::servers::dhcp::flight::Flight;
 use crate::servers::dhcp::gate::{self, Gate, Way};
 use crate::servers::socket::dhcp6::{Port, Received};
 use crate::service::intake::Intake;
 use crate::service::leases6::Leases6;
+use crate::service::memory::Refused;
 
 mod request;
 #[cfg(test)]
@@ -82,6 +85,9 @@ const LOOK_AROUND: Duration = Duration::from_secs(5);
 
 /// Between two looks for devices that asked and then fell silent.
 const ASKING: Duration = Duration::from_millis(250);
+
+/// Comes when something is stored.
+type Stored = Pin<Box<dyn Future<Output = Result<Committed, Refused>> + Send>>;
 
 /// One socket and its loop.
 struct Driver {
@@ -168,14 +174,35 @@ impl Driver {
             Outcome::Say(reply) => send(&self.port, &reply, &heard),
             Outcome::Silent => {}
             Outcome::Store(promised) => {
-                let (port, intake) = (Arc::clone(&self.port), self.parts.intake.clone());
-                self.replies.spawn(reply(port, intake, *promised, heard, seat));
+                let Promised { promise, rows, client } = *promised;
+                // Brought here and not by the task, so that the store has it in the order in which
+                // it was decided.
+                let stored = self.bring(rows);
+                let port = Arc::clone(&self.port);
+                self.replies.spawn(async move {
+                    match stored.await {
+                        Ok(receipt) => send(&port, &promise.release(receipt), &heard),
+                        Err(error) => {
+                            tracing::warn!(%error, client, "no Reply: its leases are not stored");
+                        }
+                    }
+                    drop(seat);
+                });
             }
         }
     }
 }
 
 impl Driver {
+    /// The bindings, or their ends, are stored before the client hears of them.
+    fn bring(&self, rows: Rows) -> Stored {
+        let intake = &self.parts.intake;
+        match rows {
+            Rows::Bound { leases, neighbour } => Box::pin(intake.leases6_bound(leases, neighbour)),
+            Rows::Ended { addresses, device } => Box::pin(intake.leases6_ended(addresses, device)),
+        }
+    }
+
     /// What was refused is said in one line, once in a while.
     fn tell(&mut self) {
         let (at, now) = (self.port.local(), self.clock.instant());
@@ -203,28 +230,6 @@ async fn hear(port: &Port, buffer: &mut [u8]) -> Received {
             }
         }
     }
-}
-
-/// The bindings, or their ends, are stored before the client hears of them.
-async fn reply(
-    port: Arc<Port>,
-    intake: Intake,
-    promised: Promised,
-    heard: Received,
-    seat: Seat<Key>,
-) {
-    let Promised { promise, rows, client } = promised;
-    let stored = match rows {
-        Rows::Bound { leases, neighbour } => intake.leases6_bound(leases, neighbour).await,
-        Rows::Ended { addresses, device } => intake.leases6_ended(addresses, device).await,
-    };
-    match stored {
-        Ok(receipt) => send(&port, &promise.release(receipt), &heard),
-        Err(error) => {
-            tracing::warn!(%error, client, "no Reply, because its leases are not stored");
-        }
-    }
-    drop(seat);
 }
 
 fn send(port: &Port, reply: &Reply, heard: &Received) {

@@ -20,7 +20,7 @@ use crate::servers::dhcp::gate::Gate;
 use crate::servers::dhcp6::Parts;
 use crate::servers::socket::dhcp6::Received;
 use crate::service::intake::{Clues, Identity, Neighbour, Sighting};
-use crate::service::leases6::{Asker, Decision, Link};
+use crate::service::leases6::{Asker, Decision, EndedAddress, Link};
 use crate::service::memory::Lease6;
 
 /// Client, transaction and kind.
@@ -90,7 +90,7 @@ pub struct Promised {
 #[derive(Debug)]
 pub enum Rows {
     Bound { leases: Vec<Lease6>, neighbour: Option<Neighbour> },
-    Ended { addresses: Vec<(Ipv6Addr, Option<Timestamp>)>, device: Option<Arc<Device>> },
+    Ended { addresses: Vec<EndedAddress>, device: Option<Arc<Device>> },
 }
 
 pub fn understand(bytes: &[u8], heard: &Received, server: &Duid) -> Result<Request, Ignored> {
@@ -126,9 +126,7 @@ pub fn handle(
     let said = match request.ask {
         Ask::Release(_) | Ask::Decline(_) => {
             let ended = parts.leases.end(&asker, &request.ask, now);
-            let rows = ended.addresses.iter();
-            let addresses = rows.map(|ended| (ended.address, ended.quarantined_until)).collect();
-            let rows = Rows::Ended { addresses, device: device.clone() };
+            let rows = Rows::Ended { addresses: ended.addresses, device: device.clone() };
             let verdict = Verdict::Ended(ended.iaids);
             Said { verdict, rows, ..said(request, heard, parts, device) }
         }

@@ -13,7 +13,8 @@ use crate::config::meant::{DhcpLimits, Listen, Pool6, Unknown};
 use crate::domain::inventory::meant::{Device, Inventory};
 use crate::proto::dhcp6::{Datagram, Message, MessageType, code};
 use crate::receipt::Committed;
-use crate::service::leases6::Kept;
+use crate::service::leases6::{EndedAddress, Kept};
+use crate::service::memory::{Change, Lease6};
 use crate::service::plan::{InForce, Plan, Rules};
 use crate::service::runner::{self, Bundle};
 
@@ -84,17 +85,21 @@ fn without_a_store() -> (SocketAddr, watch::Sender<bool>) {
     server(settings(), runs)
 }
 
-fn server(settings: Dhcp6, runs: runner::Runs) -> (SocketAddr, watch::Sender<bool>) {
-    let platforms = Arc::new(Platforms::built_in());
+fn intake(runs: runner::Runs) -> Intake {
     let plan = InForce::new(Plan {
         inventory: inventory(),
-        platforms: Arc::clone(&platforms),
+        platforms: Arc::new(Platforms::built_in()),
         render: Arc::new(|_, _| Ok(String::new())),
         secrets: Arc::new(|_| Vec::new()),
         rules: rules(),
         generation: 1,
     });
-    let intake = Intake::new(plan, runs, Clock::System, &[], Arc::new(|_, _| Vec::new()));
+    Intake::new(plan, runs, Clock::System, &[], Arc::new(|_, _| Vec::new()))
+}
+
+fn server(settings: Dhcp6, runs: runner::Runs) -> (SocketAddr, watch::Sender<bool>) {
+    let platforms = Arc::new(Platforms::built_in());
+    let intake = intake(runs);
     let now = Clock::System.now();
     let ports = bind(&settings).unwrap();
     let at = SocketAddr::V6(ports[0].local());
@@ -116,6 +121,50 @@ fn message(kind: MessageType, transaction: u32) -> Message {
     Message::new(kind, transaction)
         .with(code::CLIENT_ID, Duid::link_layer(MAC).bytes())
         .with(code::IA_NA, [&1u32.to_be_bytes()[..], &[0; 8]].concat())
+}
+
+#[test]
+fn what_became_of_addresses_is_brought_as_it_was_decided_and_the_next_holder_stays() {
+    let (runs, mut waiting) = runner::channel();
+    let intake = intake(runs);
+    let now = Clock::System.now();
+    let lease = |number: u32, seconds| Lease6 {
+        address: "::10".parse().unwrap(),
+        duid: format!("{number:08x}"),
+        iaid: 1,
+        mac: None,
+        device: Some(format!("sw{number}")),
+        granted: now,
+        expires: now.plus(Duration::from_secs(seconds)),
+    };
+    let holder = || intake.holder("::10".parse().unwrap()).map(|device| device.name.clone());
+    let (first, second) = (lease(1, 300), lease(2, 300));
+    let ended = |lease: &Lease6| EndedAddress {
+        address: lease.address,
+        binding: lease.binding(),
+        quarantined_until: None,
+    };
+    let end = ended(&first);
+    // None of them is awaited: what was called first is brought first.
+    drop(intake.leases6_bound(vec![first], None));
+    assert_eq!(holder().as_deref(), Some("sw1"));
+    drop(intake.leases6_ended(vec![end.clone()], None));
+    assert_eq!(holder(), None);
+    drop(intake.leases6_bound(vec![second.clone()], None));
+    drop(intake.leases6_ended(vec![end], None));
+    assert_eq!(holder().as_deref(), Some("sw2"), "a late end is that of the first");
+    drop(intake.leases6_ended(vec![ended(&second)], None));
+    assert_eq!(holder(), None);
+    let mut brought = Vec::new();
+    while let Ok(Bundle { inputs, .. }) = waiting.try_recv() {
+        let changes = inputs.into_iter().flat_map(|input| input.changes);
+        brought.extend(changes.map(|change| match change {
+            Change::Lease6(lease) => lease.duid,
+            Change::LeaseEnded { .. } => "ended".to_owned(),
+            other => panic!("{other:?}"),
+        }));
+    }
+    assert_eq!(brought, ["00000001", "ended", "00000002", "ended", "ended"]);
 }
 
 #[tokio::test]

@@ -61,22 +61,21 @@ impl Book {
             | Ask::Inform { .. } => return None,
         };
         let holding = self.holding(address)?;
-        let active = match holding.state {
-            State::Offered { .. } | State::Bound { .. } => holding.state.until(now).is_some(),
-            State::Resting { .. } | State::Free => false,
+        let until = match holding.state {
+            State::Offered { .. } | State::Bound { .. } => holding.state.until(now)?,
+            State::Resting { .. } | State::Free => return None,
         };
         let ours = server.is_none_or(|server| server == self.server);
-        if !ours || !active || !self.is_same(holding.mac, &holding.owner, asker) {
+        if !ours || !self.is_same(holding.mac, &holding.owner, asker) {
             return None;
         }
-        if declined {
-            let until = now.plus(DECLINED_RESTS);
-            self.rest(address, until);
-            Some(Ended { address, quarantined_until: Some(until) })
-        } else {
-            self.free(address);
-            Some(Ended { address, quarantined_until: None })
+        let quarantined_until = declined.then(|| now.plus(DECLINED_RESTS));
+        let ended = Ended { address, mac: holding.mac, until, quarantined_until };
+        match quarantined_until {
+            Some(until) => self.rest(address, until),
+            None => self.free(address),
         }
+        Some(ended)
     }
 
     /// The pool to serve from: that of the address held, of the relay, or of the interface.

@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::config::meant::{Dhcp, Pool};
 use crate::domain::inventory::meant::{Device, Inventory};
 use crate::proto::dhcp4::Ask;
-use crate::service::memory::Lease;
+use crate::service::memory::{Binding, Holder, Lease};
 
 mod book;
 mod decide;
@@ -91,8 +91,19 @@ pub struct Grant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
     pub address: Ipv4Addr,
+    /// The port that held it.
+    pub mac: Mac,
+    /// When it would have ended.
+    pub until: Timestamp,
     /// After a DECLINE.
     pub quarantined_until: Option<Timestamp>,
+}
+
+impl Ended {
+    /// What ended, and nothing that came after it.
+    pub fn binding(&self) -> Binding {
+        Binding { holder: Holder::Port(self.mac), until: self.until }
+    }
 }
 
 /// What the store remembers, at start.

@@ -11,6 +11,7 @@ use crate::domain::inventory::meant::Inventory;
 use crate::service::leases::strangers::{Strangers, Via};
 use crate::service::leases6::shelf::Shelf;
 use crate::service::leases6::{Asker, Kept, Lifetimes};
+use crate::service::memory::{self, Binding};
 
 /// How many ended bindings one call clears away.
 const ENDED_AT_ONCE_MAX: usize = 64;
@@ -81,6 +82,13 @@ pub struct Holding {
 }
 
 impl Holding {
+    /// The offer or lease that counts at `now`.
+    pub fn binding(&self, now: Timestamp) -> Option<Binding> {
+        let until = self.state.until(now).filter(|_| self.state.is_held(now))?;
+        let holder = memory::Holder::Association(self.duid.clone(), self.owner.iaid);
+        Some(Binding { holder, until })
+    }
+
     fn is_a_stranger_s(&self) -> bool {
         self.owner.holder.is_stranger()
     }

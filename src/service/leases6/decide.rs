@@ -95,16 +95,18 @@ impl Book {
         for association in &wish.associations {
             let mut any = false;
             for address in &association.addresses {
-                let its = |holding: &Holding| holding.state.is_held(now) && is_same(holding, asker);
-                if !self.holding(*address).is_some_and(its) {
+                let its = |holding: &&Holding| is_same(holding, asker);
+                let holding = self.holding(*address).filter(its);
+                let Some(binding) = holding.and_then(|holding| holding.binding(now)) else {
                     continue;
-                }
+                };
                 any = true;
                 match rests {
                     Some(until) => self.rest(*address, until),
                     None => self.free(*address),
                 }
-                ended.addresses.push(EndedAddress { address: *address, quarantined_until: rests });
+                let (address, quarantined_until) = (*address, rests);
+                ended.addresses.push(EndedAddress { address, binding, quarantined_until });
             }
             if any {
                 ended.iaids.push(association.iaid);

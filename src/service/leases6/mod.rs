@@ -16,7 +16,7 @@ use crate::domain::inventory::meant::{Device, Inventory};
 use crate::proto::dhcp6::Ask;
 use crate::proto::dhcp6::answer::Decided;
 use crate::service::leases::{DECLINED_RESTS, Refused};
-use crate::service::memory::Lease6;
+use crate::service::memory::{Binding, Lease6};
 
 mod book;
 mod decide;
@@ -91,9 +91,11 @@ pub struct Ended {
     pub addresses: Vec<EndedAddress>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedAddress {
     pub address: Ipv6Addr,
+    /// What ended, and nothing that came after it.
+    pub binding: Binding,
     /// After a Decline.
     pub quarantined_until: Option<Timestamp>,
 }

@@ -15,7 +15,8 @@ use crate::domain::inventory::meant::Device;
 use crate::domain::run::{self, Phase, Run, Timing};
 use crate::receipt::Committed;
 use crate::service::memory::{
-    Change, Commit, DeliveryState, JournalLine, Lease, NewDelivery, Refused, ServedFile,
+    Binding, Change, Commit, DeliveryState, Holder, JournalLine, Lease, Lease6, NewDelivery,
+    Refused, ServedFile,
 };
 use crate::store::keeper::{BACKLOG_BYTES_MAX, Keeper};
 use crate::store::writer;
@@ -168,6 +169,76 @@ fn a_group_that_does_not_reach_the_disk_leaves_the_heads_as_they_were() {
     keeper.connection.pragma_update(None, "query_only", false).unwrap();
     assert!(one(&mut keeper, vec![opened(&run)]).is_ok());
     assert!(one(&mut keeper, vec![opened(&other)]).is_ok());
+}
+
+#[test]
+fn an_end_that_comes_after_the_next_holder_s_lease_leaves_that_alone() {
+    let lease = |mac: u8, granted| Lease {
+        address: "10.0.0.9".parse().unwrap(),
+        mac: crate::address::Mac::new([mac; 6]),
+        client_id: String::new(),
+        device: None,
+        relay_information: String::new(),
+        granted: at(granted),
+        expires: at(granted + 300),
+    };
+    let lease6 = |iaid, granted| Lease6 {
+        address: "fd00::9".parse().unwrap(),
+        duid: "0003".into(),
+        iaid,
+        mac: None,
+        device: None,
+        granted: at(granted),
+        expires: at(granted + 300),
+    };
+    let ends = |lease: &Lease, lease6: &Lease6| {
+        let ended = |address, binding| Change::LeaseEnded {
+            address,
+            binding,
+            quarantined_until: Some(at(900)),
+        };
+        vec![
+            ended(lease.address.into(), lease.binding()),
+            ended(lease6.address.into(), lease6.binding()),
+        ]
+    };
+    let stored = |lease: &Lease, lease6: &Lease6| {
+        vec![Change::Lease(lease.clone()), Change::Lease6(lease6.clone())]
+    };
+    let (first, first6) = (lease(1, 1), lease6(1, 1));
+    // Another one's, and the same one's again.
+    let followers = [(lease(2, 5), lease6(2, 5)), (lease(1, 5), lease6(1, 5))];
+    for (next, next6) in &followers {
+        for at_once in [true, false] {
+            let (_folder, mut keeper) = fresh();
+            let left = |keeper: &Keeper| {
+                let count = |table| {
+                    let sql = format!("SELECT count(*) FROM {table}");
+                    keeper.connection.query_row(&sql, (), |row| row.get::<_, u8>(0)).unwrap()
+                };
+                (count("leases"), count("leases6"))
+            };
+            let mut apply = |keeper: &mut Keeper, changes| {
+                assert!(one(keeper, changes).is_ok());
+                if at_once {
+                    keeper.apply_all();
+                }
+            };
+            apply(&mut keeper, stored(&first, &first6));
+            apply(&mut keeper, stored(next, next6));
+            apply(&mut keeper, ends(&first, &first6));
+            if at_once {
+                assert_eq!(left(&keeper), (1, 1), "{next:?}");
+            }
+            apply(&mut keeper, ends(next, next6));
+            keeper.apply_all();
+            assert_eq!(left(&keeper), (0, 0), "{next:?}");
+            apply(&mut keeper, stored(next, next6));
+            apply(&mut keeper, ends(&first, &first6));
+            keeper.apply_all();
+            assert_eq!(left(&keeper), (1, 1), "{next:?}");
+        }
+    }
 }
 
 fn served(number: u64) -> Change {

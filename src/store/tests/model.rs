@@ -32,9 +32,12 @@ enum Act {
         address: u8,
         device: u8,
     },
+    /// The end of the newest binding or of an earlier one, in its turn or late.
     LeaseEnded {
         address: u8,
+        device: u8,
         rest: bool,
+        since: i64,
     },
     Timer {
         run: u8,
@@ -70,7 +73,9 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(run, close, stale)| Act::Move { run, close, stale }),
         2 => (0..3u8).prop_map(Act::Line),
         2 => (0..4u8, 0..3u8).prop_map(|(address, device)| Act::Lease { address, device }),
-        1 => (0..4u8, any::<bool>()).prop_map(|(address, rest)| Act::LeaseEnded { address, rest }),
+        2 => (0..4u8, 0..3u8, any::<bool>(), 0..500i64).prop_map(
+            |(address, device, rest, since)| Act::LeaseEnded { address, device, rest, since }
+        ),
         2 => (0..3u8, 0..2u8, prop::option::of(0..9i64))
             .prop_map(|(run, name, at)| Act::Timer { run, name, at }),
         2 => (0..6u8, 0..2u8).prop_map(|(key, kind)| Act::Outbox { key, kind }),
@@ -222,8 +227,12 @@ fn plain(act: &Act, clock: i64) -> Change {
             granted: at(clock),
             expires: at(clock + 1000),
         }),
-        Act::LeaseEnded { address, rest } => Change::LeaseEnded {
+        Act::LeaseEnded { address, device, rest, since } => Change::LeaseEnded {
             address: std::net::IpAddr::from([10, 0, 0, *address]),
+            binding: Binding {
+                holder: Holder::Port(crate::address::Mac::new([*device; 6])),
+                until: at(clock + 1000 - since),
+            },
             quarantined_until: rest.then_some(at(clock)),
         },
         Act::Timer { run, name, at: when } => {
