@@ -10,8 +10,11 @@ use std::time::Duration;
 use crate::address::Mac;
 use crate::clock::Timestamp;
 use crate::config::meant::Dhcp;
-use crate::domain::inventory::meant::{Device, Inventory};
+use crate::domain::inventory::meant::Inventory;
+use crate::service::leases::exchanged::is_another_box;
+use crate::service::leases::rests::Rests;
 use crate::service::leases::shelf::Shelf;
+use crate::service::leases::state::State;
 use crate::service::leases::strangers::{Strangers, Via};
 use crate::service::leases::{Asker, Kept};
 
@@ -34,6 +37,8 @@ pub struct Book {
     pub server: Ipv4Addr,
     pub inventory: Arc<Inventory>,
     pub strangers: Strangers,
+    /// Of what devices declined.
+    pub rests: Rests,
     /// What is known of each address that was ever used.
     holdings: Vec<Holding>,
     /// Where an address stands in `holdings`.
@@ -113,6 +118,11 @@ pub struct Holding {
 }
 
 impl Holding {
+    /// It was asked for from there.
+    pub fn came(&self, via: Via) -> bool {
+        self.via == via
+    }
+
     /// The account of the stranger who holds or declined it, if it was one, whether the time is
     /// over or not.
     fn stranger(&self) -> Option<(usize, Via)> {
@@ -122,36 +132,6 @@ impl Holding {
             State::Free => false,
         };
         counts.then_some((self.shelf as usize, self.via))
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    Offered {
-        until: Timestamp,
-    },
-    Bound {
-        until: Timestamp,
-    },
-    /// Declined: somebody unknown uses it. If it was a stranger's, it counts as one's until then:
-    /// made-up clients that decline what they are given must not empty a pool.
-    Resting {
-        until: Timestamp,
-        strangers: bool,
-    },
-    /// The last owner is remembered and finds it again if nobody came in between.
-    Free,
-}
-
-impl State {
-    /// When it ends, unless it has ended by `now`.
-    pub fn until(self, now: Timestamp) -> Option<Timestamp> {
-        match self {
-            State::Offered { until } | State::Bound { until } | State::Resting { until, .. } => {
-                Some(until).filter(|until| *until > now)
-            }
-            State::Free => None,
-        }
     }
 }
 
@@ -165,6 +145,7 @@ impl Book {
                 &settings.limits,
                 shelves.iter().map(|shelf| u128::from(shelf.addresses())),
             ),
+            rests: Rests::default(),
             shelves,
             lease: settings.lease,
             server: settings.server_address,
@@ -216,7 +197,7 @@ impl Book {
             if let Some(device) = self.inventory.with_address(*address) {
                 let port = self.holding(*address).map(|holding| holding.mac);
                 if let (Some(planned), Some(port)) = (before.with_address(*address), port)
-                    && is_another_box((planned, port), device)
+                    && is_another_box((planned, Some(port)), device)
                 {
                     self.free(*address);
                 }
@@ -386,18 +367,21 @@ impl Book {
     }
 
     /// Takes an address out of use. Its owner is not to find it again, but it stays on the account
-    /// of a stranger.
+    /// of a stranger, and who had it is kept: see [`Book::wake`].
     pub fn rest(&mut self, address: Ipv4Addr, until: Timestamp) {
         let Some(shelf) = self.shelf_of(address) else { return };
         // Nobody asks with this key: no frame comes from the address of all zeroes.
         let nobody = Mac::new([0; 6]);
         let resting = format!("resting {address}");
-        let account = self.holding(address).and_then(Holding::stranger);
+        let before = self.holding(address);
+        let account = before.and_then(Holding::stranger);
+        let relay_information =
+            before.map(|holding| holding.relay_information.clone()).unwrap_or_default();
         let note = Note {
             whose: Whose::Client(nobody, &resting),
-            mac: nobody,
+            mac: before.map_or(nobody, |holding| holding.mac),
             state: State::Resting { until, strangers: account.is_some() },
-            relay_information: "",
+            relay_information: &relay_information,
             via: account.map_or(Via::Unknown, |(_, via)| via),
         };
         self.write(shelf, address, note);
@@ -474,14 +458,6 @@ impl Book {
             self.due.push(Reverse((until, address)));
         }
     }
-}
-
-/// Another box is planned in this device's place: what the port of the former one was promised must
-/// not keep the new one waiting. A plan that only learns more of a box means the same one.
-fn is_another_box((before, port): (&Device, Mac), after: &Device) -> bool {
-    let serial = matches!((&before.serial, &after.serial), (Some(old), Some(new)) if old != new);
-    let was_planned = before.macs.contains(&port);
-    before.name == after.name && !after.macs.contains(&port) && (serial || was_planned)
 }
 
 /// There are no more than 2^32 addresses, and far fewer pools.

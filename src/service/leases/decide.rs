@@ -7,7 +7,8 @@ use crate::address::Mac;
 use crate::clock::Timestamp;
 use crate::config::meant::Pool;
 use crate::proto::dhcp4::Ask;
-use crate::service::leases::book::{Book, Holding, Note, Owner, PORTS_MAX, State, Whose};
+use crate::service::leases::book::{Book, Holding, Note, Owner, PORTS_MAX, Whose};
+use crate::service::leases::state::State;
 use crate::service::leases::strangers::Via;
 use crate::service::leases::{
     Asker, DECLINED_RESTS, Decision, Ended, Grant, OFFER_WAITS, QUARANTINE_LEASE,
@@ -17,6 +18,7 @@ use crate::service::memory::Lease;
 impl Book {
     pub fn decide(&mut self, asker: &Asker, ask: Ask, now: Timestamp) -> Decision {
         self.clear(now);
+        self.wake(asker, ask, now);
         let nothing = |why: String| Decision::Nothing { why };
         let shelf = match self.locate(asker, ask) {
             Ok(shelf) => shelf,
@@ -69,13 +71,67 @@ impl Book {
         if !ours || !self.is_same(holding.mac, &holding.owner, asker) {
             return None;
         }
-        let quarantined_until = declined.then(|| now.plus(DECLINED_RESTS));
-        let ended = Ended { address, mac: holding.mac, until, quarantined_until };
-        match quarantined_until {
-            Some(until) => self.rest(address, until),
-            None => self.free(address),
+        if declined && !self.is_beside(asker, holding) {
+            tracing::debug!(mac = %asker.mac, %address, "a DECLINE from another link is not heeded");
+            return None;
+        }
+        let mac = holding.mac;
+        let rests = (now, DECLINED_RESTS);
+        let quarantined_until = declined.then(|| match &asker.device {
+            Some(device) => self.rests.begin(&device.name, address, rests),
+            None => now.plus(DECLINED_RESTS),
+        });
+        let ended = Ended { address, mac, until, quarantined_until };
+        if let Some(until) = quarantined_until {
+            self.rest(address, until);
+        }
+        if quarantined_until.is_none_or(|until| until <= now) {
+            self.free(address);
         }
         Some(ended)
+    }
+
+    /// True if the asker stands where the address is used. A DECLINE is broadcast on that link (RFC
+    /// 2131 section 4.4.4), and one from elsewhere is forged. A relay may speak from an address that
+    /// is in no pool; then it is the one by which the address was asked for.
+    fn is_beside(&self, asker: &Asker, holding: &Holding) -> bool {
+        match self.heard(asker) {
+            Some(shelf) => self.shelves[shelf].pool.subnet.contains(&holding.address),
+            None => holding.came(Via::of(asker.link.relay)),
+        }
+    }
+
+    /// Ends the rest of a planned address that its own port still uses, or asks for: then another
+    /// one sent the DECLINE, or the conflict is over. Who found somebody else there asks for no
+    /// address, and who is wrong finds it again before it uses it (RFC 2131 section 4.4.1).
+    fn wake(&mut self, asker: &Asker, ask: Ask, now: Timestamp) {
+        let wanted = match ask {
+            Ask::Discover { wanted } => wanted,
+            Ask::InitReboot { wanted: held } | Ask::Renewing { held } | Ask::Rebinding { held } => {
+                Some(held)
+            }
+            Ask::Selecting { .. }
+            | Ask::Inform { .. }
+            | Ask::Decline { .. }
+            | Ask::Release { .. } => None,
+        };
+        let planned = asker.device.as_ref().and_then(|device| device.address);
+        let Some(address) = planned.filter(|planned| wanted == Some(*planned)) else { return };
+        let rests = |holding: &Holding| match holding.state {
+            State::Resting { until, .. } => until > now && holding.mac == asker.mac,
+            State::Offered { .. } | State::Bound { .. } | State::Free => false,
+        };
+        if self.holding(address).is_some_and(rests) {
+            self.free(address);
+        }
+    }
+
+    /// The pool of the link that a request came from.
+    fn heard(&self, asker: &Asker) -> Option<usize> {
+        match asker.link.relay {
+            Some(relay) => self.shelf_of(relay),
+            None => self.shelf_of(asker.link.local).or_else(|| self.shelf_of(self.server)),
+        }
     }
 
     /// The pool to serve from: that of the address held, of the relay, or of the interface.
@@ -93,14 +149,10 @@ impl Book {
         if let Some(held) = held {
             return self.shelf_of(held).ok_or_else(|| format!("no pool holds {held}"));
         }
-        let heard = match asker.link.relay {
-            Some(relay) => self.shelf_of(relay),
-            None => self.shelf_of(asker.link.local).or_else(|| self.shelf_of(self.server)),
-        };
         // A relay may speak from a loopback address that is in no pool. Then the plan says where
         // the device belongs, and the reply finds the relay by routing.
         let planned = || asker.device.as_ref().and_then(|device| self.shelf_of(device.address?));
-        heard.or_else(planned).ok_or_else(|| match asker.link.relay {
+        self.heard(asker).or_else(planned).ok_or_else(|| match asker.link.relay {
             Some(relay) => format!("no pool holds {relay}, the address of the relay"),
             None => format!("no pool holds {}, where the request was heard", asker.link.local),
         })

@@ -18,7 +18,10 @@ use crate::service::memory::{Binding, Holder, Lease};
 
 mod book;
 mod decide;
+pub(super) mod exchanged;
+pub(super) mod rests;
 mod shelf;
+mod state;
 pub(super) mod strangers;
 
 pub use strangers::Refused;
@@ -600,6 +603,86 @@ mod tests {
             "nothing: 10.0.0.50 is used by somebody else and rests until 2026-11-21T11:53:17Z"
         );
         assert_eq!(told(leases.decide(&a, DISCOVER, at(601))), "10.0.0.50 for 3600 s");
+    }
+
+    #[test]
+    fn a_decline_from_another_link_takes_no_device_off_its_address() {
+        let far = device("far1", Some(Ipv4Addr::new(10, 0, 9, 20)));
+        let address = Ipv4Addr::new(10, 0, 9, 20);
+        let leases = tables(&[Arc::clone(&far)]);
+        let from = |relay: Option<[u8; 4]>| Asker {
+            link: Link { relay: relay.map(Ipv4Addr::from), local: SERVER },
+            ..asker(1, Some(&far))
+        };
+        let bind = |asker: &Asker, seconds| {
+            leases.decide(asker, DISCOVER, at(seconds));
+            leases.decide(asker, selecting(address), at(seconds))
+        };
+        let decline = Ask::Decline { server: Some(SERVER), address };
+        let here = from(Some([10, 0, 9, 1]));
+        assert_eq!(told(bind(&here, 0)), "10.0.9.20 for 3600 s");
+        for elsewhere in [from(None), from(Some([10, 0, 0, 77])), from(Some([172, 16, 0, 1]))] {
+            assert_eq!(leases.end(&elsewhere, decline, at(1)), None, "{:?}", elsewhere.link);
+        }
+        assert!(leases.end(&here, decline, at(1)).is_some());
+        // By a relay that is in no pool: by that one, and by no other.
+        let lost = from(Some([172, 16, 0, 1]));
+        assert_eq!(told(bind(&lost, 700)), "10.0.9.20 for 3600 s");
+        assert_eq!(leases.end(&from(Some([172, 16, 0, 2])), decline, at(701)), None);
+        assert!(leases.end(&lost, decline, at(701)).is_some());
+    }
+
+    #[test]
+    fn a_planned_address_rests_no_longer_once_its_own_port_uses_it_or_asks_for_it() {
+        let core = device("core1", Some(ip(50)));
+        let leases = tables(&[Arc::clone(&core)]);
+        let relayed = Asker { relay_information: "0103476931".into(), ..asker(1, Some(&core)) };
+        let (a, other) = (asker(1, Some(&core)), asker(2, Some(&core)));
+        let planned = "10.0.0.50 for 3600 s";
+        let asks = [
+            Ask::Renewing { held: ip(50) },
+            Ask::Rebinding { held: ip(50) },
+            Ask::InitReboot { wanted: ip(50) },
+            Ask::Discover { wanted: Some(ip(50)) },
+        ];
+        for ask in asks {
+            leases.decide(&relayed, DISCOVER, at(0));
+            assert_eq!(told(leases.decide(&relayed, selecting(ip(50)), at(0))), planned);
+            leases.end(&a, Ask::Decline { server: None, address: ip(50) }, at(1)).unwrap();
+            let early = told(leases.decide(&other, ask, at(2)));
+            assert!(early.contains("is used by somebody else"), "{ask:?}: {early}");
+            let early = told(leases.decide(&a, DISCOVER, at(2)));
+            assert!(early.starts_with("nothing: 10.0.0.50 is used by somebody else"), "{early}");
+            let placed = leases.relay_information(a.mac, ip(50), at(2));
+            assert_eq!(placed.as_deref(), Some("0103476931"), "it is still placed by it");
+            assert_eq!(told(leases.decide(&a, ask, at(3))), planned, "{ask:?}");
+        }
+    }
+
+    #[test]
+    fn a_known_device_that_declines_on_and_on_leaves_addresses_to_others() {
+        let (core, edge) = (device("core1", None), device("edge1", None));
+        let leases = Leases::new(&settings(10, 30), plan(&[]), Kept::default(), NOW);
+        let a = asker(1, Some(&core));
+        let mut declined = Vec::new();
+        for _ in 0..100 {
+            let Decision::Granted(grant) = leases.decide(&a, DISCOVER, at(0)) else {
+                panic!("the pool is empty after {declined:?}")
+            };
+            leases.decide(&a, selecting(grant.lease.address), at(0));
+            let ask = Ask::Decline { server: None, address: grant.lease.address };
+            declined.push(leases.end(&a, ask, at(0)).unwrap());
+        }
+        let resting = declined.iter().filter(|it| it.quarantined_until == Some(at(600))).count();
+        assert_eq!(resting, 4);
+        assert!(declined.iter().skip(4).all(|it| it.quarantined_until == Some(at(0))));
+        assert_ne!(declined[4].address, declined[5].address, "it is not given the same again");
+        let served = |mac: &u8| {
+            let stranger = asker(*mac, None);
+            matches!(leases.decide(&stranger, DISCOVER, at(1)), Decision::Granted(_))
+        };
+        assert_eq!((2..40).filter(served).count(), 17, "all but those at rest");
+        assert!(told(leases.decide(&asker(99, Some(&edge)), DISCOVER, at(61))).contains(" for "));
     }
 
     #[test]
