@@ -329,15 +329,41 @@ impl Intake {
         leases: Vec<Lease6>,
         neighbour: Option<Neighbour>,
     ) -> impl Future<Output = Result<Committed, Refused>> + Send + use<> {
+        let step = self.managed_of(&leases).map(|(device, address)| self.leased(&device, address));
+        self.bring6(leases, neighbour, step)
+    }
+
+    /// The same for a port of a device while another one holds its planned address, in words: the
+    /// run keeps to that one.
+    pub fn leases6_beside(
+        &self,
+        leases: Vec<Lease6>,
+        neighbour: Option<Neighbour>,
+        what: String,
+    ) -> impl Future<Output = Result<Committed, Refused>> + Send + use<> {
+        let step = self.managed_of(&leases).map(|(device, address)| {
+            self.asking().ends(&device.name);
+            let event = Event::AskedOddly { what, address: Some(address) };
+            Input::event(&device.name, event, Opening::Unproven)
+        });
+        self.bring6(leases, neighbour, step)
+    }
+
+    /// The managed device that holds the first of these leases, and its address.
+    fn managed_of(&self, leases: &[Lease6]) -> Option<(Arc<Device>, IpAddr)> {
+        let lease = leases.first()?;
         let plan = self.plan.get();
-        let first = leases.first();
-        let managed = first
-            .and_then(|lease| plan.inventory.device(lease.device.as_deref()?))
-            .filter(|device| device.managed);
-        let mut input = match (managed, first) {
-            (Some(device), Some(lease)) => self.leased(device, IpAddr::V6(lease.address)),
-            (None, _) | (_, None) => Input::changes(Vec::new()),
-        };
+        let device = plan.inventory.device(lease.device.as_deref()?)?;
+        device.managed.then(|| (Arc::clone(device), IpAddr::V6(lease.address)))
+    }
+
+    fn bring6(
+        &self,
+        leases: Vec<Lease6>,
+        neighbour: Option<Neighbour>,
+        step: Option<Input>,
+    ) -> impl Future<Output = Result<Committed, Refused>> + Send + use<> {
+        let mut input = step.unwrap_or_else(|| Input::changes(Vec::new()));
         for lease in &leases {
             self.remember_holding(lease.address.into(), Holding::of6(lease));
         }

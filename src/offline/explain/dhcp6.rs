@@ -153,6 +153,8 @@ fn decided(
     let asker = Asker {
         duid: ask.client().map(Duid::to_string).unwrap_or_default(),
         mac: said.mac,
+        seen: None,
+        wire: None,
         device: device.cloned(),
         link: Link { relay: datagram.link(), local: vec![settings.server_address] },
     };

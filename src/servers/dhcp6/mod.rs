@@ -198,7 +198,13 @@ impl Driver {
     fn bring(&self, rows: Rows) -> Stored {
         let intake = &self.parts.intake;
         match rows {
-            Rows::Bound { leases, neighbour } => Box::pin(intake.leases6_bound(leases, neighbour)),
+            Rows::Bound { leases, neighbour, beside: None } => {
+                Box::pin(intake.leases6_bound(leases, neighbour))
+            }
+            Rows::Bound { leases, neighbour, beside: Some(what) } => {
+                tracing::info!(what, "a second port of a device has an address");
+                Box::pin(intake.leases6_beside(leases, neighbour, what))
+            }
             Rows::Ended { addresses, device } => Box::pin(intake.leases6_ended(addresses, device)),
         }
     }

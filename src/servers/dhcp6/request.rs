@@ -15,7 +15,7 @@ use crate::proto::dhcp6::answer::{
 };
 use crate::proto::dhcp6::ask::NoAsk;
 use crate::proto::dhcp6::duid::Kind;
-use crate::proto::dhcp6::{Ask, Datagram, Duid, MessageType, class, mac_within};
+use crate::proto::dhcp6::{Ask, Datagram, Duid, MessageType, Relay, class, mac_within};
 use crate::servers::dhcp::gate::Gate;
 use crate::servers::dhcp6::Parts;
 use crate::servers::socket::dhcp6::Received;
@@ -89,7 +89,7 @@ pub struct Promised {
 /// What must be stored, all at once.
 #[derive(Debug)]
 pub enum Rows {
-    Bound { leases: Vec<Lease6>, neighbour: Option<Neighbour> },
+    Bound { leases: Vec<Lease6>, neighbour: Option<Neighbour>, beside: Option<String> },
     Ended { addresses: Vec<EndedAddress>, device: Option<Arc<Device>> },
 }
 
@@ -143,7 +143,10 @@ pub fn handle(
                 && (parts.alone || device.address6.is_some())
                 && let Some(why) = impossible(&request.ask, &decision)
             {
-                parts.intake.lease_impossible(device, why);
+                match beside_of(&decision) {
+                    Some(beside) => parts.intake.asks_oddly(device, &format!("{beside}; {why}")),
+                    None => parts.intake.lease_impossible(device, why),
+                }
             }
             decided(decision, said(request, heard, parts, device))
         }
@@ -231,11 +234,10 @@ fn clues_of(request: &Request, parts: &Parts, now: Timestamp) -> Clues {
             wish.associations.iter().flat_map(|held| held.addresses.iter().copied()).collect();
         parts.leases.held(&wish.client.to_string(), &addresses, now)
     });
-    let position = datagram.position();
     Clues {
         serial: recognised.as_ref().and_then(|found| found.serial.clone()),
         mac: request.mac,
-        position: position.map(|(circuit_id, remote_id)| Position { circuit_id, remote_id }),
+        position: position(datagram),
         // What a client believes about its address counts only where our lease says the same.
         address: held.map(IpAddr::V6),
         platform: recognised.map(|found| found.platform.id.clone()),
@@ -271,13 +273,40 @@ fn asker_of(request: &Request, heard: &Received, device: Option<&Arc<Device>>) -
     Asker {
         duid: request.ask.client().map(Duid::to_string).unwrap_or_default(),
         mac: request.mac,
+        seen: seen(request, heard),
+        wire: position(&request.datagram),
         device: device.cloned(),
         link: Link { relay: request.datagram.link(), local: heard.addresses.clone() },
     }
 }
 
+/// The port that asks: as the relay nearest to it saw it (option 79), or as its link-local address
+/// says. Its DUID is one for all its ports.
+fn seen(request: &Request, heard: &Received) -> Option<Mac> {
+    let relays = &request.datagram.relays;
+    let told = relays.iter().rev().find_map(Relay::client_mac);
+    let from = request.datagram.peer().unwrap_or(*heard.from.ip());
+    told.or_else(|| mac_within(from))
+}
+
+fn position(datagram: &Datagram) -> Option<Position> {
+    let (circuit_id, remote_id) = datagram.position()?;
+    Some(Position { circuit_id, remote_id })
+}
+
 fn is_soliciting(ask: &Ask) -> bool {
     matches!(ask, Ask::Solicit { .. })
+}
+
+/// The other port of the device that holds its planned address, in words.
+fn beside_of(decision: &Decision) -> Option<&str> {
+    match decision {
+        Decision::Bound(bound) => bound.beside.as_deref(),
+        Decision::OnLink(_)
+        | Decision::NotOnLink { .. }
+        | Decision::Parameters(_)
+        | Decision::Nothing { .. } => None,
+    }
 }
 
 /// Why a device that begins gets no address at all.
@@ -318,7 +347,11 @@ fn said(request: &Request, heard: &Received, parts: &Parts, device: Option<Arc<D
     Said {
         verdict: Verdict::Nothing { why: "nothing was decided".to_owned() },
         parameters: Parameters::default(),
-        rows: Rows::Bound { leases: Vec::new(), neighbour: neighbour(request, heard) },
+        rows: Rows::Bound {
+            leases: Vec::new(),
+            neighbour: neighbour(request, heard),
+            beside: None,
+        },
         server: parts.name.clone(),
         rapid_commit: parts.settings.rapid_commit,
         boot: device.and_then(|device| boot(&device, parts)),
@@ -336,9 +369,10 @@ fn decided(decision: Decision, said: Said) -> Said {
     match decision {
         Decision::Bound(bound) => {
             let Rows::Bound { neighbour, .. } = said.rows else { return said };
+            let beside = bound.beside;
             Said {
                 verdict: Verdict::Bound(bound.decided),
-                rows: Rows::Bound { leases: bound.leases, neighbour },
+                rows: Rows::Bound { leases: bound.leases, neighbour, beside },
                 parameters: parameters(&bound.pool, said.boot.clone()),
                 ..said
             }

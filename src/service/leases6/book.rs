@@ -8,7 +8,10 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::config::meant::Dhcp6;
 use crate::domain::inventory::meant::Inventory;
+use crate::service::leases::exchanged::is_another_box;
+use crate::service::leases::rests::Rests;
 use crate::service::leases::strangers::{Strangers, Via};
+use crate::service::leases6::port::Port;
 use crate::service::leases6::shelf::Shelf;
 use crate::service::leases6::{Asker, Kept, Lifetimes};
 use crate::service::memory::{self, Binding};
@@ -27,9 +30,11 @@ pub struct Book {
     /// Addresses that one holder may have at a time, over all its DUIDs and associations.
     pub addresses_max: usize,
     pub strangers: Strangers,
+    /// Of what devices declined.
+    pub rests: Rests,
     holdings: HashMap<Ipv6Addr, Holding>,
-    /// The newest address of each owner in each pool, whether it still counts or not.
-    owners: HashMap<(usize, Owner), Ipv6Addr>,
+    /// The addresses of each holder in each pool, the newest last, whether they still count or not.
+    owners: HashMap<(usize, Holder), Vec<Ipv6Addr>>,
     /// How many addresses each holds, over all its associations.
     held: HashMap<Holder, usize>,
     /// When to look at an address again; each address is in here at most once.
@@ -72,8 +77,7 @@ impl Holder {
 #[derive(Debug, Clone)]
 pub struct Holding {
     pub owner: Owner,
-    /// The DUID that asked last.
-    pub duid: String,
+    pub port: Port,
     pub state: State,
     via: Via,
     shelf: usize,
@@ -82,10 +86,15 @@ pub struct Holding {
 }
 
 impl Holding {
+    /// It was asked for from there.
+    pub fn came(&self, via: Via) -> bool {
+        self.via == via
+    }
+
     /// The offer or lease that counts at `now`.
     pub fn binding(&self, now: Timestamp) -> Option<Binding> {
         let until = self.state.until(now).filter(|_| self.state.is_held(now))?;
-        let holder = memory::Holder::Association(self.duid.clone(), self.owner.iaid);
+        let holder = memory::Holder::Association(self.port.duid.clone(), self.owner.iaid);
         Some(Binding { holder, until })
     }
 
@@ -150,7 +159,7 @@ impl State {
 #[derive(Debug)]
 pub struct Note {
     pub owner: Owner,
-    pub duid: String,
+    pub port: Port,
     pub state: State,
     pub via: Via,
 }
@@ -161,6 +170,7 @@ impl Book {
         let mut book = Self {
             addresses_max: settings.addresses_max,
             strangers: Strangers::new(&settings.limits, shelves.iter().map(Shelf::addresses)),
+            rests: Rests::default(),
             shelves,
             lifetimes: Lifetimes { preferred: settings.preferred, valid: settings.valid },
             rapid_commit: settings.rapid_commit,
@@ -183,7 +193,8 @@ impl Book {
             };
             let owner = Owner { holder, iaid: lease.iaid };
             let state = State::Bound { until: lease.expires };
-            let note = Note { owner, duid: lease.duid, state, via: Via::Unknown };
+            let port = Port::kept(lease.duid, lease.mac);
+            let note = Note { owner, port, state, via: Via::Unknown };
             book.write(shelf, lease.address, note);
         }
         for (address, until) in resting {
@@ -194,7 +205,17 @@ impl Book {
     }
 
     pub fn replan(&mut self, inventory: Arc<Inventory>) {
-        self.inventory = inventory;
+        let before = std::mem::replace(&mut self.inventory, inventory);
+        for address in before.by_address6.keys() {
+            let (planned, after) =
+                (before.with_address6(*address), self.inventory.with_address6(*address));
+            if let (Some(planned), Some(after), Some(holding)) =
+                (planned, after, self.holding(*address))
+                && is_another_box((planned, holding.port.mac), after)
+            {
+                self.free(*address);
+            }
+        }
         for shelf in &mut self.shelves {
             shelf.begin_again();
         }
@@ -211,8 +232,14 @@ impl Book {
         self.holdings.get(&address)
     }
 
-    pub fn address_of(&self, shelf: usize, owner: &Owner) -> Option<Ipv6Addr> {
-        self.owners.get(&(shelf, owner.clone())).copied()
+    /// What is known of the addresses of a holder in a pool, the newest first.
+    pub fn known_of(
+        &self,
+        shelf: usize,
+        holder: &Holder,
+    ) -> impl Iterator<Item = (Ipv6Addr, &Holding)> {
+        let known = self.owners.get(&(shelf, holder.clone())).into_iter().flatten().rev();
+        known.filter_map(|address| Some((*address, self.holdings.get(address)?)))
     }
 
     pub fn held_by(&self, holder: &Holder) -> usize {
@@ -222,24 +249,40 @@ impl Book {
     /// Writes who holds an address from now on, in place of whoever did.
     pub fn write(&mut self, shelf: usize, address: Ipv6Addr, note: Note) {
         self.count(address, false);
-        let Note { owner, duid, state, via } = note;
+        let Note { owner, port, state, via } = note;
         let before = self.holdings.remove(&address);
-        if let Some(before) = before.as_ref().filter(|before| before.owner != owner) {
-            let key = (before.shelf, before.owner.clone());
-            if self.owners.get(&key) == Some(&address) {
-                self.owners.remove(&key);
-            }
+        if let Some(before) = &before {
+            self.disown(before.shelf, before.owner.holder.clone(), address);
         }
         let (awaited, put_back) = before.map_or((false, false), |b| (b.awaited, b.put_back));
-        self.owners.insert((shelf, owner.clone()), address);
-        let holding = Holding { owner, duid, state, via, shelf, awaited, put_back };
+        let known = self.owners.entry((shelf, owner.holder.clone())).or_default();
+        known.push(address);
+        // As many again as it may hold; of more the oldest are not found again.
+        if known.len() > 2 * self.addresses_max.max(1) {
+            let held = |address: &Ipv6Addr| {
+                self.holdings.get(address).is_some_and(|it| it.state.is_somebodys())
+            };
+            let oldest = known.iter().position(|known| *known != address && !held(known));
+            known.remove(oldest.unwrap_or(0));
+        }
+        let holding = Holding { owner, port, state, via, shelf, awaited, put_back };
         self.holdings.insert(address, holding);
         self.count(address, true);
         self.look_again(address);
     }
 
+    fn disown(&mut self, shelf: usize, holder: Holder, address: Ipv6Addr) {
+        let key = (shelf, holder);
+        if let Some(known) = self.owners.get_mut(&key) {
+            known.retain(|known| *known != address);
+            if known.is_empty() {
+                self.owners.remove(&key);
+            }
+        }
+    }
+
     /// Takes an address out of use. Its owner is not to find it again, but it still counts as a
-    /// stranger's if it was one's.
+    /// stranger's if it was one's, and which port had it is kept: see [`Book::wake`].
     pub fn rest(&mut self, address: Ipv6Addr, until: Timestamp) {
         let Some(shelf) = self.shelf_of(address) else { return };
         // Nobody asks with this key: it is no hex.
@@ -251,7 +294,8 @@ impl Book {
         let (strangers, via) = (account.is_some(), account.unwrap_or(Via::Unknown));
         let state = State::Resting { until, strangers };
         let owner = Owner { holder, iaid: 0 };
-        let note = Note { owner, duid: String::new(), state, via };
+        let port = self.holding(address).map(|holding| holding.port.clone()).unwrap_or_default();
+        let note = Note { owner, port, state, via };
         self.write(shelf, address, note);
     }
 
@@ -277,11 +321,9 @@ impl Book {
         if holding.awaited || holding.state != State::Free {
             return;
         }
-        let key = (holding.shelf, holding.owner.clone());
+        let (shelf, holder) = (holding.shelf, holding.owner.holder.clone());
         self.holdings.remove(&address);
-        if self.owners.get(&key) == Some(&address) {
-            self.owners.remove(&key);
-        }
+        self.disown(shelf, holder, address);
     }
 
     /// An address of this pool that is nobody's, by the rule of [`Shelf`].

@@ -12,6 +12,7 @@ use crate::proto::dhcp6::association::Association;
 use crate::service::leases::strangers::Via;
 use crate::service::leases::{DECLINED_RESTS, OFFER_WAITS, QUARANTINE_LEASE};
 use crate::service::leases6::book::{Book, Holder, Holding, Note, Owner, State};
+use crate::service::leases6::port::Port;
 use crate::service::leases6::{Asker, Bound, Decision, Ended, EndedAddress, Lifetimes};
 use crate::service::memory::Lease6;
 
@@ -21,6 +22,8 @@ struct Round<'a> {
     /// Every pool whose subnet lies on the client's link, the one to give from first.
     link: Vec<usize>,
     now: Timestamp,
+    /// The association that is looked at.
+    iaid: u32,
     /// False for what is only advertised.
     commit: bool,
     /// What an earlier association of this message was given.
@@ -37,12 +40,13 @@ impl Round<'_> {
         self.asker.device.as_ref().map_or("it", |device| device.name.as_str())
     }
 
-    fn planned(&self) -> Option<Ipv6Addr> {
+    /// The address that is planned for the device, for whichever of its ports.
+    fn reserved(&self) -> Option<Ipv6Addr> {
         self.asker.device.as_ref().and_then(|device| device.address6)
     }
 
-    fn owner(&self, iaid: u32) -> Owner {
-        Owner { holder: Holder::of(self.asker), iaid }
+    fn owner(&self) -> Owner {
+        Owner { holder: Holder::of(self.asker), iaid: self.iaid }
     }
 }
 
@@ -51,6 +55,7 @@ type Rule = fn(&mut Book, &mut Round<'_>, &Association) -> Outcome;
 impl Book {
     pub fn decide(&mut self, asker: &Asker, ask: &Ask, now: Timestamp) -> Decision {
         self.clear(now);
+        self.wake(asker, ask, now);
         let link = match self.link(asker) {
             Ok(link) => link,
             Err(why) => return Decision::Nothing { why },
@@ -59,6 +64,7 @@ impl Book {
             asker,
             link: link.clone(),
             now,
+            iaid: 0,
             commit,
             taken: Vec::new(),
             leases: Vec::new(),
@@ -80,9 +86,9 @@ impl Book {
     }
 
     pub fn end(&mut self, asker: &Asker, ask: &Ask, now: Timestamp) -> Ended {
-        let (wish, rests) = match ask {
-            Ask::Release(wish) => (wish, None),
-            Ask::Decline(wish) => (wish, Some(now.plus(DECLINED_RESTS))),
+        let (wish, declined) = match ask {
+            Ask::Release(wish) => (wish, false),
+            Ask::Decline(wish) => (wish, true),
             Ask::Solicit { .. }
             | Ask::Request(_)
             | Ask::Confirm(_)
@@ -95,17 +101,20 @@ impl Book {
         for association in &wish.associations {
             let mut any = false;
             for address in &association.addresses {
-                let its = |holding: &&Holding| is_same(holding, asker);
+                let its = |holding: &&Holding| {
+                    is_same(holding, asker, association.iaid)
+                        && (!declined || self.is_beside(asker, (*address, holding)))
+                };
                 let holding = self.holding(*address).filter(its);
                 let Some(binding) = holding.and_then(|holding| holding.binding(now)) else {
                     continue;
                 };
                 any = true;
-                match rests {
-                    Some(until) => self.rest(*address, until),
-                    None => self.free(*address),
+                let quarantined_until = declined.then(|| self.begin_rest(asker, *address, now));
+                if quarantined_until.is_none_or(|until| until <= now) {
+                    self.free(*address);
                 }
-                let (address, quarantined_until) = (*address, rests);
+                let address = *address;
                 ended.addresses.push(EndedAddress { address, binding, quarantined_until });
             }
             if any {
@@ -115,15 +124,61 @@ impl Book {
         ended
     }
 
+    /// When the rest of an address ends that was declined: at once if its device declined too many.
+    fn begin_rest(&mut self, asker: &Asker, address: Ipv6Addr, now: Timestamp) -> Timestamp {
+        let until = match &asker.device {
+            Some(device) => self.rests.begin(&device.name, address, (now, DECLINED_RESTS)),
+            None => now.plus(DECLINED_RESTS),
+        };
+        self.rest(address, until);
+        until
+    }
+
+    /// True if the asker stands where the address is used: a Decline from elsewhere is forged. A
+    /// relay may speak from an address that is in no pool; then it is the one by which the address
+    /// was asked for.
+    fn is_beside(&self, asker: &Asker, (address, holding): (Ipv6Addr, &Holding)) -> bool {
+        match &*self.heard(asker) {
+            [] => holding.came(Via::of(asker.link.relay)),
+            link => self.is_on(link, address),
+        }
+    }
+
+    /// Ends the rest of a planned address that its own port still uses, or asks for: then another
+    /// one sent the Decline, or the conflict is over. Who is wrong finds it again before it uses
+    /// the address (RFC 8415 section 18.2.10.1).
+    fn wake(&mut self, asker: &Asker, ask: &Ask, now: Timestamp) {
+        let (Ask::Solicit { wish, .. } | Ask::Renew(wish) | Ask::Rebind(wish)) = ask else {
+            return;
+        };
+        let Some(planned) = asker.device.as_ref().and_then(|device| device.address6) else {
+            return;
+        };
+        let rests = |holding: &Holding| match holding.state {
+            State::Resting { until, .. } => until > now,
+            State::Offered { .. } | State::Bound { .. } | State::Free => false,
+        };
+        let wanted = wish.associations.iter().any(|it| it.addresses.contains(&planned));
+        let its = |holding: &Holding| rests(holding) && holding.port.duid == asker.duid;
+        if wanted && self.holding(planned).is_some_and(its) {
+            self.free(planned);
+        }
+    }
+
     /// The pools of the client's link: by the relay's word, or by our addresses on the interface
     /// that heard it (RFC 8415 section 13.1).
-    fn link(&self, asker: &Asker) -> Result<Vec<usize>, String> {
-        let mut link: Vec<usize> = match asker.link.relay {
+    fn heard(&self, asker: &Asker) -> Vec<usize> {
+        match asker.link.relay {
             Some(relay) => self.shelf_of(relay).into_iter().collect(),
             // Without a routed address of ours the link says nothing; then our own address does.
             None if asker.link.local.is_empty() => self.shelf_of(self.server).into_iter().collect(),
             None => asker.link.local.iter().filter_map(|local| self.shelf_of(*local)).collect(),
-        };
+        }
+    }
+
+    /// The pools to serve from: those of the client's link, or what the plan says.
+    fn link(&self, asker: &Asker) -> Result<Vec<usize>, String> {
+        let mut link = self.heard(asker);
         let planned = asker.device.as_ref().and_then(|device| self.shelf_of(device.address6?));
         if link.is_empty() {
             // A relay may speak from an address that is in no pool. Then the plan says where the
@@ -147,17 +202,69 @@ impl Book {
     fn each(&mut self, mut round: Round<'_>, wish: &Wish, rule: Rule) -> Decision {
         let mut decided = Vec::with_capacity(wish.associations.len());
         for association in &wish.associations {
+            round.iaid = association.iaid;
             let outcome = rule(self, &mut round, association);
             decided.push(Decided { iaid: association.iaid, outcome });
         }
         let pool = Arc::clone(&self.shelves[round.shelf()].pool);
-        Decision::Bound(Bound { decided, leases: round.leases, pool })
+        let beside = self.other_port(&round);
+        Decision::Bound(Bound { decided, leases: round.leases, pool, beside })
+    }
+
+    /// Says that another port of the device holds the planned address, if so.
+    fn other_port(&self, round: &Round<'_>) -> Option<String> {
+        let planned = round.reserved().filter(|planned| !round.taken.contains(planned))?;
+        let port = self.port_at(round, planned)?.port.shown();
+        Some(format!("the port {port} of {} holds its planned address {planned}", round.name()))
+    }
+
+    /// What is known of an address while another port of the asking device holds it.
+    fn port_at(&self, round: &Round<'_>, address: Ipv6Addr) -> Option<&Holding> {
+        let (asker, device) = (round.asker, round.asker.device.as_ref()?);
+        self.holding(address).filter(|holding| {
+            matches!(&holding.owner.holder, Holder::Device(name) if *name == device.name)
+                && holding.state.is_held(round.now)
+                && !is_same(holding, asker, round.iaid)
+                && !holding.port.gives_way_to(asker)
+        })
+    }
+
+    /// The address that is planned for this asker. While another port of the device holds it, a
+    /// port is like that of a device without one.
+    fn planned(&self, round: &Round<'_>) -> Option<Ipv6Addr> {
+        let free = |planned: &Ipv6Addr| {
+            !round.taken.contains(planned) && self.port_at(round, *planned).is_none()
+        };
+        round.reserved().filter(free)
+    }
+
+    /// The address that an association had and may have again. A device's other DUID of the same
+    /// port has what that had, and a new port what no port holds any more.
+    fn had(&self, round: &Round<'_>) -> Option<Ipv6Addr> {
+        let asker = round.asker;
+        let holder = Holder::of(asker);
+        let known = || {
+            let known = self.known_of(round.shelf(), &holder);
+            known.filter(|(address, _)| self.may_have(round, *address).is_ok())
+        };
+        let own = |(_, known): &(Ipv6Addr, &Holding)| {
+            known.owner.iaid == round.iaid && known.port.duid == asker.duid
+        };
+        let another_duid_s = |(_, known): &(Ipv6Addr, &Holding)| {
+            known.port.duid != asker.duid && is_same(known, asker, round.iaid)
+        };
+        let left = |(_, known): &(Ipv6Addr, &Holding)| !known.state.is_held(round.now);
+        let mut found = known().find(own);
+        if asker.device.is_some() {
+            found = found.or_else(|| known().find(another_duid_s)).or_else(|| known().find(left));
+        }
+        found.map(|(address, _)| address)
     }
 
     /// RFC 8415 sections 18.3.1 and 18.3.2: an address, whatever the client hopes for.
     fn assign(&mut self, round: &mut Round<'_>, association: &Association) -> Outcome {
         match self.find(round, association) {
-            Ok(address) => self.give(round, association.iaid, address),
+            Ok(address) => self.give(round, address),
             Err(why) => Outcome::NoAddress { why },
         }
     }
@@ -177,12 +284,12 @@ impl Book {
         }
         if round.asker.device.is_some() {
             return match self.find(round, association) {
-                Ok(address) => self.give(round, association.iaid, address),
+                Ok(address) => self.give(round, address),
                 Err(why) => Outcome::NoBinding { why },
             };
         }
         let known = |address: &&Ipv6Addr| {
-            self.holding(**address).is_some_and(|holding| is_same(holding, round.asker))
+            self.holding(**address).is_some_and(|holding| is_same(holding, round.asker, round.iaid))
                 && self.may_have(round, **address).is_ok()
         };
         let Some(address) = association.addresses.iter().find(known).copied() else {
@@ -191,7 +298,7 @@ impl Book {
         };
         let shelf = self.shelf_of(address).unwrap_or(round.shelf());
         match self.room_for(round, shelf, Some(address)) {
-            Ok(()) => self.give(round, association.iaid, address),
+            Ok(()) => self.give(round, address),
             Err(why) => Outcome::NoBinding { why },
         }
     }
@@ -234,17 +341,16 @@ impl Book {
 
     /// The planned address; the one it had; one that it wants and may choose; the next.
     fn find(&mut self, round: &Round<'_>, association: &Association) -> Result<Ipv6Addr, String> {
-        if let Some(planned) = round.planned() {
+        if let Some(planned) = self.planned(round) {
             return self.may_have(round, planned).map(|()| planned);
         }
         let shelf = round.shelf();
         let allowed = |address: &Ipv6Addr| self.may_have(round, *address).is_ok();
-        let owner = round.owner(association.iaid);
-        let had = self.address_of(shelf, &owner).filter(allowed);
+        let had = self.had(round);
         // A stranger finds what it held and chooses nothing: each address that was ever used is
         // remembered, and a made-up client must not fill the memory with made-up addresses.
         let known = |address: &Ipv6Addr| {
-            let its = |holding: &Holding| is_same(holding, round.asker);
+            let its = |holding: &Holding| is_same(holding, round.asker, round.iaid);
             round.asker.device.is_some() || self.holding(*address).is_some_and(its)
         };
         let wanted = association.addresses.iter().copied().find(|a| known(a) && allowed(a));
@@ -270,8 +376,9 @@ impl Book {
         shelf: usize,
         address: Option<Ipv6Addr>,
     ) -> Result<(), String> {
-        let its =
-            |holding: &Holding| holding.state.is_held(round.now) && is_same(holding, round.asker);
+        let its = |holding: &Holding| {
+            holding.state.is_held(round.now) && is_same(holding, round.asker, round.iaid)
+        };
         if address.and_then(|address| self.holding(address)).is_some_and(its) {
             return Ok(());
         }
@@ -290,7 +397,7 @@ impl Book {
     /// Says why this asker must not have this address, if so.
     fn may_have(&self, round: &Round<'_>, address: Ipv6Addr) -> Result<(), String> {
         let name = round.name();
-        let planned = round.planned();
+        let planned = self.planned(round);
         if let Some(planned) = planned.filter(|planned| *planned != address) {
             return Err(format!("{name} is planned at {planned}, not {address}"));
         }
@@ -308,6 +415,9 @@ impl Book {
             });
         };
         if planned.is_none() {
+            if let Some(held) = self.port_at(round, address) {
+                return Err(format!("{address} is held by another port, {}", held.port.shown()));
+            }
             if let Some(other) = self.inventory.with_address6(address) {
                 return Err(format!("{address} is reserved for {}", other.name));
             }
@@ -322,17 +432,18 @@ impl Book {
                 Err(format!("{address} is used by somebody else and rests until {until}"))
             }
             (State::Offered { .. } | State::Bound { .. }, Some(until)) => {
-                if is_same(holding, round.asker) {
+                let exchanged = planned == Some(address) && holding.port.gives_way_to(round.asker);
+                if exchanged || is_same(holding, round.asker, round.iaid) {
                     return Ok(());
                 }
-                Err(format!("{address} is leased to the DUID {} until {until}", holding.duid))
+                Err(format!("{address} is leased to the DUID {} until {until}", holding.port.duid))
             }
         }
     }
 
     /// Writes the binding, or for what is only advertised the offer.
-    fn give(&mut self, round: &mut Round<'_>, iaid: u32, address: Ipv6Addr) -> Outcome {
-        let (asker, now) = (round.asker, round.now);
+    fn give(&mut self, round: &mut Round<'_>, address: Ipv6Addr) -> Outcome {
+        let (asker, now, iaid) = (round.asker, round.now, round.iaid);
         let lifetimes = match &asker.device {
             Some(_) => self.lifetimes,
             None => Lifetimes { preferred: QUARANTINE_LEASE, valid: QUARANTINE_LEASE },
@@ -344,7 +455,7 @@ impl Book {
         };
         let shelf = self.shelf_of(address).unwrap_or(round.shelf());
         let via = Via::of(asker.link.relay);
-        let note = Note { owner: round.owner(iaid), duid: asker.duid.clone(), state, via };
+        let note = Note { owner: round.owner(), port: Port::of(asker), state, via };
         self.write(shelf, address, note);
         round.taken.push(address);
         if round.commit {
@@ -376,12 +487,13 @@ impl Book {
     }
 }
 
-/// The same holder, whichever of its associations; or the same DUID, before and after it became
-/// known to the plan.
-fn is_same(holding: &Holding, asker: &Asker) -> bool {
-    let known_by_now = match (&holding.owner.holder, &asker.device) {
-        (Holder::Client(_), Some(_)) | (Holder::Device(_), None) => holding.duid == asker.duid,
-        (Holder::Client(_), None) | (Holder::Device(_), Some(_)) => false,
-    };
-    known_by_now || holding.owner.holder == Holder::of(asker)
+/// The same DUID, whichever of its associations; of a device the same port.
+fn is_same(holding: &Holding, asker: &Asker, iaid: u32) -> bool {
+    match (&holding.owner.holder, &asker.device) {
+        (Holder::Client(_), Some(_)) | (Holder::Device(_), None) => holding.port.duid == asker.duid,
+        (Holder::Client(duid), None) => *duid == asker.duid,
+        (Holder::Device(name), Some(device)) => {
+            *name == device.name && holding.port.is_same(holding.owner.iaid, asker, iaid)
+        }
+    }
 }

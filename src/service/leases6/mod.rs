@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::address::Mac;
 use crate::clock::Timestamp;
 use crate::config::meant::{Dhcp6, Pool6};
-use crate::domain::inventory::meant::{Device, Inventory};
+use crate::domain::inventory::meant::{Device, Inventory, Position};
 use crate::proto::dhcp6::Ask;
 use crate::proto::dhcp6::answer::Decided;
 use crate::service::leases::{DECLINED_RESTS, Refused};
@@ -21,6 +21,7 @@ use crate::service::memory::{Binding, Lease6};
 mod book;
 mod decide;
 pub mod name;
+mod port;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,10 @@ pub struct Asker {
     pub duid: String,
     /// Where it or a relay told it.
     pub mac: Option<Mac>,
+    /// As its own link or a relay sees it, whatever its DUID says.
+    pub seen: Option<Mac>,
+    /// Where a relay says that it is plugged in.
+    pub wire: Option<Position>,
     /// `None` for somebody in quarantine.
     pub device: Option<Arc<Device>>,
     pub link: Link,
@@ -81,6 +86,8 @@ pub struct Bound {
     pub decided: Vec<Decided>,
     pub leases: Vec<Lease6>,
     pub pool: Arc<Pool6>,
+    /// Says that another port of the device holds its planned address, if so.
+    pub beside: Option<String>,
 }
 
 /// What a Release or Decline ended: the rows to be stored before the Reply is sent.
@@ -154,7 +161,7 @@ impl Leases6 {
         let book = self.book();
         let its = |address: &&Ipv6Addr| {
             book.holding(**address)
-                .is_some_and(|holding| holding.duid == duid && holding.state.is_held(now))
+                .is_some_and(|holding| holding.port.duid == duid && holding.state.is_held(now))
         };
         addresses.iter().find(its).copied()
     }

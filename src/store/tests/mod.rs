@@ -218,7 +218,7 @@ fn an_end_that_comes_after_the_next_holder_s_lease_leaves_that_alone() {
                 };
                 (count("leases"), count("leases6"))
             };
-            let mut apply = |keeper: &mut Keeper, changes| {
+            let apply = |keeper: &mut Keeper, changes| {
                 assert!(one(keeper, changes).is_ok());
                 if at_once {
                     keeper.apply_all();

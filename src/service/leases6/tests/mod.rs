@@ -12,6 +12,7 @@ use crate::proto::dhcp6::ask::Wish;
 use crate::proto::dhcp6::association::Association;
 
 mod floods;
+mod ports;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_795_261_396);
 
@@ -58,10 +59,13 @@ fn duid(number: u8) -> Duid {
     Duid::link_layer(Mac::new([2, 0, 0, 0, 0, number]))
 }
 
+/// 8 and 9 are one port: its boot loader and its operating system.
 fn asker(number: u8, device: Option<&Arc<Device>>) -> Asker {
     Asker {
         duid: duid(number).to_string(),
-        mac: None,
+        mac: (number > 7).then_some(Mac::new([2, 0, 0, 0, 0, 9])),
+        seen: None,
+        wire: None,
         device: device.cloned(),
         link: Link { relay: None, local: vec![ip("1")] },
     }
@@ -172,13 +176,7 @@ fn a_planned_address_waits_for_its_device_and_for_no_other() {
             (9, Some(&core), 0, request(ip("11")), "::11 for 1800/3600 s stored"),
             // Its operating system makes a DUID of its own.
             (8, Some(&core), 100, request(ip("11")), "::11 for 1800/3600 s stored"),
-            (
-                8,
-                Some(&core),
-                200,
-                many,
-                "::11 for 1800/3600 s, no address: another interface of core1 has ::11",
-            ),
+            (8, Some(&core), 200, many, "::11 for 1800/3600 s, ::14 for 1800/3600 s"),
             (
                 7,
                 Some(&far),
@@ -377,7 +375,7 @@ fn after_a_restart_the_store_s_leases_count() {
         &leases,
         &[
             (1, Some(&core), 1, renew(ip("12")), "::12 for 1800/3600 s stored"),
-            (5, Some(&core), 1, solicit(&[]), "::12 for 1800/3600 s"),
+            (1, Some(&core), 1, solicit(&[]), "::12 for 1800/3600 s"),
             (7, None, 1, renew(ip("10")), "::10 for 300/300 s stored"),
             (2, None, 1, solicit(&[]), "::13 for 300/300 s"),
             (3, None, 1, solicit(&[ip("11")]), "::14 for 300/300 s"),
