@@ -63,6 +63,13 @@ pub struct Way {
     pub interface: u32,
 }
 
+impl Way {
+    /// The link on which the client stands: behind this relay, or at this interface of ours.
+    fn link(self) -> Result<IpAddr, u32> {
+        self.relay.ok_or(self.interface)
+    }
+}
+
 /// The doors of one socket.
 #[derive(Debug)]
 pub struct Gate {
@@ -107,14 +114,16 @@ impl Gate {
     }
 
     /// The first door. `client` is what tells it from others; `planned`: the inventory knows its
-    /// hardware address, and then `client` is that.
+    /// hardware address, and then `client` is that. Who repeats it elsewhere has a rate of its own
+    /// for each way, so that nobody takes a device's by forging its address on another link.
     pub fn may_be_read(&mut self, client: impl Hash + Copy, way: Way, planned: bool) -> bool {
         if planned || self.is_acquainted(client) {
-            return counted(self.known.take(client, self.now), &mut self.dropped.client_rate);
+            let key = (client, way.link());
+            return counted(self.known.take(key, self.now), &mut self.dropped.client_rate);
         }
         let Way { relay, interface } = way;
         // One client first, so that it does not use up what is its relay's.
-        counted(self.strangers.take(client, self.now), &mut self.dropped.client_rate)
+        counted(self.strangers.take((client, way.link()), self.now), &mut self.dropped.client_rate)
             && relay.is_none_or(|relay| self.relay_passes(relay))
             && counted(self.interfaces.take(interface, self.now), &mut self.dropped.interface_rate)
     }
@@ -125,11 +134,12 @@ impl Gate {
 
     /// The second door, for a device of the plan that its serial or port told: whoever invents
     /// addresses and repeats a serial is one client. What passes is known from now on.
-    pub fn may_be_served(&mut self, client: impl Hash + Copy, device: &str) -> bool {
+    pub fn may_be_served(&mut self, client: impl Hash + Copy, device: &str, way: Way) -> bool {
         if self.is_acquainted(client) {
             return true;
         }
-        let passes = counted(self.known.take(device, self.now), &mut self.dropped.client_rate);
+        let key = (device, way.link());
+        let passes = counted(self.known.take(key, self.now), &mut self.dropped.client_rate);
         if passes {
             *self.acquainted.number(client) = self.now;
         }
@@ -233,13 +243,34 @@ mod tests {
     #[test]
     fn a_device_told_by_its_serial_is_known_from_then_on() {
         let mut gate = gate();
-        assert!(gate.may_be_served(mac(1), "core1"));
+        assert!(gate.may_be_served(mac(1), "core1", way(None)));
         passed(&mut gate, None, 100..20_000);
         assert_eq!(passed(&mut gate, None, 1..3), 1, "only the first is known");
         // A serial that is repeated from invented addresses is one client.
-        let served = (100..1000).filter(|n| gate.may_be_served(mac(*n), "core1")).count();
+        let served =
+            (100..1000).filter(|n| gate.may_be_served(mac(*n), "core1", way(None))).count();
         assert_eq!(served, 19);
-        assert!(gate.may_be_served(mac(5000), "core2"));
+        assert!(gate.may_be_served(mac(5000), "core2", way(None)));
+    }
+
+    #[test]
+    fn whoever_forges_a_device_s_address_behind_another_relay_does_not_starve_it() {
+        let mut gate = gate();
+        let relay = |last| way(Some(Ipv4Addr::new(10, 0, last, 1)));
+        let other_interface = Way { relay: None, interface: 2 };
+        let burst = 20;
+        let passed =
+            |gate: &mut Gate, way| (0..200).filter(|_| gate.may_be_read(mac(1), way, true)).count();
+        for way in [relay(8), relay(9), way(None), other_interface] {
+            assert_eq!(passed(&mut gate, way), burst, "{way:?}");
+        }
+        assert_eq!(passed(&mut gate, relay(8)), 0);
+        // Likewise for one that its serial tells.
+        let served = |gate: &mut Gate, numbers: std::ops::Range<u32>, way| {
+            numbers.filter(|number| gate.may_be_served(mac(*number), "core1", way)).count()
+        };
+        assert_eq!(served(&mut gate, 100..300, relay(8)), burst);
+        assert_eq!(served(&mut gate, 300..301, relay(9)), 1);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::proto::dhcp4::ask::NoAsk;
 use crate::proto::dhcp4::relay::{Information, kept_position};
 use crate::proto::dhcp4::{Ask, DecodeError, Message, MessageType};
 use crate::servers::dhcp::Parts;
-use crate::servers::dhcp::gate::Gate;
+use crate::servers::dhcp::gate::{Gate, Way};
 use crate::servers::socket::dhcp::Received;
 use crate::service::intake::{Clues, Identity, Sighting};
 use crate::service::leases::{Asker, Decision, Ended, Link};
@@ -42,6 +42,10 @@ pub struct Request {
 impl Request {
     pub fn key(&self) -> Key {
         (self.mac, self.message.xid, self.kind)
+    }
+
+    fn way(&self, heard: &Received) -> Way {
+        Way { relay: self.message.relay().map(IpAddr::V4), interface: heard.interface }
     }
 }
 
@@ -113,7 +117,10 @@ pub fn handle(
     gate: &mut Gate,
     now: Timestamp,
 ) -> Outcome {
-    match who(request, parts, gate, now) {
+    if !parts.intake.can_promise() && !is_informing(request.ask) {
+        return Outcome::Silent;
+    }
+    match who((request, heard), parts, gate, now) {
         Some(device) => decide((request, heard), device, parts, now),
         None => Outcome::Silent,
     }
@@ -122,7 +129,7 @@ pub fn handle(
 /// Who asks, if it may be served: a device of the plan, or a stranger in quarantine (`None`
 /// within). People are told of those that may not.
 fn who(
-    request: &Request,
+    (request, heard): (&Request, &Received),
     parts: &Parts,
     gate: &mut Gate,
     now: Timestamp,
@@ -132,7 +139,8 @@ fn who(
     let clues = clues_of(request, kept.as_deref());
     match parts.intake.identify(&clues) {
         Identity::Device(device) if device.managed || device.address.is_some() => {
-            let known = request.planned || gate.may_be_served(*mac, &device.name);
+            let known =
+                request.planned || gate.may_be_served(*mac, &device.name, request.way(heard));
             known.then_some(Some(device))
         }
         Identity::Device(_) => None,
@@ -255,6 +263,10 @@ fn outcome_of(answer: Answer, lease: Option<Lease>, (mac, planned): (Mac, bool))
 
 fn is_discovering(ask: Ask) -> bool {
     matches!(ask, Ask::Discover { .. })
+}
+
+fn is_informing(ask: Ask) -> bool {
+    matches!(ask, Ask::Inform { .. })
 }
 
 fn is_rebooting(ask: Ask) -> bool {

@@ -16,7 +16,7 @@ use crate::proto::dhcp6::answer::{
 use crate::proto::dhcp6::ask::NoAsk;
 use crate::proto::dhcp6::duid::Kind;
 use crate::proto::dhcp6::{Ask, Datagram, Duid, MessageType, Relay, class, mac_within};
-use crate::servers::dhcp::gate::Gate;
+use crate::servers::dhcp::gate::{Gate, Way};
 use crate::servers::dhcp6::Parts;
 use crate::servers::socket::dhcp6::Received;
 use crate::service::intake::{Clues, Identity, Neighbour, Sighting};
@@ -45,6 +45,11 @@ impl Request {
     pub fn key(&self) -> Key {
         let message = &self.datagram.message;
         (self.ask.client().cloned(), message.transaction, message.kind)
+    }
+
+    fn way(&self, heard: &Received) -> Way {
+        let relay = self.datagram.link().or_else(|| self.datagram.peer());
+        Way { relay: relay.map(IpAddr::V6), interface: heard.interface }
     }
 
     /// What a client calls itself, for the log.
@@ -112,6 +117,9 @@ pub fn handle(
     if let Ask::ByUnicast { .. } = request.ask {
         return outcome_of(request, heard, said(request, heard, parts, None), now);
     }
+    if !parts.intake.can_promise() && !is_informing(&request.ask) {
+        return Outcome::Silent;
+    }
     let device = match who(request, heard, (parts, gate), now) {
         Who::Device(device) => Some(device),
         Who::Quarantined => None,
@@ -172,7 +180,8 @@ fn who(
         Identity::Device(device) if device.managed || device.address6.is_some() => {
             let duid = request.ask.client().map(Duid::bytes).unwrap_or_default();
             let stranger: Client<'_> = (None, duid);
-            match request.planned || gate.may_be_served(stranger, &device.name) {
+            match request.planned || gate.may_be_served(stranger, &device.name, request.way(heard))
+            {
                 true => Who::Device(device),
                 false => Who::Refused,
             }
@@ -292,6 +301,10 @@ fn seen(request: &Request, heard: &Received) -> Option<Mac> {
 fn position(datagram: &Datagram) -> Option<Position> {
     let (circuit_id, remote_id) = datagram.position()?;
     Some(Position { circuit_id, remote_id })
+}
+
+fn is_informing(ask: &Ask) -> bool {
+    matches!(ask, Ask::Information { .. })
 }
 
 fn is_soliciting(ask: &Ask) -> bool {
