@@ -22,11 +22,13 @@ use crate::service::runner::{Input, Opening, Runs};
 mod asking;
 mod holding;
 mod joining;
+mod promise;
 
 pub use joining::{joined, unplanned};
 
 use asking::Asking;
 use holding::Holding;
+use promise::Promises;
 
 /// Strangers written down within a minute of each other are one sighting. The number bounds memory
 /// against a flood of invented addresses.
@@ -115,6 +117,7 @@ pub struct Intake {
     oddities: Cache<String, ()>,
     minute: Arc<Mutex<Minute>>,
     asking: Arc<Mutex<Asking>>,
+    promises: Promises,
 }
 
 /// The strangers of one minute.
@@ -150,6 +153,7 @@ impl Intake {
             oddities,
             minute,
             asking,
+            promises: Promises::default(),
         }
     }
 
@@ -243,6 +247,11 @@ impl Intake {
         Input::event(&device.name, event, Opening::Unproven)
     }
 
+    /// False once the store has failed for good: then nothing is to be offered.
+    pub fn can_promise(&self) -> bool {
+        self.promises.can()
+    }
+
     /// True if the plan knows this hardware address: the cheapest thing to ask about a packet.
     pub fn plans(&self, mac: Mac) -> bool {
         self.plan.get().inventory.with_mac(mac).is_some()
@@ -288,7 +297,7 @@ impl Intake {
                 ended(vec![change], device.as_deref())
             }
         };
-        self.runs.bring(moves.into_iter().map(input).collect())
+        self.promises.heed(self.runs.bring(moves.into_iter().map(input).collect()))
     }
 
     /// Stores one lease. See [`Self::leases_moved`].
@@ -374,7 +383,7 @@ impl Intake {
             (None, _) => {}
         }
         input.changes.extend(leases.into_iter().map(Change::Lease6));
-        self.runs.bring(vec![input])
+        self.promises.heed(self.runs.bring(vec![input]))
     }
 
     fn meet(&self, neighbour: Neighbour, known: (Holding, Ipv6Addr)) {
@@ -405,7 +414,7 @@ impl Intake {
             quarantined_until,
         };
         let input = ended(addresses.into_iter().map(change).collect(), device.as_deref());
-        self.runs.bring(vec![input])
+        self.promises.heed(self.runs.bring(vec![input]))
     }
 
     /// The device asks in a way that its plan does not expect. Written down once in its run, as

@@ -235,6 +235,19 @@ pub enum Refused {
     Unavailable { why: String },
 }
 
+/// How the reason ends where nothing is stored any more before the next start.
+pub const UNTIL_A_NEW_START: &str = "start anew";
+
+impl Refused {
+    /// Nothing will be stored before the next start.
+    pub fn is_for_good(&self) -> bool {
+        match self {
+            Refused::Unavailable { why } => why.ends_with(UNTIL_A_NEW_START),
+            Refused::AlreadyOpen { .. } | Refused::Stale { .. } => false,
+        }
+    }
+}
+
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

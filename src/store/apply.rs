@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
+use crate::service::memory::UNTIL_A_NEW_START;
 use crate::store::backlog::Sweep;
 use crate::store::desk::Ticket;
 use crate::store::forget::forget;
@@ -99,7 +100,8 @@ impl Keeper {
                 why,
                 "the store's tables contradict its log: nothing more is taken, and the log is kept"
             );
-            self.broken = Some(format!("the tables contradict the log: {why}"));
+            self.broken =
+                Some(format!("the tables contradict the log: {why}; {UNTIL_A_NEW_START}"));
         } else if self.stuck.is_none() {
             tracing::error!(why, "the store's tables cannot be written; it is tried again");
         }

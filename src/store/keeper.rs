@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, ffi};
 use crate::domain::run::Run;
 use crate::error::Error;
 use crate::receipt::Committed;
-use crate::service::memory::{Change, Commit, Refused};
+use crate::service::memory::{Change, Commit, Refused, UNTIL_A_NEW_START};
 use crate::store::apply::SLICE;
 use crate::store::backlog::Backlog;
 use crate::store::desk::Questions;
@@ -189,7 +189,10 @@ impl Keeper {
         let batch = u64::try_from(self.batch.max(1)).unwrap_or(1);
         for (receipt, outcome) in group {
             let answer = match (&failed, outcome) {
-                (Some(error), Ok(())) => Err(unavailable(error)),
+                (Some(error), Ok(())) => Err(match &self.broken {
+                    Some(why) => Refused::Unavailable { why: why.clone() },
+                    None => unavailable(error),
+                }),
                 (_, outcome) => outcome.map(|()| Committed::by_the_store(batch)),
             };
             // Whoever no longer waits will ask again.
@@ -210,7 +213,8 @@ impl Keeper {
                 "the disk could not flush the store: nothing more is taken until Greenlight is \
                  started anew; look at the disk first"
             );
-            self.broken = Some(format!("the disk could not flush it ({error}); start anew"));
+            self.broken =
+                Some(format!("the disk could not flush it ({error}); {UNTIL_A_NEW_START}"));
             self.questions.refuse("the disk could not flush it");
         }
     }

@@ -14,7 +14,7 @@ use crate::domain::inventory::meant::{Device, Inventory};
 use crate::proto::dhcp6::{Datagram, Message, MessageType, code};
 use crate::receipt::Committed;
 use crate::service::leases6::{EndedAddress, Kept};
-use crate::service::memory::{Change, Lease6};
+use crate::service::memory::{Change, Lease6, UNTIL_A_NEW_START};
 use crate::service::plan::{InForce, Plan, Rules};
 use crate::service::runner::{self, Bundle};
 
@@ -197,6 +197,40 @@ async fn what_cannot_be_stored_is_not_said() {
     let length = client.recv(&mut buffer).await.unwrap();
     let next = Datagram::decode(&buffer[..length]).unwrap().message;
     assert_eq!((next.kind, next.transaction), (MessageType::Reply, 3));
+}
+
+#[tokio::test]
+async fn once_the_store_has_failed_for_good_nothing_is_offered() {
+    let (runs, mut waiting) = runner::channel();
+    let lost = Arc::new(AtomicBool::new(false));
+    let refused = Arc::clone(&lost);
+    tokio::spawn(async move {
+        while let Some(bundle) = waiting.recv().await {
+            let Some(receipt) = bundle.receipt else { continue };
+            let why = format!("no flush; {UNTIL_A_NEW_START}");
+            let _ = receipt.send(Err(Refused::Unavailable { why }));
+            refused.store(true, Ordering::SeqCst);
+        }
+    });
+    let (server, _stop) = server(settings(), runs);
+    let client = UdpSocket::bind("[::1]:0").await.unwrap();
+    let name = Duid::uuid([7; 16]);
+    let request = message(MessageType::Request, 1).with(code::SERVER_ID, name.bytes());
+    client.send_to(&Datagram::bare(request).encode(), server).await.unwrap();
+    while !lost.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // The server hears of it in its next turn.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let information = Message::new(MessageType::InformationRequest, 3)
+        .with(code::CLIENT_ID, Duid::link_layer(MAC).bytes());
+    for message in [message(MessageType::Solicit, 2), information] {
+        client.send_to(&Datagram::bare(message).encode(), server).await.unwrap();
+    }
+    let mut buffer = [0; 1500];
+    let length = client.recv(&mut buffer).await.unwrap();
+    let first = Datagram::decode(&buffer[..length]).unwrap().message;
+    assert_eq!((first.kind, first.transaction), (MessageType::Reply, 3), "no Advertise");
 }
 
 /// A store that needs 5 ms for whatever came meanwhile.
