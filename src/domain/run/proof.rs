@@ -23,9 +23,9 @@ const REMEMBERED: Duration = Duration::from_secs(121);
 /// And CDP's hold time (`cdp holdtime`), for which it lists a neighbour whose plug has gone.
 const REMEMBERED_BY_CDP: Duration = Duration::from_secs(180);
 
-/// For so long after a phase began, neighbours that cannot be told apart may be plugs that are being
-/// moved: the largest set that one message moves takes ten minutes. A hub on which somebody comes
-/// and goes all the time is told after it as well.
+/// For so long after a phase began, neighbours that cannot be told apart may be plugs that are
+/// being moved: the largest set that one message moves takes ten minutes. A hub on which somebody
+/// comes and goes all the time is told after it as well.
 const PLUGS_MOVE: Duration = Duration::from_secs(900);
 
 impl Draft {
