@@ -161,16 +161,17 @@ impl Draft {
     pub fn addressed(&mut self, address: IpAddr) {
         self.begin();
         self.address(address);
-        let fetch_by = self.now.plus(self.run.timing.file_patience);
-        self.enter(Phase::Addressed { fetch_by }, format!("leased {address}"));
-        self.wake(Timer::Deadline, fetch_by);
+        self.waits_for_a_file(&format!("leased {address}"));
         if self.reach(Milestone::Addressed) {
             self.tell(Kind::Progress);
         }
     }
 
-    /// It asked for something, and its configuration is still to be asked for.
+    /// Its configuration is still to be asked for, if it asks for any.
     pub fn waits_for_a_file(&mut self, why: &str) {
+        if !self.run.timing.fetches {
+            return self.waits_for_a_visit(why);
+        }
         let fetch_by = self.now.plus(self.run.timing.file_patience);
         self.enter(Phase::Addressed { fetch_by }, why);
         self.wake(Timer::Deadline, fetch_by);

@@ -27,6 +27,7 @@ pub(super) fn anew_in_trouble(d: &mut Draft, fault: Fault) {
         && !had_it.iter().any(|milestone| d.run.milestones.contains_key(milestone));
     if let Phase::ActionNeeded { anew: Anew::No, .. } = &d.run.phase
         && first_steps
+        && !d.is_visited_anyway()
     {
         d.begins_anew(Anew::Asked);
     }
@@ -41,20 +42,24 @@ pub(super) fn leased_in_trouble(d: &mut Draft, address: IpAddr, fault: Fault) {
     }
     d.address(address);
     if let Phase::ActionNeeded { anew: Anew::Asked, .. } = &d.run.phase {
-        let fetch_by = d.now.plus(d.run.timing.file_patience);
+        let fetch_by = d.shows_by();
         d.begins_anew(Anew::Leased { fetch_by });
     }
 }
 
 /// The time of an open fault is over: the device started anew and asked for no file, which is told
-/// instead, or a day has passed.
+/// instead unless it never asks for one; or a day has passed.
 pub(super) fn overdue_in_trouble(d: &mut Draft, fault: Fault) {
     if let Phase::ActionNeeded { anew: Anew::Leased { fetch_by }, .. } = &d.run.phase
         && d.now >= *fetch_by
     {
         d.cleared();
         d.run.strange_file = None;
-        d.trouble(Fault::NoFileAsked, &[]);
+        if d.run.timing.fetches {
+            d.trouble(Fault::NoFileAsked, &[]);
+        } else {
+            d.waits_for_a_visit("it started anew");
+        }
     } else {
         give_up(d, fault);
     }
