@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::domain::check::{Check, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
+use crate::domain::run::moves::may_be_exchanged;
 use crate::domain::run::{
     Anew, Effect, Milestone, ODDITIES_MAX, Phase, Run, Stepped, TOLD_MAX, Timer, Visit,
 };
@@ -218,6 +219,7 @@ impl Draft {
         let visit_at = self.now.plus(self.run.timing.settle);
         let back_by = self.now.plus(self.run.timing.back_deadline.max(self.run.timing.settle));
         self.enter(Phase::Settling { visit_at, back_by }, "has its configuration");
+        may_be_exchanged(self);
         self.run.findings = None;
         self.run.suspected = None;
         self.run.gave_way = None;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::clock::Timestamp;
+use crate::domain::check::Verdict;
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, WAY, shown};
@@ -78,12 +79,19 @@ pub(super) fn asked_in_trouble(
         return;
     }
     d.cleared();
-    if fault == Fault::OtherBox {
-        // The planned box takes the place of the other one and brings its own key.
+    d.fetching(transport, name, address);
+}
+
+/// It took its whole configuration after another box was seen in its place: the planned one may be
+/// there now, and brings its own key. A mere request says less, for its sender may have made up the
+/// address that it came from; whoever took the file to its end receives at that address.
+pub(super) fn may_be_exchanged(d: &mut Draft) {
+    let other = |verdict: &Verdict| matches!(verdict, Verdict::Fail(problem) if problem.fault == Fault::OtherBox);
+    let found = d.run.findings.as_ref();
+    if found.is_some_and(|found| found.verdicts.iter().any(|(_, verdict)| other(verdict))) {
         d.note("host_key", "another box may answer now: its key is pinned anew");
         d.run.host_key = None;
     }
-    d.fetching(transport, name, address);
 }
 
 pub(super) fn asked_oddly(d: &mut Draft, what: &str) {
