@@ -160,7 +160,6 @@ fn house(memory: &Memory, loaded: &Loaded) -> House {
 
 fn plan(loaded: &Loaded) -> Plan {
     let (renderer, platforms) = (Arc::clone(&loaded.renderer), Arc::clone(&loaded.platforms));
-    let runs = &loaded.config.runs;
     Plan {
         inventory: Arc::clone(&loaded.inventory),
         platforms: Arc::clone(&loaded.platforms),
@@ -172,20 +171,7 @@ fn plan(loaded: &Loaded) -> Plan {
             })
         }),
         secrets: Arc::new(|_| Vec::new()),
-        rules: Rules {
-            ask_patience: None,
-            window: runs.window,
-            file_patience: runs.file_patience,
-            settle: runs.settle,
-            back_deadline: runs.back_deadline,
-            recheck: runs.recheck,
-            neighbour_patience: runs.neighbour_patience,
-            login_patience: runs.login_patience,
-            still_waiting: runs.still_waiting,
-            visit_timeout: loaded.config.ssh.visit_timeout,
-            hooks_required: Vec::new(),
-            hooks_optional: Vec::new(),
-        },
+        rules: Rules::of(&loaded.config.runs, loaded.config.ssh.visit_timeout),
         generation: 1,
     }
 }

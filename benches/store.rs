@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use greenlight::address::Mac;
 use greenlight::clock::{Clock, Timestamp};
-use greenlight::domain::inventory::meant::{Device, Place, Variables};
+use greenlight::domain::inventory::meant::Device;
 use greenlight::domain::run::{self, Event, Run, Timing};
 use greenlight::receipt::Committed;
 use greenlight::service::memory::{
@@ -195,26 +195,11 @@ fn bindings(count: usize) -> Vec<Commits> {
 
 fn device(name: &str) -> Device {
     Device {
-        expects: Default::default(),
-        unplanned_neighbours: Default::default(),
-        name: name.into(),
         site: "bma".into(),
-        platform: "frr".into(),
         serial: Some(format!("FOC-{name}")),
-        macs: Vec::new(),
-        position: None,
-        address: None,
-        address6: None,
-        ssh_port: 22,
-        managed: true,
         template: Some("frr.j2".into()),
-        configuration: None,
-        variables: Variables::default(),
-        software: None,
-        neighbours: Vec::new(),
-        credentials: Vec::new(),
         location: "rack 4".into(),
-        place: Place::default(),
+        ..Device::named(name, "frr")
     }
 }
 

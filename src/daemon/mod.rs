@@ -354,7 +354,6 @@ fn plan(loaded: &Loaded, generation: u64) -> Plan {
         let hooks = config.hooks.iter().filter(|hook| hook.required == required);
         hooks.map(|hook| hook.name.clone()).collect()
     };
-    let runs = &config.runs;
     Plan {
         inventory: Arc::clone(&loaded.inventory),
         platforms: Arc::clone(&loaded.platforms),
@@ -367,18 +366,9 @@ fn plan(loaded: &Loaded, generation: u64) -> Plan {
         }),
         secrets: Arc::new(move |device| keeper.secrets_of(device)),
         rules: Rules {
-            window: runs.window,
-            ask_patience: runs.ask_patience,
-            file_patience: runs.file_patience,
-            settle: runs.settle,
-            back_deadline: runs.back_deadline,
-            recheck: runs.recheck,
-            neighbour_patience: runs.neighbour_patience,
-            login_patience: runs.login_patience,
-            still_waiting: runs.still_waiting,
-            visit_timeout: config.ssh.visit_timeout,
             hooks_required: named(true),
             hooks_optional: named(false),
+            ..Rules::of(&config.runs, config.ssh.visit_timeout)
         },
         generation,
     }

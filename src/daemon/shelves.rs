@@ -1,6 +1,6 @@
-//! Where is what visits remember over restarts? Among the references of the store: the keys of jump
-//! hosts that were seen first, so that a restart trusts no other key; and which algorithms worked, so
-//! that an old device is not asked for new ones again.
+//! Where is what visits remember over restarts? Among the references of the store: the keys of
+//! jump hosts that were seen first, so that a restart trusts no other key; and which algorithms
+//! worked, so that an old device is not asked for new ones again.
 
 use std::sync::Arc;
 

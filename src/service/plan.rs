@@ -3,6 +3,7 @@
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use crate::config::meant::Runs;
 use crate::domain::inventory::meant::{Device, Inventory};
 use crate::domain::run::Timing;
 use crate::platform::Platforms;
@@ -41,6 +42,26 @@ pub struct Rules {
     pub visit_timeout: Duration,
     pub hooks_required: Vec<String>,
     pub hooks_optional: Vec<String>,
+}
+
+impl Rules {
+    /// What the settings say. No hook is meant yet.
+    pub fn of(runs: &Runs, visit_timeout: Duration) -> Self {
+        Self {
+            window: runs.window,
+            ask_patience: runs.ask_patience,
+            file_patience: runs.file_patience,
+            settle: runs.settle,
+            back_deadline: runs.back_deadline,
+            recheck: runs.recheck,
+            neighbour_patience: runs.neighbour_patience,
+            login_patience: runs.login_patience,
+            still_waiting: runs.still_waiting,
+            visit_timeout,
+            hooks_required: Vec::new(),
+            hooks_optional: Vec::new(),
+        }
+    }
 }
 
 /// Two minutes: the first value that worked for installers, used for a platform that says nothing.

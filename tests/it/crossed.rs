@@ -109,7 +109,6 @@ fn rendered(name: &str) -> String {
 
 /// A plan in which these cables are right.
 fn planned(cables: &[Cable]) -> InForce {
-    let mut inventory = Inventory::default();
     let mut dist = device("dist-1");
     dist.platform = "cisco_ios".to_owned();
     dist.managed = false;
@@ -128,13 +127,9 @@ fn planned(cables: &[Cable]) -> InForce {
             .collect();
         device
     });
-    for device in access.chain([dist]) {
-        inventory.by_name.insert(device.name.clone(), inventory.devices.len());
-        inventory.devices.push(Arc::new(device));
-    }
     let seconds = Duration::from_secs;
     InForce::new(Plan {
-        inventory: Arc::new(inventory),
+        inventory: Arc::new(Inventory::of(access.chain([dist]))),
         platforms: Arc::new(Platforms::built_in()),
         render: Arc::new(|device, _| Ok(rendered(&device.name))),
         secrets: Arc::new(|_| Vec::new()),

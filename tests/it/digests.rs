@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenlight::clock::Clock;
+use greenlight::domain::inventory::meant::{Device, Inventory};
 use greenlight::platform::Platforms;
 use greenlight::platform::checksum::Kind;
-use greenlight::service::memory::{Lease, Query};
+use greenlight::service::memory::Query;
 use greenlight::service::plan::{InForce, Plan, Rules};
 use greenlight::service::serving::{Artifact, Ask, Refusal, Serving, Transferred};
 
@@ -22,20 +23,15 @@ pub const CONFIGURATION: &str = "hostname leaf1\nusername admin password a-secre
 /// its configuration.
 pub fn nexus() -> InForce {
     let before = plan().get();
-    let mut inventory = greenlight::domain::inventory::meant::Inventory::default();
-    for (index, device) in before.inventory.devices.iter().enumerate() {
-        let device = greenlight::domain::inventory::meant::Device {
-            platform: "cisco_nxos".into(),
-            configuration: (device.name == "sw1").then(|| "nxos.j2".into()),
-            ..device.as_ref().clone()
-        };
-        inventory.by_name.insert(device.name.clone(), index);
-        inventory.devices.push(Arc::new(device));
-    }
+    let devices = before.inventory.devices.iter().map(|device| Device {
+        platform: "cisco_nxos".into(),
+        configuration: (device.name == "sw1").then(|| "nxos.j2".into()),
+        ..device.as_ref().clone()
+    });
     let platforms = Arc::new(Platforms::built_in());
     let nxos = platforms.by_id["cisco_nxos"].clone();
     InForce::new(Plan {
-        inventory: Arc::new(inventory),
+        inventory: Arc::new(Inventory::of(devices)),
         platforms,
         render: Arc::new(move |device, _| {
             if device.is_configured() {
@@ -78,18 +74,8 @@ async fn a_digest_is_for_whom_its_file_is_for_and_proves_no_transfer() {
     let folder = tempfile::tempdir().unwrap();
     let plan = nexus();
     let house = house_of(folder.path(), plan.clone()).await;
-    let now = Clock::System.now();
     for (name, address) in [("sw1", "127.7.0.51"), ("sw2", "127.7.0.52")] {
-        let lease = Lease {
-            address: address.parse().unwrap(),
-            mac: greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]),
-            client_id: String::new(),
-            device: Some(name.into()),
-            relay_information: String::new(),
-            granted: now,
-            expires: now.plus(Duration::from_secs(3600)),
-        };
-        house.intake.lease_bound(lease).await.unwrap();
+        house.bind(name, address).await;
     }
     let before = runs(&house).await;
     let serving =

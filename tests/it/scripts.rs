@@ -1,11 +1,8 @@
 //! A device that fetches a script first: what it gets by which name, and what it is compared with.
 
-use std::time::Duration;
-
 use greenlight::clock::Clock;
 use greenlight::domain::compare;
 use greenlight::platform::checksum::Kind;
-use greenlight::service::memory::Lease;
 use greenlight::service::serving::{Refusal, Serving};
 
 use crate::digests::{CONFIGURATION, ask, nexus, text};
@@ -16,18 +13,8 @@ async fn poap_gets_its_script_first_and_its_configuration_by_the_serial() {
     let folder = tempfile::tempdir().unwrap();
     let plan = nexus();
     let house = house_of(folder.path(), plan.clone()).await;
-    let now = Clock::System.now();
     for (name, address) in [("sw1", "127.7.0.61"), ("sw2", "127.7.0.62")] {
-        let lease = Lease {
-            address: address.parse().unwrap(),
-            mac: greenlight::address::Mac::new([2, 0, 0, 0, 0, 1]),
-            client_id: String::new(),
-            device: Some(name.into()),
-            relay_information: String::new(),
-            granted: now,
-            expires: now.plus(Duration::from_secs(3600)),
-        };
-        house.intake.lease_bound(lease).await.unwrap();
+        house.bind(name, address).await;
     }
     let serving =
         Serving::new(plan, house.intake.clone(), house.runs.clone(), Clock::System, false);

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use greenlight::clock::Clock;
+use greenlight::clock::{Clock, Timestamp};
 use greenlight::domain::check::{Check, Findings, Verdict};
-use greenlight::domain::inventory::meant::Inventory;
+use greenlight::domain::inventory::meant::{Device, Inventory};
 use greenlight::domain::notice::{Kind, Notice};
 use greenlight::domain::run::{Event, Phase, Run, Visit};
 use greenlight::entropy::Entropy;
@@ -16,7 +16,7 @@ use greenlight::platform::Platforms;
 use greenlight::secret::Secret;
 use greenlight::service::intake::{Clues, Identity, Intake, Moved};
 use greenlight::service::leases::Ended;
-use greenlight::service::memory::{Change, Lease6, Memory, NewDelivery, Query};
+use greenlight::service::memory::{Change, Lease, Lease6, Memory, NewDelivery, Query};
 use greenlight::service::operations::{Context, Operations};
 use greenlight::service::outbox::Outbox;
 use greenlight::service::performer::Performer;
@@ -38,18 +38,13 @@ pub struct House {
 }
 
 pub fn plan() -> InForce {
-    let mut inventory = Inventory::default();
-    for (index, name) in ["sw1", "sw2"].into_iter().enumerate() {
-        let mut device = device(name);
-        device.address = Some(Ipv4Addr::new(127, 7, 0, index as u8 + 1));
-        device.macs = vec![greenlight::address::Mac::new([2, 0, 0, 0, 0, index as u8])];
-        inventory.by_name.insert(name.into(), index);
-        inventory.by_mac.insert(device.macs[0], index);
-        inventory.by_serial.insert(device.serial.clone().unwrap().to_uppercase(), index);
-        inventory.devices.push(Arc::new(device));
-    }
+    let devices = [(1, "sw1"), (2, "sw2")].map(|(number, name)| Device {
+        address: Some(Ipv4Addr::new(127, 7, 0, number)),
+        macs: vec![greenlight::address::Mac::new([2, 0, 0, 0, 0, number - 1])],
+        ..device(name)
+    });
     InForce::new(Plan {
-        inventory: Arc::new(inventory),
+        inventory: Arc::new(Inventory::of(devices)),
         platforms: Arc::new(Platforms::default()),
         render: Arc::new(|device, _| Ok(format!("hostname {}\n", device.name))),
         secrets: Arc::new(|_| Vec::new()),
@@ -158,7 +153,26 @@ pub async fn house_with(folder: &std::path::Path, plan: InForce, prober: Prober)
     House { runs, memory, intake, stop, ended, said }
 }
 
+/// A lease that was granted ten seconds ago.
+fn lease(device: &str, address: &str, expires: Timestamp) -> Lease {
+    Lease {
+        address: address.parse().unwrap(),
+        mac: greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]),
+        client_id: String::new(),
+        device: Some(device.into()),
+        relay_information: String::new(),
+        granted: Clock::System.now().minus(Duration::from_secs(10)),
+        expires,
+    }
+}
+
 impl House {
+    /// This device has this address, for an hour.
+    pub async fn bind(&self, device: &str, address: &str) {
+        let expires = Clock::System.now().plus(Duration::from_secs(3600));
+        self.intake.lease_bound(lease(device, address, expires)).await.unwrap();
+    }
+
     pub async fn end(self) {
         self.stop.send(true).unwrap();
         self.ended.await.unwrap();
@@ -312,23 +326,12 @@ async fn the_feed_tells_only_what_is_stored() {
 async fn asking_and_getting_an_address_are_one_step_and_asking_alone_is_told_later() {
     let folder = tempfile::tempdir().unwrap();
     let house = house(folder.path()).await;
-    let now = Clock::System.now();
-    let address = "127.7.0.51".parse().unwrap();
-    let lease = greenlight::service::memory::Lease {
-        address,
-        mac: greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]),
-        client_id: String::new(),
-        device: Some("sw1".into()),
-        relay_information: String::new(),
-        granted: now,
-        expires: now.plus(Duration::from_secs(3600)),
-    };
     let mac = Some(greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]));
     let Identity::Device(device) = house.intake.identify(&Clues { mac, ..Clues::default() }) else {
         panic!("sw1 is not known by its MAC")
     };
     house.intake.asked(&device);
-    house.intake.lease_bound(lease.clone()).await.unwrap();
+    house.bind("sw1", "127.7.0.51").await;
     let run = house.until(|_| true).await;
     assert!(matches!(run.phase, Phase::Addressed { .. }), "{run:?}");
     assert_eq!((run.rev, run.repeats), (1, 0));
@@ -342,6 +345,7 @@ async fn asking_and_getting_an_address_are_one_step_and_asking_alone_is_told_lat
     assert_eq!((run.repeats, house.intake.somebody_asks()), (1, false));
     // It gives its address back: that is written down and moves nothing.
     let before = run.phase;
+    let address = "127.7.0.51".parse().unwrap();
     let ended = Ended { address, quarantined_until: None };
     house.intake.leases_moved(vec![Moved::Ended(ended, Some(device))]).await.unwrap();
     let run = house.until(|run| run.rev == 3).await;
@@ -357,23 +361,12 @@ async fn asking_and_getting_an_address_are_one_step_and_asking_alone_is_told_lat
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expired_lease_names_nobody() {
-    use greenlight::service::memory::Lease;
     let folder = tempfile::tempdir().unwrap();
     let house = house(folder.path()).await;
     let now = Clock::System.now();
-    let lease = |address: &str, expires| Lease {
-        address: address.parse().unwrap(),
-        mac: greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]),
-        client_id: String::new(),
-        device: Some("sw1".into()),
-        relay_information: String::new(),
-        granted: now.minus(Duration::from_secs(10)),
-        expires,
-    };
-    let over = lease("127.7.0.50", now.minus(Duration::from_secs(1)));
-    let good = lease("127.7.0.51", now.plus(Duration::from_secs(3600)));
+    let over = lease("sw1", "127.7.0.50", now.minus(Duration::from_secs(1)));
     house.intake.lease_bound(over).await.unwrap();
-    house.intake.lease_bound(good).await.unwrap();
+    house.bind("sw1", "127.7.0.51").await;
     let holder = |address: &str| house.intake.holder(address.parse().unwrap());
     assert!(holder("127.7.0.50").is_none());
     assert_eq!(holder("127.7.0.51").map(|device| device.name.clone()).as_deref(), Some("sw1"));

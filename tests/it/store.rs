@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use greenlight::clock::Timestamp;
-use greenlight::domain::inventory::meant::{Device, Place, Variables};
+use greenlight::domain::inventory::meant::Device;
 use greenlight::domain::run::{self, Event, Run, Timing};
 use greenlight::service::memory::{
     Change, DeliveryState, JournalLine, Lease, Memory, NewDelivery, Query, Refused,
@@ -15,26 +15,11 @@ use greenlight::store;
 
 pub fn device(name: &str) -> Device {
     Device {
-        name: name.into(),
         site: "bma".into(),
-        platform: "frr".into(),
         serial: Some(format!("FOC-{name}")),
-        macs: Vec::new(),
-        position: None,
-        address: None,
-        address6: None,
-        ssh_port: 22,
-        managed: true,
         template: Some("frr.j2".into()),
-        configuration: None,
-        variables: Variables::default(),
-        software: None,
-        expects: Default::default(),
-        neighbours: Vec::new(),
-        unplanned_neighbours: Default::default(),
-        credentials: Vec::new(),
         location: "rack 4".into(),
-        place: Place::default(),
+        ..Device::named(name, "frr")
     }
 }
 

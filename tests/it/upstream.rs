@@ -255,13 +255,7 @@ fn closet() -> InForce {
         access.neighbours = vec![cable("swp49", "dist-1", far)];
         access
     };
-    let mut inventory = Inventory::default();
-    for (index, device) in
-        [access("sw1", "swp1"), access("sw2", "swp2"), dist].into_iter().enumerate()
-    {
-        inventory.by_name.insert(device.name.clone(), index);
-        inventory.devices.push(Arc::new(device));
-    }
+    let devices = [access("sw1", "swp1"), access("sw2", "swp2"), dist];
     let plan = crate::service::plan();
     let old = plan.get();
     let rules = greenlight::service::plan::Rules {
@@ -269,7 +263,7 @@ fn closet() -> InForce {
         ..old.rules.clone()
     };
     InForce::new(greenlight::service::plan::Plan {
-        inventory: Arc::new(inventory),
+        inventory: Arc::new(Inventory::of(devices)),
         platforms: Arc::new(Platforms::built_in()),
         render: Arc::clone(&old.render),
         secrets: Arc::clone(&old.secrets),

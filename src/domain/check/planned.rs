@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use super::{Findings, Plan, judge};
-use crate::domain::inventory::meant::{Device, Inventory, Place, PlannedNeighbour};
+use crate::domain::inventory::meant::{Device, Inventory, PlannedNeighbour};
 use crate::platform::Platforms;
 use crate::platform::observation::{Facts, Interface, Neighbour, Observation, Reading};
 
@@ -38,11 +38,8 @@ impl Scene {
             .collect();
         let mut names: BTreeMap<&str, ()> = BTreeMap::new();
         names.extend(cables.iter().map(|(_, device, _)| (*device, ())));
-        let mut inventory = Inventory::default();
-        for device in std::iter::once(access).chain(names.into_keys().map(device)) {
-            inventory.by_name.insert(device.name.clone(), inventory.devices.len());
-            inventory.devices.push(Arc::new(device));
-        }
+        let others = names.into_keys().map(device);
+        let inventory = Inventory::of(std::iter::once(access).chain(others));
         let rendered = "hostname acc-sw-17\nusername ops secret hunter2\n\
                         interface Gi1/0/49\n description to dist-1\n!\nend\n";
         let rendered = rendered.to_owned();
@@ -99,26 +96,9 @@ impl Scene {
 
 fn device(name: &str) -> Device {
     Device {
-        name: name.to_owned(),
         site: "harbour".to_owned(),
-        platform: "cisco_ios".to_owned(),
-        serial: None,
-        macs: Vec::new(),
-        position: None,
-        address: None,
-        address6: None,
-        ssh_port: 22,
-        managed: true,
-        template: None,
-        configuration: None,
-        variables: crate::domain::inventory::meant::Variables::default(),
-        software: None,
-        expects: Arc::default(),
-        neighbours: Vec::new(),
-        unplanned_neighbours: Default::default(),
-        credentials: Vec::new(),
         location: format!("the rack of {name}"),
-        place: Place::default(),
+        ..Device::named(name, "cisco_ios")
     }
 }
 

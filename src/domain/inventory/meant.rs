@@ -32,6 +32,23 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// These devices, found by everything that tells them. What two of them claim is the last one's.
+    pub fn of<D: Into<Arc<Device>>>(devices: impl IntoIterator<Item = D>) -> Self {
+        let mut inventory = Self::default();
+        for (index, device) in devices.into_iter().map(Into::into).enumerate() {
+            inventory.by_name.insert(device.name.clone(), index);
+            let serial = device.serial.as_ref().map(|serial| (serial.to_uppercase(), index));
+            inventory.by_serial.extend(serial);
+            inventory.by_mac.extend(device.macs.iter().map(|mac| (*mac, index)));
+            let position = device.position.clone().map(|position| (position, index));
+            inventory.by_position.extend(position);
+            inventory.by_address.extend(device.address.map(|address| (address, index)));
+            inventory.by_address6.extend(device.address6.map(|address| (address, index)));
+            inventory.devices.push(device);
+        }
+        inventory
+    }
+
     /// The hosts that are passed on the way to a device; mostly none.
     pub fn jumps_to(&self, device: &str) -> &[JumpReference] {
         self.jumps.get(device).map(AsRef::as_ref).unwrap_or_default()
@@ -161,6 +178,33 @@ pub struct Device {
 }
 
 impl Device {
+    /// A device to be provisioned of which only the name and the system are known. All else is as
+    /// where nothing is written.
+    pub fn named(name: &str, platform: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            site: String::new(),
+            platform: platform.to_owned(),
+            serial: None,
+            macs: Vec::new(),
+            position: None,
+            address: None,
+            address6: None,
+            ssh_port: crate::domain::inventory::access::SSH_PORT,
+            managed: true,
+            template: None,
+            configuration: None,
+            variables: Variables::default(),
+            software: None,
+            expects: Arc::default(),
+            neighbours: Vec::new(),
+            unplanned_neighbours: Unplanned::default(),
+            credentials: Vec::new(),
+            location: String::new(),
+            place: Place::default(),
+        }
+    }
+
     /// Its planned address; that of IPv4 if it has both.
     pub fn planned_address(&self) -> Option<IpAddr> {
         self.address.map(IpAddr::V4).or(self.address6.map(IpAddr::V6))

@@ -86,7 +86,10 @@ pub(super) fn asked_in_trouble(
 /// there now, and brings its own key. A mere request says less, for its sender may have made up the
 /// address that it came from; whoever took the file to its end receives at that address.
 pub(super) fn may_be_exchanged(d: &mut Draft) {
-    let other = |verdict: &Verdict| matches!(verdict, Verdict::Fail(problem) if problem.fault == Fault::OtherBox);
+    let other = |verdict: &Verdict| match verdict {
+        Verdict::Fail(problem) => problem.fault == Fault::OtherBox,
+        Verdict::Pass | Verdict::NotPlanned | Verdict::Unknown { .. } => false,
+    };
     let found = d.run.findings.as_ref();
     if found.is_some_and(|found| found.verdicts.iter().any(|(_, verdict)| other(verdict))) {
         d.note("host_key", "another box may answer now: its key is pinned anew");

@@ -361,26 +361,12 @@ mod tests {
         let variables =
             json!({ "vlans": [30, 10, 20], "ports": { "z": 1, "a": 2 }, "html": "<&>" });
         Device {
-            name: "access-1".to_owned(),
             site: "zurich".to_owned(),
-            platform: "frr".to_owned(),
-            serial: None,
-            macs: Vec::new(),
-            position: None,
             address: Some([192, 0, 2, 10].into()),
-            address6: None,
-            ssh_port: 22,
-            managed: true,
             template: Some(template.to_owned()),
-            configuration: None,
             variables: variables.as_object().cloned().unwrap().into(),
-            software: None,
-            expects: Default::default(),
             neighbours: vec![cable("eth1", "1"), cable("eth2", "2")],
-            unplanned_neighbours: Default::default(),
-            credentials: Vec::new(),
-            location: String::new(),
-            place: Place::default(),
+            ..Device::named("access-1", "frr")
         }
     }
 

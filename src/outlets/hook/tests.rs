@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::domain::inventory::meant::{Device, Place, Variables};
+use crate::domain::inventory::meant::{Device, Variables};
 use crate::domain::run::{Phase, Run, Timing, Transfers};
 use crate::outlets::wire::{Heard, Said, serve};
 use crate::service::outbox::paper::Paper;
@@ -66,28 +66,12 @@ fn run_of(id: &str) -> Run {
 
 fn device() -> Device {
     Device {
-        name: "acc-sw-17".into(),
         site: "bma".into(),
-        platform: "cisco_ios".into(),
         serial: Some("FDO1234X0AB".into()),
-        macs: vec![],
-        position: None,
-        address: None,
-        address6: None,
-        ssh_port: 22,
-        managed: true,
-        template: None,
-        configuration: None,
         variables: Variables::from(
             serde_json::from_str::<serde_json::Map<_, _>>(r#"{"snmp_secret": "hunter2"}"#).unwrap(),
         ),
-        software: None,
-        expects: Default::default(),
-        neighbours: vec![],
-        unplanned_neighbours: Default::default(),
-        credentials: vec![],
-        location: String::new(),
-        place: Place::default(),
+        ..Device::named("acc-sw-17", "cisco_ios")
     }
 }
 

@@ -409,7 +409,7 @@ mod tests {
     use super::*;
     use crate::address::Mac;
     use crate::config::meant::{DhcpLimits, Listen, Pool, Unknown};
-    use crate::domain::inventory::meant::{Device, Inventory, Place, Variables};
+    use crate::domain::inventory::meant::{Device, Inventory};
     use crate::domain::inventory::software::{Image, Install, Software};
     use crate::proto::dhcp4::{Message, MessageType, code};
     use crate::service::plan::{InForce, Plan, Rules};
@@ -436,26 +436,11 @@ mod tests {
     fn device(number: usize) -> Device {
         let [_, _, high, low] = (number as u32).to_be_bytes();
         Device {
-            name: format!("sw{number}"),
             site: "oslo".into(),
-            platform: "cisco_ios".into(),
             serial: Some(format!("FOC1234{number:04}")),
             macs: if number % 4 == 3 { vec![] } else { vec![mac(number)] },
-            position: None,
-            address6: None,
             address: number.is_multiple_of(2).then_some(Ipv4Addr::new(127, 9, 2 + high, low)),
-            ssh_port: 22,
-            managed: true,
-            template: None,
-            configuration: None,
-            variables: Variables::default(),
-            software: None,
-            expects: Default::default(),
-            neighbours: vec![],
-            unplanned_neighbours: Default::default(),
-            credentials: vec![],
-            location: String::new(),
-            place: Place::default(),
+            ..Device::named(&format!("sw{number}"), "cisco_ios")
         }
     }
 
@@ -465,17 +450,9 @@ mod tests {
     }
 
     fn plan() -> Plan {
-        let mut inventory = Inventory::default();
-        for (index, device) in (0..DEVICES).map(device).enumerate() {
-            inventory.by_name.insert(device.name.clone(), index);
-            inventory.by_serial.insert(device.serial.clone().unwrap(), index);
-            inventory.by_mac.extend(device.macs.iter().map(|mac| (*mac, index)));
-            inventory.by_address.extend(device.address.map(|address| (address, index)));
-            inventory.devices.push(Arc::new(device));
-        }
         let none = Duration::ZERO;
         Plan {
-            inventory: Arc::new(inventory),
+            inventory: Arc::new(Inventory::of((0..DEVICES).map(device))),
             platforms: Arc::new(Platforms::built_in()),
             render: Arc::new(|_, _| Ok(String::new())),
             secrets: Arc::new(|_| Vec::new()),

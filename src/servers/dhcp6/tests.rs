@@ -10,9 +10,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::address::Mac;
 use crate::config::meant::{DhcpLimits, Listen, Pool6, Unknown};
-use crate::domain::inventory::meant::{
-    Device, Image, Install, Inventory, Place, Software, Variables,
-};
+use crate::domain::inventory::meant::{Device, Image, Install, Inventory, Place, Software};
 use crate::proto::dhcp6::{Datagram, Message, MessageType, code};
 use crate::receipt::Committed;
 use crate::service::leases6::Kept;
@@ -30,37 +28,14 @@ fn mac(number: usize) -> Mac {
 
 /// `sw1` at [`MAC`], and others behind it.
 fn inventory() -> Arc<Inventory> {
-    let mut inventory = Inventory::default();
-    for number in 1..=DEVICES {
-        inventory.by_name.insert(format!("sw{number}"), number - 1);
-        inventory.by_mac.insert(mac(number), number - 1);
-        inventory.devices.push(Arc::new(device(number)));
-    }
-    Arc::new(inventory)
+    Arc::new(Inventory::of((1..=DEVICES).map(device)))
 }
 
 fn device(number: usize) -> Device {
     Device {
-        name: format!("sw{number}"),
         site: "oslo".into(),
-        platform: "frr".into(),
-        serial: None,
         macs: vec![mac(number)],
-        position: None,
-        address: None,
-        address6: None,
-        ssh_port: 22,
-        managed: true,
-        template: None,
-        configuration: None,
-        variables: Variables::default(),
-        software: None,
-        expects: Default::default(),
-        neighbours: vec![],
-        unplanned_neighbours: Default::default(),
-        credentials: vec![],
-        location: String::new(),
-        place: Place::default(),
+        ..Device::named(&format!("sw{number}"), "frr")
     }
 }
 

@@ -214,8 +214,10 @@ impl Book {
         let before = std::mem::replace(&mut self.inventory, inventory);
         for address in before.by_address.keys() {
             if let Some(device) = self.inventory.with_address(*address) {
-                let planned = before.with_address(*address);
-                if planned.is_some_and(|planned| is_another_box(planned, device)) {
+                let port = self.holding(*address).map(|holding| holding.mac);
+                if let (Some(planned), Some(port)) = (before.with_address(*address), port)
+                    && is_another_box((planned, port), device)
+                {
                     self.free(*address);
                 }
                 continue;
@@ -474,10 +476,12 @@ impl Book {
     }
 }
 
-/// Another box is planned in this device's place: what the former one was promised must not keep
-/// the new one waiting.
-fn is_another_box(before: &Device, after: &Device) -> bool {
-    before.name == after.name && (&before.serial, &before.macs) != (&after.serial, &after.macs)
+/// Another box is planned in this device's place: what the port of the former one was promised must
+/// not keep the new one waiting. A plan that only learns more of a box means the same one.
+fn is_another_box((before, port): (&Device, Mac), after: &Device) -> bool {
+    let serial = matches!((&before.serial, &after.serial), (Some(old), Some(new)) if old != new);
+    let was_planned = before.macs.contains(&port);
+    before.name == after.name && !after.macs.contains(&port) && (serial || was_planned)
 }
 
 /// There are no more than 2^32 addresses, and far fewer pools.

@@ -157,11 +157,16 @@ impl Book {
         other.then_some((holding.mac, until))
     }
 
-    /// Another box hangs on the wire of the one that holds this address: it was exchanged. A second
-    /// port of the same box has a wire of its own, so the relay tells another circuit of it.
+    /// Another box hangs on the wire of the one that holds this address: it was exchanged. By the
+    /// plan this circuit is one device's alone; of other circuits the relay may tell no more than
+    /// the network. A port that is planned by its MAC has not gone.
     fn is_in_place_of(holding: &Holding, asker: &Asker) -> bool {
+        let Some(device) = asker.device.as_ref().filter(|it| it.position.is_some()) else {
+            return false;
+        };
         let wire = &asker.relay_information;
-        !wire.is_empty() && *holding.relay_information == **wire
+        let same_wire = !wire.is_empty() && *holding.relay_information == **wire;
+        same_wire && !device.macs.contains(&holding.mac)
     }
 
     /// Says that another port of the device holds the planned address, if so.

@@ -170,7 +170,7 @@ mod tests {
 
     use super::*;
     use crate::config::meant::{DhcpLimits, Unknown};
-    use crate::domain::inventory::meant::{Place, Variables};
+    use crate::domain::inventory::meant::Position;
 
     const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
     const NOW: Timestamp = Timestamp::from_seconds(1_795_261_396);
@@ -202,37 +202,11 @@ mod tests {
     }
 
     fn device(name: &str, address: Option<Ipv4Addr>) -> Arc<Device> {
-        Arc::new(Device {
-            name: name.into(),
-            site: "oslo".into(),
-            platform: "cisco_ios".into(),
-            serial: None,
-            macs: vec![],
-            position: None,
-            address,
-            address6: None,
-            ssh_port: 22,
-            managed: true,
-            template: None,
-            configuration: None,
-            variables: Variables::default(),
-            software: None,
-            expects: Default::default(),
-            neighbours: vec![],
-            unplanned_neighbours: Default::default(),
-            credentials: vec![],
-            location: String::new(),
-            place: Place::default(),
-        })
+        Arc::new(Device { site: "oslo".into(), address, ..Device::named(name, "cisco_ios") })
     }
 
     fn plan(devices: &[Arc<Device>]) -> Arc<Inventory> {
-        let mut inventory = Inventory { devices: devices.to_vec(), ..Inventory::default() };
-        for (index, device) in devices.iter().enumerate() {
-            inventory.by_name.insert(device.name.clone(), index);
-            inventory.by_address.extend(device.address.map(|address| (address, index)));
-        }
-        Arc::new(inventory)
+        Arc::new(Inventory::of(devices.iter().cloned()))
     }
 
     fn tables(devices: &[Arc<Device>]) -> Leases {
@@ -344,11 +318,15 @@ mod tests {
     #[test]
     fn another_box_on_the_same_wire_takes_the_planned_address_at_once() {
         let core = device("core1", Some(ip(50)));
-        let leases = tables(&[Arc::clone(&core)]);
-        let on = |mac, circuit: &str| Asker {
+        let circuit_id = "Gi1/0/5".to_owned();
+        let wire = Position { circuit_id, remote_id: Some("dist-1".to_owned()) };
+        let placed = Arc::new(Device { position: Some(wire), ..(*core).clone() });
+        let leases = tables(&[Arc::clone(&placed)]);
+        let known_as = |device: &Arc<Device>, mac, circuit: &str| Asker {
             relay_information: circuit.to_owned(),
-            ..asker(mac, Some(&core))
+            ..asker(mac, Some(device))
         };
+        let on = |mac, circuit: &str| known_as(&placed, mac, circuit);
         let ask = |asker: &Asker, ask, seconds| told(leases.decide(asker, ask, at(seconds)));
         let planned = "10.0.0.50 for 3600 s";
         let (wrong, right) = (on(1, "0104aabb"), on(2, "0104aabb"));
@@ -361,6 +339,18 @@ mod tests {
         let release = Ask::Release { server: Some(SERVER), address: ip(50) };
         assert_eq!(leases.end(&wrong, release, at(302)), None, "it is no longer its own");
         assert_eq!(ask(&right, Ask::Renewing { held: ip(50) }, 1800), planned);
+        // Where the plan names no circuit the relay may tell the network alone.
+        let leases = tables(&[Arc::clone(&core)]);
+        let ask = |asker: &Asker| told(leases.decide(asker, DISCOVER, at(0)));
+        assert_eq!(ask(&known_as(&core, 1, "0104aabb")), planned);
+        assert_eq!(ask(&known_as(&core, 2, "0104aabb")), "10.0.0.10 for 3600 s");
+        // Both are ports of the box that is planned.
+        let macs = [1, 2].map(|mac| Mac::new([2, 0, 0, 0, 0, mac])).to_vec();
+        let two_ports = Arc::new(Device { macs, ..(*placed).clone() });
+        let leases = tables(&[Arc::clone(&two_ports)]);
+        let ask = |asker: &Asker| told(leases.decide(asker, DISCOVER, at(0)));
+        assert_eq!(ask(&known_as(&two_ports, 1, "0104aabb")), planned);
+        assert_eq!(ask(&known_as(&two_ports, 2, "0104aabb")), "10.0.0.10 for 3600 s");
     }
 
     #[test]
@@ -369,14 +359,23 @@ mod tests {
         let leases = tables(&[Arc::clone(&core)]);
         let (failed, spare) = (asker(1, Some(&core)), asker(2, Some(&core)));
         let ask = |asker: &Asker, ask, seconds| told(leases.decide(asker, ask, at(seconds)));
+        let replan = |serial: &str, macs: &[u8]| {
+            let macs = macs.iter().map(|mac| Mac::new([2, 0, 0, 0, 0, *mac])).collect();
+            let serial = Some(serial.to_owned());
+            leases.replan(plan(&[Arc::new(Device { serial, macs, ..(*core).clone() })]));
+        };
         let planned = "10.0.0.50 for 3600 s";
         assert_eq!(ask(&failed, DISCOVER, 0), planned);
         assert_eq!(ask(&failed, selecting(ip(50)), 1), planned);
-        leases.replan(plan(&[Arc::clone(&core)]));
-        assert_eq!(ask(&spare, DISCOVER, 2), "10.0.0.10 for 3600 s", "the plan says the same");
-        let spare_planned = Device { serial: Some("FOC2".to_owned()), ..(*core).clone() };
-        leases.replan(plan(&[Arc::new(spare_planned)]));
-        assert_eq!(ask(&spare, DISCOVER, 3), planned);
+        replan("FOC1", &[]);
+        assert_eq!(ask(&spare, DISCOVER, 2), "10.0.0.10 for 3600 s", "the plan knows more of it");
+        replan("FOC1", &[1]);
+        replan("FOC3", &[1]);
+        assert_eq!(ask(&spare, DISCOVER, 3), "10.0.0.10 for 3600 s", "a corrected serial");
+        replan("FOC3", &[2]);
+        assert_eq!(ask(&spare, DISCOVER, 4), planned);
+        replan("FOC4", &[]);
+        assert_eq!(ask(&asker(3, Some(&core)), DISCOVER, 5), planned, "and again, by serial");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ffi};
 use tokio::sync::oneshot;
 
 use crate::clock::Timestamp;
-use crate::domain::inventory::meant::{Device, Place, Variables};
+use crate::domain::inventory::meant::Device;
 use crate::domain::run::{self, Phase, Run, Timing};
 use crate::receipt::Committed;
 use crate::service::memory::{
@@ -27,28 +27,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 pub(super) fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
-    let device = Device {
-        address6: None,
-        name: name.into(),
-        site: "bma".into(),
-        platform: "frr".into(),
-        serial: None,
-        macs: Vec::new(),
-        position: None,
-        address: None,
-        ssh_port: 22,
-        managed: true,
-        template: None,
-        configuration: None,
-        variables: Variables::default(),
-        software: None,
-        expects: Default::default(),
-        neighbours: Vec::new(),
-        unplanned_neighbours: Default::default(),
-        credentials: Vec::new(),
-        location: String::new(),
-        place: Place::default(),
-    };
+    let device = Device { site: "bma".into(), ..Device::named(name, "frr") };
     let some = Duration::from_secs(60);
     let timing = Timing {
         ask_patience: some,

@@ -6,7 +6,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::meant::{DhcpLimits, Unknown};
-use crate::domain::inventory::meant::{Place, Variables};
 use crate::proto::dhcp6::Duid;
 use crate::proto::dhcp6::answer::{Given, Outcome};
 use crate::proto::dhcp6::ask::Wish;
@@ -44,37 +43,11 @@ fn settings() -> Dhcp6 {
 }
 
 fn device(name: &str, address6: Option<Ipv6Addr>) -> Arc<Device> {
-    Arc::new(Device {
-        name: name.into(),
-        site: "oslo".into(),
-        platform: "cisco_ios".into(),
-        serial: None,
-        macs: vec![],
-        position: None,
-        address: None,
-        address6,
-        ssh_port: 22,
-        managed: true,
-        template: None,
-        configuration: None,
-        variables: Variables::default(),
-        software: None,
-        expects: Default::default(),
-        neighbours: vec![],
-        unplanned_neighbours: Default::default(),
-        credentials: vec![],
-        location: String::new(),
-        place: Place::default(),
-    })
+    Arc::new(Device { site: "oslo".into(), address6, ..Device::named(name, "cisco_ios") })
 }
 
 fn plan(devices: &[Arc<Device>]) -> Arc<Inventory> {
-    let mut inventory = Inventory { devices: devices.to_vec(), ..Inventory::default() };
-    for (index, device) in devices.iter().enumerate() {
-        inventory.by_name.insert(device.name.clone(), index);
-        inventory.by_address6.extend(device.address6.map(|address| (address, index)));
-    }
-    Arc::new(inventory)
+    Arc::new(Inventory::of(devices.iter().cloned()))
 }
 
 fn tables(devices: &[Arc<Device>]) -> Leases6 {
