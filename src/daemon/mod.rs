@@ -38,8 +38,8 @@ use crate::store;
 pub mod commands;
 mod descriptors;
 mod heap;
-mod host_keys;
 mod outward;
+mod shelves;
 mod upgrades;
 mod voice;
 
@@ -189,7 +189,7 @@ fn performer(
 ) -> Performer {
     let secrets = files::Secrets::new(clock.clone());
     Performer {
-        prober: ssh::prober_keeping(config.ssh.clone(), host_keys::kept(memory)),
+        prober: ssh::prober_keeping(config.ssh.clone(), shelves::kept(memory)),
         secrets: Arc::new(move |source| match source {
             SecretSource::Command(_) => aside(|| secrets.get(source)),
             SecretSource::Environment(_) | SecretSource::File(_) => secrets.get(source),

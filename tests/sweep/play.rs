@@ -110,6 +110,7 @@ fn timing() -> Timing {
         neighbour_patience: seconds(90),
         login_patience: seconds(60),
         still_waiting: seconds(600),
+        fetches: true,
         save: false,
         hooks_required: Vec::new(),
         hooks_optional: Vec::new(),

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::domain::check::{Check, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
+use crate::domain::run::moves::may_be_exchanged;
 use crate::domain::run::{
     Anew, Effect, Milestone, ODDITIES_MAX, Phase, Run, Stepped, TOLD_MAX, Timer, Visit,
 };
@@ -161,16 +162,17 @@ impl Draft {
     pub fn addressed(&mut self, address: IpAddr) {
         self.begin();
         self.address(address);
-        let fetch_by = self.now.plus(self.run.timing.file_patience);
-        self.enter(Phase::Addressed { fetch_by }, format!("leased {address}"));
-        self.wake(Timer::Deadline, fetch_by);
+        self.waits_for_a_file(&format!("leased {address}"));
         if self.reach(Milestone::Addressed) {
             self.tell(Kind::Progress);
         }
     }
 
-    /// It asked for something, and its configuration is still to be asked for.
+    /// Its configuration is still to be asked for, if it asks for any.
     pub fn waits_for_a_file(&mut self, why: &str) {
+        if !self.run.timing.fetches {
+            return self.waits_for_a_visit(why);
+        }
         let fetch_by = self.now.plus(self.run.timing.file_patience);
         self.enter(Phase::Addressed { fetch_by }, why);
         self.wake(Timer::Deadline, fetch_by);
@@ -217,6 +219,7 @@ impl Draft {
         let visit_at = self.now.plus(self.run.timing.settle);
         let back_by = self.now.plus(self.run.timing.back_deadline.max(self.run.timing.settle));
         self.enter(Phase::Settling { visit_at, back_by }, "has its configuration");
+        may_be_exchanged(self);
         self.run.findings = None;
         self.run.suspected = None;
         self.run.gave_way = None;
