@@ -166,6 +166,10 @@ fn ends_in(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|found| found == ending)
 }
 
+/// What is expected of a device whose platform names no transport.
+const VISITED_ALONE: &str = "It asks for no file: its configuration is yours to bring, with an \
+    address by DHCP and a login by SSH; once it has the address it is visited and proven.";
+
 /// What cannot be done with the platforms of managed devices: one remark for each limit of each
 /// platform, however many devices use it.
 pub fn limits(loaded: &Loaded) -> Vec<Complaint> {
@@ -180,8 +184,11 @@ pub fn limits(loaded: &Loaded) -> Vec<Complaint> {
             1 => String::new(),
             count => format!(" and {} more", count - 1),
         };
-        let limits = loaded.platforms.get(id).map_or(&[][..], |platform| &platform.limits[..]);
-        for limit in limits {
+        let platform = loaded.platforms.get(id);
+        let limits = platform.map_or(&[][..], |platform| &platform.limits[..]);
+        let visited = platform.is_some_and(|platform| platform.transports.is_empty());
+        let expected = visited.then_some(VISITED_ALONE);
+        for limit in limits.iter().map(String::as_str).chain(expected) {
             let message = format!("`{id}` (device `{device}`{others}): {limit}");
             let hint = format!("`greenlight platform show {id}` tells all of it");
             remarks.push(disk::complaint(&loaded.config.inventory, message, hint));
@@ -272,6 +279,28 @@ mod tests {
         let nxos = &loaded.platforms.by_id["cisco_nxos"].limits;
         assert_eq!(told.len(), nxos.len(), "{told:?}");
         assert_eq!(told[0], format!("`cisco_nxos` (device `n-1` and 1 more): {}", nxos[0]));
+    }
+
+    #[test]
+    fn of_a_platform_that_fetches_nothing_it_is_told_what_is_expected() {
+        let inventory = "sites: { zurich: {} }\ndefaults: { template: a.j2, \
+            credentials: [{ username: u, password: { env: HOME } }] }\ndevices:\n  \
+            - { name: m-1, site: zurich, platform: mikrotik_routeros, serial: A1 }\n  \
+            - { name: f-1, site: zurich, platform: fortinet_fortios, serial: A2 }\n  \
+            - { name: n-1, site: zurich, platform: cisco_nxos, serial: A3 }\n";
+        let directory = written(&[
+            ("greenlight.yaml", "tftp: {}\n"),
+            ("inventory.yaml", inventory),
+            ("templates/a.j2", "hostname {{ device.name }}\n"),
+        ]);
+        let loaded = crate::files::load(&directory.path().join("greenlight.yaml"));
+        let loaded = loaded.unwrap_or_else(|list| panic!("{list:#?}"));
+        let told: Vec<String> = limits(&loaded).into_iter().map(|remark| remark.message).collect();
+        let visited = |device: &str| {
+            let of = |line: &&String| line.contains(device) && line.contains(VISITED_ALONE);
+            told.iter().filter(of).count()
+        };
+        assert_eq!([visited("`m-1`"), visited("`f-1`"), visited("`n-1`")], [1, 1, 0], "{told:#?}");
     }
 
     #[test]

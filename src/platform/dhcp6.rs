@@ -30,6 +30,8 @@ pub struct UrlFacts {
     pub device: String,
     /// Our HTTP port, where HTTP is served.
     pub http_port: Option<u16>,
+    /// The image to be installed, by its name on our server.
+    pub image: Option<String>,
 }
 
 /// Texts of options 16 and 17 that are looked at. Devices send one or two.
@@ -73,15 +75,18 @@ fn as_dhcp4(told: &Told, class: Option<&(u32, Vec<u8>)>) -> BTreeMap<u8, Vec<u8>
 impl Platform {
     /// Where a device of this platform finds its file, for option 59 (RFC 5970 section 3.1): the
     /// first URL among its answers that can be filled, or else its file name by TFTP. `None` for a
-    /// platform that takes neither.
+    /// platform that takes neither. Where an image is to be installed, and the platform installs by
+    /// its own provisioning, that is its file.
     pub fn boot_file_url(&self, facts: &UrlFacts) -> Option<String> {
         let gaps = Gaps {
             server: format!("[{}]", facts.server),
             device: &facts.device,
             http_port: facts.http_port,
-            image: None,
+            image: facts.image.as_deref(),
         };
-        let of_a_file = self.answers.iter().filter(|answer| URL_OPTIONS.contains(&answer.option));
+        let ztp = self.software.as_ref().map_or(&[][..], |software| &software.ztp);
+        let answers = ztp.iter().chain(&self.answers);
+        let of_a_file = answers.filter(|answer| URL_OPTIONS.contains(&answer.option));
         let texts = of_a_file.filter_map(|answer| match &answer.value {
             Value::Text(template) => template.fill(&gaps),
             Value::ServerAddress | Value::Bytes(_) | Value::SubOptions(_) => None,
@@ -147,6 +152,7 @@ mod tests {
                 server: "2001:db8::2".parse().unwrap(),
                 device: "sw1".into(),
                 http_port,
+                image: None,
             })
         };
         let of = |text: &str| Some(text.to_owned());
@@ -157,5 +163,24 @@ mod tests {
         assert_eq!(url("nokia_srlinux", None), of("tftp://[2001:db8::2]/sw1.py"));
         assert_eq!(url("cisco_iosxr", None), None, "it takes HTTP alone");
         assert_eq!(url("extreme_exos", Some(80)), None);
+    }
+
+    #[test]
+    fn an_installer_s_url_is_that_of_the_image_and_no_other_platform_s_is() {
+        let platforms = Platforms::built_in();
+        let url = |id: &str, image: Option<&str>| {
+            platforms.by_id[id].boot_file_url(&UrlFacts {
+                server: "2001:db8::2".parse().unwrap(),
+                device: "sw1".into(),
+                http_port: Some(8080),
+                image: image.map(str::to_owned),
+            })
+        };
+        let at = |path: &str| Some(format!("http://[2001:db8::2]:8080/{path}"));
+        assert_eq!(url("onie", Some("sonic.bin")), at("sonic.bin"));
+        assert_eq!(url("onie", None), at("onie-installer"));
+        for id in ["sonic", "cumulus_linux", "juniper_junos", "arista_eos"] {
+            assert_eq!(url(id, Some("sonic.bin")), url(id, None), "{id}");
+        }
     }
 }

@@ -95,6 +95,7 @@ impl Plan {
             neighbour_patience: rules.neighbour_patience,
             login_patience: rules.login_patience,
             still_waiting: rules.still_waiting,
+            fetches: platform.is_none_or(|platform| !platform.transports.is_empty()),
             save: platform.is_some_and(|platform| platform.must_save),
             hooks_required: rules.hooks_required.clone(),
             hooks_optional: rules.hooks_optional.clone(),

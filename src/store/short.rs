@@ -81,6 +81,9 @@ struct Seldom<'a> {
     upgrade: Cow<'a, Option<Upgrade>>,
     #[serde(default, skip_serializing_if = "usual")]
     upstream: Cow<'a, Upstream>,
+    /// Of its [`Timing`]: the unusual.
+    #[serde(default, skip_serializing_if = "usual")]
+    asks_for_no_file: bool,
 }
 
 fn usual<T: Default + PartialEq>(value: &T) -> bool {
@@ -128,7 +131,7 @@ impl<'a> Short<'a> {
             rev,
             seq,
             phase: phase.into_owned(),
-            timing: Arc::new(spans.timing()),
+            timing: Arc::new(spans.timing(!seldom.asks_for_no_file)),
             actor: seldom.actor.into_owned(),
             address,
             repeats: seldom.repeats,
@@ -165,6 +168,7 @@ impl<'a> Spans<'a> {
             neighbour_patience,
             login_patience,
             still_waiting,
+            fetches: _,
             save,
             hooks_required,
             hooks_optional,
@@ -184,7 +188,7 @@ impl<'a> Spans<'a> {
         Self(spans.map(|span| Span::from(*span)), *save, required, optional)
     }
 
-    fn timing(self) -> Timing {
+    fn timing(self, fetches: bool) -> Timing {
         let Self(spans, save, required, optional) = self;
         let [ask_patience, file_patience, settle, back_deadline, recheck, rest @ ..] =
             spans.map(Duration::from);
@@ -198,6 +202,7 @@ impl<'a> Spans<'a> {
             neighbour_patience: neighbours,
             login_patience: login,
             still_waiting,
+            fetches,
             save,
             hooks_required: required.into_owned(),
             hooks_optional: optional.into_owned(),
@@ -219,7 +224,7 @@ impl<'a> Seldom<'a> {
             rev: _,
             seq: _,
             phase: _,
-            timing: _,
+            timing,
             actor,
             address: _,
             repeats,
@@ -261,6 +266,7 @@ impl<'a> Seldom<'a> {
             gave_way: *gave_way,
             upgrade: Cow::Borrowed(upgrade),
             upstream: Cow::Borrowed(upstream),
+            asks_for_no_file: !timing.fetches,
         }
     }
 }
@@ -341,6 +347,22 @@ mod tests {
         let later = Later { missed: 3, mood: "good" };
         let body = rmp_serde::to_vec_named(&(names, course, spans, later)).unwrap();
         assert_eq!(read(&body).unwrap(), Run { missed: 3, milestones: BTreeMap::new(), ..run });
+    }
+
+    #[test]
+    fn a_run_of_before_fetches_and_one_that_asks_for_no_file_is_read_as_such() {
+        let unserved = Timing { fetches: false, ..(*fresh().timing).clone() };
+        let unserved = Run { timing: Arc::new(unserved), ..fresh() };
+        let mut body = Vec::new();
+        write(&mut body, &unserved).unwrap();
+        assert_eq!(read(&body).unwrap(), unserved);
+        // An earlier version wrote neither the short field nor the long one.
+        let mut named = serde_json::to_value(fresh()).unwrap();
+        assert!(named["timing"].as_object_mut().unwrap().remove("fetches").is_some());
+        assert_eq!(serde_json::from_value::<Run>(named).unwrap(), fresh());
+        let mut usual = Vec::new();
+        write(&mut usual, &fresh()).unwrap();
+        assert!(!usual.windows(7).any(|seven| seven == b"no_file"));
     }
 
     #[test]

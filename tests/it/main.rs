@@ -14,6 +14,7 @@ mod scripts;
 mod service;
 mod software;
 mod store;
+mod unserved;
 mod upstream;
 
 /// What the fuzzer runs for an hour runs here for some seconds.

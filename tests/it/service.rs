@@ -327,8 +327,9 @@ async fn the_feed_tells_only_what_is_stored() {
 async fn asking_and_getting_an_address_are_one_step_and_asking_alone_is_told_later() {
     let folder = tempfile::tempdir().unwrap();
     let house = house(folder.path()).await;
-    let mac = Some(greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]));
-    let Identity::Device(device) = house.intake.identify(&Clues { mac, ..Clues::default() }) else {
+    let mac = greenlight::address::Mac::new([2, 0, 0, 0, 0, 0]);
+    let clues = Clues { mac: Some(mac), ..Clues::default() };
+    let Identity::Device(device) = house.intake.identify(&clues) else {
         panic!("sw1 is not known by its MAC")
     };
     house.intake.asked(&device);
@@ -347,7 +348,6 @@ async fn asking_and_getting_an_address_are_one_step_and_asking_alone_is_told_lat
     // It gives its address back: that is written down and moves nothing.
     let before = run.phase;
     let address = "127.7.0.51".parse().unwrap();
-    let mac = mac.expect("set above");
     let ended = Ended { address, mac, until: Timestamp::from_seconds(9), quarantined_until: None };
     house.intake.leases_moved(vec![Moved::Ended(ended, Some(device))]).await.unwrap();
     let run = house.until(|run| run.rev == 3).await;

@@ -33,6 +33,7 @@ pub fn timing() -> Timing {
         neighbour_patience: Duration::from_secs(65),
         login_patience: Duration::from_secs(90),
         still_waiting: Duration::from_secs(600),
+        fetches: true,
         save: false,
         hooks_required: Vec::new(),
         hooks_optional: Vec::new(),

@@ -15,12 +15,17 @@ const STEPS: [Milestone; 6] = [
     Milestone::HandedOver,
 ];
 
-/// The checklist of a run as it stands. Without hooks there is nobody to hand over to, and no line
-/// says so.
+/// The checklist of a run as it stands. Without hooks there is nobody to hand over to, and a
+/// platform may ask for no file: then no line says so.
 pub(super) fn checklist(run: &Run, words: &Words) -> Vec<ChecklistLine> {
     let hands_over = !run.timing.hooks_required.is_empty() || !run.timing.hooks_optional.is_empty();
-    let steps: Vec<Milestone> =
-        STEPS.into_iter().filter(|step| *step != Milestone::HandedOver || hands_over).collect();
+    let downloads = run.timing.fetches || run.milestones.contains_key(&Milestone::Downloaded);
+    let is_taken = |step: &Milestone| match step {
+        Milestone::Downloaded => downloads,
+        Milestone::HandedOver => hands_over,
+        Milestone::Asked | Milestone::Addressed | Milestone::Back | Milestone::Checked => true,
+    };
+    let steps: Vec<Milestone> = STEPS.into_iter().filter(is_taken).collect();
     let ready = matches!(run.phase, Phase::Ready { .. });
     // A step that was not seen is behind us once a later one was: a device may come with its
     // address.
@@ -79,9 +84,12 @@ fn text(words: &Words, run: &Run, step: Milestone, state: LineState) -> String {
         Milestone::Checked => &steps.checked,
         Milestone::HandedOver => &steps.handed_over,
     };
+    let comes_as_it_is = step == Milestone::Back && !run.timing.fetches;
     let template = match state {
         LineState::Done => done,
         LineState::Working if matches!(run.phase, Phase::Upgrading { .. }) => &steps.upgrading,
+        // It restarts with nothing of ours.
+        LineState::Working | LineState::Attention if comes_as_it_is => waiting,
         LineState::Working | LineState::Attention => working,
         LineState::Waiting => waiting,
     };

@@ -185,6 +185,7 @@ mod tests {
             neighbour_patience: Duration::from_secs(65),
             login_patience: Duration::from_secs(90),
             still_waiting: Duration::from_secs(600),
+            fetches: true,
             save: false,
             hooks_required: vec!["ansible".into()],
             hooks_optional: vec![],

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::domain::check::{Check, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
+use crate::domain::run::moves::may_be_exchanged;
 use crate::domain::run::{
     Anew, Effect, Milestone, ODDITIES_MAX, Phase, Run, Stepped, TOLD_MAX, Timer, Visit,
 };
@@ -28,9 +29,9 @@ const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// So many visits in a row find nobody because the device booted; fewer may be chance.
 pub(super) const MISSED_BY_BOOTING: u32 = 2;
 
-/// So many visits in a row find nobody before it is said that the device is not back: one or two
-/// may have been lost on their way.
-const MISSED_BY_BEING_AWAY: u32 = 3;
+/// So many visits in a row find nobody before it is said that the device is not back, two of them
+/// after its time: one may have been lost on its way while it came up.
+const MISSED_BY_BEING_AWAY: u32 = MISSED_BY_BOOTING + 2;
 
 pub(super) struct Draft {
     pub run: Run,
@@ -161,16 +162,17 @@ impl Draft {
     pub fn addressed(&mut self, address: IpAddr) {
         self.begin();
         self.address(address);
-        let fetch_by = self.now.plus(self.run.timing.file_patience);
-        self.enter(Phase::Addressed { fetch_by }, format!("leased {address}"));
-        self.wake(Timer::Deadline, fetch_by);
+        self.waits_for_a_file(&format!("leased {address}"));
         if self.reach(Milestone::Addressed) {
             self.tell(Kind::Progress);
         }
     }
 
-    /// It asked for something, and its configuration is still to be asked for.
+    /// Its configuration is still to be asked for, if it asks for any.
     pub fn waits_for_a_file(&mut self, why: &str) {
+        if !self.run.timing.fetches {
+            return self.waits_for_a_visit(why);
+        }
         let fetch_by = self.now.plus(self.run.timing.file_patience);
         self.enter(Phase::Addressed { fetch_by }, why);
         self.wake(Timer::Deadline, fetch_by);
@@ -217,6 +219,7 @@ impl Draft {
         let visit_at = self.now.plus(self.run.timing.settle);
         let back_by = self.now.plus(self.run.timing.back_deadline.max(self.run.timing.settle));
         self.enter(Phase::Settling { visit_at, back_by }, "has its configuration");
+        may_be_exchanged(self);
         self.run.findings = None;
         self.run.suspected = None;
         self.run.gave_way = None;
@@ -243,7 +246,10 @@ impl Draft {
     /// Nobody was found where somebody should be by now. Only visits tell: one that is under way
     /// when the time is over may be let in.
     pub fn not_found(&mut self, back_by: Timestamp) {
-        if self.now >= back_by && self.run.missed >= MISSED_BY_BEING_AWAY {
+        if self.now < back_by {
+            // It may boot until then: more of them prove nothing.
+            self.run.missed = self.run.missed.min(MISSED_BY_BOOTING);
+        } else if self.run.missed >= MISSED_BY_BEING_AWAY {
             self.not_back();
         }
     }

@@ -26,6 +26,9 @@ mod proof;
 mod tests;
 #[cfg(test)]
 mod transitions;
+mod unserved;
+#[cfg(test)]
+mod unserved_tests;
 pub mod upgrade;
 #[cfg(test)]
 mod upgrade_tests;
@@ -142,6 +145,9 @@ pub struct Timing {
     pub neighbour_patience: Duration,
     pub login_patience: Duration,
     pub still_waiting: Duration,
+    /// The platform asks for a file. One that asks for none is visited once it has an address.
+    #[serde(default = "Timing::usually_fetches")]
+    pub fetches: bool,
     /// The platform merges what it is served and has to be told to save.
     pub save: bool,
     /// Hooks that must accept before green, and those that need not.
@@ -156,6 +162,10 @@ impl Timing {
     fn usual_ask_patience() -> Duration {
         Self::ASK_PATIENCE
     }
+
+    fn usually_fetches() -> bool {
+        true
+    }
 }
 
 /// Where a run is. Each variant holds what is true only there, its own deadline included.
@@ -168,7 +178,8 @@ pub enum Phase {
     Addressed { fetch_by: Timestamp },
     /// It is reading its file. The end of the transfer should be known by `end_by`.
     Fetching { since: Timestamp, end_by: Timestamp },
-    /// It has its file and is applying it or rebooting. The first visit is at `visit_at`.
+    /// It has its file and is applying it or rebooting; or it asks for none and has just got its
+    /// address. The first visit is at `visit_at`.
     Settling { visit_at: Timestamp, back_by: Timestamp },
     /// We try to log in. `refused_since` is set from the first refused login on, `broken_since`
     /// from the first dialogue on that broke off.

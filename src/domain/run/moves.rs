@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::clock::Timestamp;
+use crate::domain::check::Verdict;
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, WAY, shown};
@@ -27,6 +28,7 @@ pub(super) fn anew_in_trouble(d: &mut Draft, fault: Fault) {
         && !had_it.iter().any(|milestone| d.run.milestones.contains_key(milestone));
     if let Phase::ActionNeeded { anew: Anew::No, .. } = &d.run.phase
         && first_steps
+        && !d.is_visited_anyway()
     {
         d.begins_anew(Anew::Asked);
     }
@@ -41,20 +43,24 @@ pub(super) fn leased_in_trouble(d: &mut Draft, address: IpAddr, fault: Fault) {
     }
     d.address(address);
     if let Phase::ActionNeeded { anew: Anew::Asked, .. } = &d.run.phase {
-        let fetch_by = d.now.plus(d.run.timing.file_patience);
+        let fetch_by = d.shows_by();
         d.begins_anew(Anew::Leased { fetch_by });
     }
 }
 
 /// The time of an open fault is over: the device started anew and asked for no file, which is told
-/// instead, or a day has passed.
+/// instead unless it never asks for one; or a day has passed.
 pub(super) fn overdue_in_trouble(d: &mut Draft, fault: Fault) {
     if let Phase::ActionNeeded { anew: Anew::Leased { fetch_by }, .. } = &d.run.phase
         && d.now >= *fetch_by
     {
         d.cleared();
         d.run.strange_file = None;
-        d.trouble(Fault::NoFileAsked, &[]);
+        if d.run.timing.fetches {
+            d.trouble(Fault::NoFileAsked, &[]);
+        } else {
+            d.waits_for_a_visit("it started anew");
+        }
     } else {
         give_up(d, fault);
     }
@@ -73,12 +79,22 @@ pub(super) fn asked_in_trouble(
         return;
     }
     d.cleared();
-    if fault == Fault::OtherBox {
-        // The planned box takes the place of the other one and brings its own key.
+    d.fetching(transport, name, address);
+}
+
+/// It took its whole configuration after another box was seen in its place: the planned one may be
+/// there now, and brings its own key. A mere request says less, for its sender may have made up the
+/// address that it came from; whoever took the file to its end receives at that address.
+pub(super) fn may_be_exchanged(d: &mut Draft) {
+    let other = |verdict: &Verdict| match verdict {
+        Verdict::Fail(problem) => problem.fault == Fault::OtherBox,
+        Verdict::Pass | Verdict::NotPlanned | Verdict::Unknown { .. } => false,
+    };
+    let found = d.run.findings.as_ref();
+    if found.is_some_and(|found| found.verdicts.iter().any(|(_, verdict)| other(verdict))) {
         d.note("host_key", "another box may answer now: its key is pinned anew");
         d.run.host_key = None;
     }
-    d.fetching(transport, name, address);
 }
 
 pub(super) fn asked_oddly(d: &mut Draft, what: &str) {

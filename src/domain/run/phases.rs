@@ -181,9 +181,7 @@ fn fetching(d: &mut Draft, event: &Event) {
         Event::AskedOddly { what, .. } => asked_oddly(d, what),
         Event::Released { address } => released(d, *address),
         Event::Due { timer: Timer::Deadline } => {
-            let fetch_by = d.now.plus(d.run.timing.file_patience);
-            d.enter(Phase::Addressed { fetch_by }, "the end of its transfer was not seen");
-            d.wake(Timer::Deadline, fetch_by);
+            d.waits_for_a_file("the end of its transfer was not seen");
         }
         Event::Due { timer: Timer::Visit | Timer::StillWaiting } => {}
         Event::Visited { .. } => d.note("late", "a visit of an earlier attempt"),

@@ -124,7 +124,7 @@ impl Draft {
         });
         match lasting {
             Some((found, _)) => self.action_needed(found),
-            None => self.trouble(Fault::NotBack, &[]),
+            None => self.does_not_answer(),
         }
     }
 
@@ -172,7 +172,7 @@ impl Draft {
         self.run.suspected = None;
         if self.run.timing.recheck * self.run.missed >= self.run.timing.back_deadline {
             self.cleared();
-            self.trouble(Fault::NotBack, &[]);
+            self.does_not_answer();
         }
     }
 

@@ -184,8 +184,14 @@ fn decided(
         Decision::Nothing { why } => return explained.why.push(why),
     }
     let managed = device.filter(|device| device.managed);
-    let platform = managed.and_then(|device| ground.platforms.get(&device.platform));
+    let recognised = ground.platforms.recognise6(said);
+    let seen = recognised.as_ref().map(|found| &found.platform);
+    let platform = managed.and_then(|device| ground.platforms.answering(&device.platform, seen));
     if let Some((platform, device)) = platform.zip(managed) {
+        if platform.id != device.platform {
+            let title = &platform.title;
+            explained.why.push(format!("{title} asks: it is told where its software is"));
+        }
         boot(ground, (platform, device), settings.server_address, explained);
     }
 }
@@ -198,10 +204,12 @@ fn boot(
 ) {
     let http = ground.plan.as_ref().and_then(|plan| plan.config.http.as_ref());
     let listen = http.and_then(|http| http.listen.iter().find(|listen| listen.address.is_ipv6()));
+    let image = device.software.as_ref().and_then(|software| software.installable());
     let url = platform.boot_file_url(&UrlFacts {
         server,
         device: device.name.clone(),
         http_port: listen.map(|listen| listen.address.port()),
+        image: image.map(|image| image.name.clone()),
     });
     match url {
         Some(url) => explained.carries.push(told("59 boot file", url)),

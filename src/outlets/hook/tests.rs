@@ -35,6 +35,7 @@ fn run_of(id: &str) -> Run {
             neighbour_patience: second,
             login_patience: second,
             still_waiting: second,
+            fetches: true,
             save: false,
             hooks_required: vec!["takeover".into()],
             hooks_optional: vec![],

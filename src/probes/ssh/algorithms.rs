@@ -84,6 +84,22 @@ pub(super) enum Offer {
     Modern,
 }
 
+impl Offer {
+    /// As it is kept over restarts.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Offer::All => "all",
+            Offer::Legacy => "legacy",
+            Offer::Modern => "modern",
+        }
+    }
+
+    /// The one of this name; later versions may know others.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        [Offer::All, Offer::Legacy, Offer::Modern].into_iter().find(|offer| offer.name() == name)
+    }
+}
+
 /// The offers to be made one after the other until one leads to a session. What worked last comes
 /// first, where the platform allows it at all.
 pub(super) fn offers(legacy: Legacy, worked: Option<Offer>) -> Vec<Offer> {

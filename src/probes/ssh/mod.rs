@@ -32,8 +32,8 @@ use crate::platform::dialogue::Limits;
 use crate::platform::observation::{Observation, Reading};
 use crate::platform::{Channel, Output, Question};
 use crate::service::probe::{Order, Outcome, Prober, Purpose, Report};
-pub use memory::HostKeys;
 use memory::Memory;
+pub use memory::{Shelf, Shelves};
 use session::{Failed, Step, Trace};
 use way::Way;
 
@@ -57,9 +57,9 @@ pub fn prober(settings: Ssh) -> Prober {
     remembering(settings, Memory::default())
 }
 
-/// The same with somebody who keeps the keys of jump hosts for ever.
-pub fn prober_keeping(settings: Ssh, host_keys: HostKeys) -> Prober {
-    remembering(settings, Memory::keeping(host_keys))
+/// The same with somebody who keeps what worked, and the keys of jump hosts, over restarts.
+pub fn prober_keeping(settings: Ssh, kept: Shelves) -> Prober {
+    remembering(settings, Memory::keeping(kept))
 }
 
 fn remembering(settings: Ssh, memory: Memory) -> Prober {

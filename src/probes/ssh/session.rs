@@ -134,11 +134,14 @@ async fn connect(
     memory: &Memory,
 ) -> Result<Handle<Guard>, Failed> {
     let mut failed = None;
-    for offer in algorithms::offers(target.legacy, memory.offer(&target.name)) {
+    let worked = memory.offer(&target.name).await;
+    let offers = algorithms::offers(target.legacy, worked);
+    let first = offers[0];
+    for offer in offers {
         target.trace.step(Step::Connecting);
         match shake_hands(target, dial, settings, offer).await {
             Ok(handle) => {
-                memory.worked(&target.name, offer);
+                memory.worked(&target.name, offer, first).await;
                 return Ok(handle);
             }
             // The full offer tells most about the other side.
@@ -221,6 +224,7 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::{TcpListener, TcpStream};
 
+    use super::super::memory::tests::server;
     use super::super::report;
     use super::super::toy::{Toy, order, settings, shell};
     use super::*;
@@ -274,10 +278,42 @@ mod tests {
         let first = visit(&order, &memory).await;
         assert!(!matches!(first.outcome, Outcome::Observed(_)), "{first:?}");
         assert_eq!(connections.load(Ordering::SeqCst), 2);
-        assert_eq!(memory.offer(&order.target.to_string()), None);
+        assert_eq!(memory.offer(&order.target.to_string()).await, None);
         let second = visit(&order, &memory).await;
         assert!(matches!(second.outcome, Outcome::Observed(_)), "{second:?}");
-        assert_eq!(memory.offer(&order.target.to_string()), Some(Offer::All));
+        assert_eq!(memory.offer(&order.target.to_string()).await, Some(Offer::All));
         assert_eq!(connections.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_restarted_begins_with_the_algorithms_that_worked_before() {
+        let toy = Toy::default().start().await;
+        let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut order = order(&toy, shell());
+        order.target = front.local_addr().unwrap();
+        // The toy has no host key that the short list knows, and that comes first here.
+        with_legacy(&mut order, Legacy::First);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (count, behind) = (Arc::clone(&connections), toy.address());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = front.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let mut onward = TcpStream::connect(behind).await.unwrap();
+                tokio::spawn(async move {
+                    let _ = tokio::io::copy_bidirectional(&mut stream, &mut onward).await;
+                });
+            }
+        });
+        let (keys, algorithms) = Default::default();
+        for (visits, expected) in [(1, 2), (2, 3), (3, 4)] {
+            // Each visit by a server that was just started.
+            let memory = server(&keys, &algorithms, false);
+            let report = visit(&order, &memory).await;
+            assert!(matches!(report.outcome, Outcome::Observed(_)), "{report:?}");
+            assert_eq!(connections.load(Ordering::SeqCst), expected, "after {visits} visits");
+        }
+        let forgetful = visit(&order, &Memory::default()).await;
+        assert!(matches!(forgetful.outcome, Outcome::Observed(_)), "{forgetful:?}");
+        assert_eq!(connections.load(Ordering::SeqCst), 6, "it needs both tries again");
     }
 }

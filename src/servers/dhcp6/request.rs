@@ -8,6 +8,7 @@ use crate::address::Mac;
 use crate::clock::Timestamp;
 use crate::config::meant::{Pool6, Unknown};
 use crate::domain::inventory::meant::{Device, Position};
+use crate::platform::Recognised;
 use crate::platform::dhcp6::{Told, UrlFacts};
 use crate::proto::dhcp4::DecodeError;
 use crate::proto::dhcp6::answer::{
@@ -120,7 +121,8 @@ pub fn handle(
     if !parts.intake.can_promise() && !is_informing(&request.ask) {
         return Outcome::Silent;
     }
-    let device = match who(request, heard, (parts, gate), now) {
+    let seen = parts.platforms.recognise6(&told(request));
+    let device = match who((request, seen.as_ref()), heard, (parts, gate), now) {
         Who::Device(device) => Some(device),
         Who::Quarantined => None,
         Who::Refused => return Outcome::Silent,
@@ -129,14 +131,19 @@ pub fn handle(
         && is_soliciting(&request.ask)
     {
         parts.intake.asked(device);
+        let seen = seen.as_ref().map(|found| &found.platform);
+        if let Some(what) = parts.platforms.mismatch(&device.platform, seen) {
+            parts.intake.asks_oddly(device, &what);
+        }
     }
+    let boot = device.as_ref().and_then(|device| boot(device, seen.as_ref(), parts));
     let asker = asker_of(request, heard, device.as_ref());
     let said = match request.ask {
         Ask::Release(_) | Ask::Decline(_) => {
             let ended = parts.leases.end(&asker, &request.ask, now);
             let rows = Rows::Ended { addresses: ended.addresses, device: device.clone() };
             let verdict = Verdict::Ended(ended.iaids);
-            Said { verdict, rows, ..said(request, heard, parts, device) }
+            Said { verdict, rows, ..said(request, heard, parts, boot) }
         }
         Ask::Solicit { .. }
         | Ask::Request(_)
@@ -156,7 +163,7 @@ pub fn handle(
                     None => parts.intake.lease_impossible(device, why),
                 }
             }
-            decided(decision, said(request, heard, parts, device))
+            decided(decision, said(request, heard, parts, boot))
         }
     };
     outcome_of(request, heard, said, now)
@@ -170,12 +177,12 @@ enum Who {
 }
 
 fn who(
-    request: &Request,
+    (request, seen): (&Request, Option<&Recognised>),
     heard: &Received,
     (parts, gate): (&Parts, &mut Gate),
     now: Timestamp,
 ) -> Who {
-    let clues = clues_of(request, parts, now);
+    let clues = clues_of(request, seen, parts, now);
     match parts.intake.identify(&clues) {
         Identity::Device(device) if device.managed || device.address6.is_some() => {
             let duid = request.ask.client().map(Duid::bytes).unwrap_or_default();
@@ -235,21 +242,20 @@ fn sighting(
 }
 
 /// What the message lets us know about its sender.
-fn clues_of(request: &Request, parts: &Parts, now: Timestamp) -> Clues {
+fn clues_of(request: &Request, seen: Option<&Recognised>, parts: &Parts, now: Timestamp) -> Clues {
     let datagram = &request.datagram;
-    let recognised = parts.platforms.recognise6(&told(request));
     let held = request.ask.wish().and_then(|wish| {
         let addresses: Vec<Ipv6Addr> =
             wish.associations.iter().flat_map(|held| held.addresses.iter().copied()).collect();
         parts.leases.held(&wish.client.to_string(), &addresses, now)
     });
     Clues {
-        serial: recognised.as_ref().and_then(|found| found.serial.clone()),
+        serial: seen.and_then(|found| found.serial.clone()),
         mac: request.mac,
         position: position(datagram),
         // What a client believes about its address counts only where our lease says the same.
         address: held.map(IpAddr::V6),
-        platform: recognised.map(|found| found.platform.id.clone()),
+        platform: seen.map(|found| found.platform.id.clone()),
     }
 }
 
@@ -356,7 +362,7 @@ struct Said {
     boot: Option<Boot>,
 }
 
-fn said(request: &Request, heard: &Received, parts: &Parts, device: Option<Arc<Device>>) -> Said {
+fn said(request: &Request, heard: &Received, parts: &Parts, boot: Option<Boot>) -> Said {
     Said {
         verdict: Verdict::Nothing { why: "nothing was decided".to_owned() },
         parameters: Parameters::default(),
@@ -367,7 +373,7 @@ fn said(request: &Request, heard: &Received, parts: &Parts, device: Option<Arc<D
         },
         server: parts.name.clone(),
         rapid_commit: parts.settings.rapid_commit,
-        boot: device.and_then(|device| boot(&device, parts)),
+        boot,
     }
 }
 
@@ -414,14 +420,17 @@ fn parameters(pool: &Pool6, boot: Option<Boot>) -> Parameters {
     }
 }
 
-/// Where the device finds its file. A device in service already gets an address and no more: a boot
-/// file could make it load a configuration.
-fn boot(device: &Device, parts: &Parts) -> Option<Boot> {
-    let platform = parts.platforms.get(&device.platform).filter(|_| device.managed)?;
+/// Where the device finds its file, or the installer that asks in its place its image. A device in
+/// service already gets an address and no more: a boot file could make it load a configuration.
+fn boot(device: &Device, seen: Option<&Recognised>, parts: &Parts) -> Option<Boot> {
+    let seen = seen.map(|found| &found.platform);
+    let platform = parts.platforms.answering(&device.platform, seen).filter(|_| device.managed)?;
+    let image = device.software.as_ref().and_then(|software| software.installable());
     let url = platform.boot_file_url(&UrlFacts {
         server: parts.settings.server_address,
         device: device.name.clone(),
         http_port: parts.http_port,
+        image: image.map(|image| image.name.clone()),
     })?;
     Some(Boot { url, parameters: Vec::new() })
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::address::Mac;
 use crate::config::meant::{DhcpLimits, Listen, Pool6, Unknown};
-use crate::domain::inventory::meant::{Device, Inventory};
+use crate::domain::inventory::meant::{Device, Image, Install, Inventory, Place, Software};
 use crate::proto::dhcp6::{Datagram, Message, MessageType, code};
 use crate::receipt::Committed;
 use crate::service::leases6::{EndedAddress, Kept};
@@ -85,9 +85,9 @@ fn without_a_store() -> (SocketAddr, watch::Sender<bool>) {
     server(settings(), runs)
 }
 
-fn intake(runs: runner::Runs) -> Intake {
+fn intake(inventory: Arc<Inventory>, runs: runner::Runs) -> Intake {
     let plan = InForce::new(Plan {
-        inventory: inventory(),
+        inventory,
         platforms: Arc::new(Platforms::built_in()),
         render: Arc::new(|_, _| Ok(String::new())),
         secrets: Arc::new(|_| Vec::new()),
@@ -98,19 +98,27 @@ fn intake(runs: runner::Runs) -> Intake {
 }
 
 fn server(settings: Dhcp6, runs: runner::Runs) -> (SocketAddr, watch::Sender<bool>) {
+    server_of(inventory(), settings, runs)
+}
+
+fn server_of(
+    inventory: Arc<Inventory>,
+    settings: Dhcp6,
+    runs: runner::Runs,
+) -> (SocketAddr, watch::Sender<bool>) {
     let platforms = Arc::new(Platforms::built_in());
-    let intake = intake(runs);
+    let intake = intake(Arc::clone(&inventory), runs);
     let now = Clock::System.now();
     let ports = bind(&settings).unwrap();
     let at = SocketAddr::V6(ports[0].local());
     let parts = Parts {
         intake,
-        leases: Leases6::new(&settings, inventory(), Kept::default(), now),
+        leases: Leases6::new(&settings, inventory, Kept::default(), now),
         platforms,
         settings: Arc::new(settings),
         name: Duid::uuid([7; 16]),
         alone: true,
-        http_port: None,
+        http_port: Some(8080),
     };
     let (stop, shutdown) = watch::channel(false);
     tokio::spawn(serve(ports, parts, Clock::System, shutdown));
@@ -126,7 +134,7 @@ fn message(kind: MessageType, transaction: u32) -> Message {
 #[test]
 fn what_became_of_addresses_is_brought_as_it_was_decided_and_the_next_holder_stays() {
     let (runs, mut waiting) = runner::channel();
-    let intake = intake(runs);
+    let intake = intake(inventory(), runs);
     let now = Clock::System.now();
     let lease = |number: u32, seconds| Lease6 {
         address: "::10".parse().unwrap(),
@@ -319,4 +327,46 @@ async fn while_made_up_duids_flood_every_planned_device_gets_its_address() {
     let sent = flooding.join().unwrap();
     assert_eq!(served, DEVICES, "beside {sent} messages of strangers");
     assert!(sent > 20 * DEVICES, "{sent} messages are no flood");
+}
+
+/// The URL that a Solicit of the first device is told, asking with this class (option 16) or user
+/// class (option 15).
+async fn told_url(server: SocketAddr, code: u16, value: Vec<u8>) -> Option<String> {
+    let client = UdpSocket::bind("[::1]:0").await.unwrap();
+    let wanted = code::BOOT_FILE_URL.to_be_bytes();
+    let solicit = message(MessageType::Solicit, u32::from(code))
+        .with(code::OPTION_REQUEST, wanted)
+        .with(code, value);
+    client.send_to(&Datagram::bare(solicit).encode(), server).await.unwrap();
+    let mut buffer = [0; 1500];
+    let length = client.recv(&mut buffer).await.unwrap();
+    let answer = Datagram::decode(&buffer[..length]).unwrap().message;
+    let url = answer.option(code::BOOT_FILE_URL)?;
+    Some(String::from_utf8_lossy(url).into_owned())
+}
+
+#[tokio::test]
+async fn an_installer_that_asks_for_a_box_of_another_system_is_told_of_its_image_alone() {
+    let image = Image {
+        name: "sonic.bin".into(),
+        sha256: Some("00".into()),
+        install: Install::Auto,
+        place: Place::default(),
+    };
+    let software = Software { version: "1".into(), image: Some(image) };
+    let mut inventory = Arc::into_inner(inventory()).expect("nobody else has it");
+    inventory.devices[0] = Arc::new(Device {
+        platform: "sonic".into(),
+        software: Some(Arc::new(software)),
+        ..device(1)
+    });
+    let (runs, waiting) = runner::channel();
+    tokio::spawn(flushes(waiting));
+    let (server, _stop) = server_of(Arc::new(inventory), settings(), runs);
+    let class = b"onie_vendor:x86_64-accton_as7712_32x-r0";
+    let onie = [&42623_u32.to_be_bytes()[..], &[0, class.len() as u8], class].concat();
+    let url = told_url(server, code::VENDOR_CLASS, onie).await;
+    assert_eq!(url.as_deref(), Some("http://[::1]:8080/sonic.bin"));
+    let sonic = told_url(server, code::USER_CLASS, b"\0\x09SONiC-ZTP".to_vec()).await;
+    assert_eq!(sonic.as_deref(), Some("http://[::1]:8080/sw1.json"));
 }

@@ -39,6 +39,7 @@ pub(super) fn a_run(id: &str, name: &str, now: Timestamp) -> Run {
         neighbour_patience: some,
         login_patience: some,
         still_waiting: some,
+        fetches: true,
         save: false,
         hooks_required: Vec::new(),
         hooks_optional: Vec::new(),

@@ -204,7 +204,7 @@ fn a_device_that_stays_away_is_said_at_the_deadline_and_comes_back() {
     assert_eq!(story.phase(), "connecting");
     story.after(10, due(Timer::Deadline));
     assert_eq!(story.phase(), "connecting", "the visit under way decides");
-    story.after(1, away());
+    story.after(1, away()).after(15, due(Timer::Visit)).after(1, away());
     assert_eq!(story.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::NotBack))));
     story.after(15, due(Timer::Visit)).after(1, seen(Verdict::Pass, Verdict::Pass));
     assert!(story.told.contains(&(Kind::Cleared, Some(Fault::NotBack))));
@@ -281,7 +281,7 @@ fn a_closed_way_is_our_fault_and_the_device_is_not_blamed() {
     away.after(30, gone());
     assert_eq!(away.phase(), "connecting");
     away.after(back_deadline, due(Timer::Deadline));
-    for _ in 0..3 {
+    for _ in 0..4 {
         away.after(15, due(Timer::Visit)).after(1, gone());
     }
     assert_eq!(away.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::NotBack))));
@@ -371,8 +371,17 @@ fn the_planned_box_that_takes_another_ones_place_brings_its_own_key() {
     story.after(1, seen(fails(Fault::OtherBox), Verdict::Pass));
     assert!(story.told.contains(&(Kind::ActionNeeded, Some(Fault::OtherBox))));
     assert!(story.run.host_key.is_some(), "the other box's key is pinned");
-    story.after(60, asked("network-confg"));
-    assert_eq!(story.run.host_key, None);
+    // Whoever can send from its address can ask; who has the whole file receives there as well.
+    story.after(60, asked("network-confg")).after(1, ended(false)).after(1, asked("network-confg"));
+    assert!(story.run.host_key.is_some(), "a request alone pins no other key");
+    story.after(1, ended(true));
+    assert_eq!((story.phase(), &story.run.host_key), ("settling", &None));
+    // Once pinned anew it stays, as in every run.
+    story
+        .after(30, due(Timer::Visit))
+        .after(1, seen(fails(Fault::ConfigurationDiffers), Verdict::Pass));
+    story.after(60, asked("network-confg")).after(1, ended(true));
+    assert_eq!(story.run.host_key.as_deref(), Some("SHA256:a"));
     // For every other fault the key stays pinned: a device that only reboots keeps it.
     let mut story = Story::begin();
     up_to_first_visit(&mut story);
@@ -381,7 +390,7 @@ fn the_planned_box_that_takes_another_ones_place_brings_its_own_key() {
         story.after(15, due(Timer::Visit));
     }
     assert_eq!(story.phase(), "action_needed");
-    story.after(60, asked("network-confg"));
+    story.after(60, asked("network-confg")).after(1, ended(true));
     assert!(story.run.host_key.is_some());
 }
 
