@@ -72,7 +72,7 @@ impl Book {
             return None;
         }
         if declined && !self.is_beside(asker, holding) {
-            tracing::debug!(mac = %asker.mac, %address, "a DECLINE from another link is not heeded");
+            tracing::debug!(mac = %asker.mac, %address, "a DECLINE from elsewhere is not heeded");
             return None;
         }
         let mac = holding.mac;
@@ -91,9 +91,9 @@ impl Book {
         Some(ended)
     }
 
-    /// True if the asker stands where the address is used. A DECLINE is broadcast on that link (RFC
-    /// 2131 section 4.4.4), and one from elsewhere is forged. A relay may speak from an address that
-    /// is in no pool; then it is the one by which the address was asked for.
+    /// True if the asker stands where the address is used. A DECLINE is broadcast on that link
+    /// (RFC 2131 section 4.4.4), and one from elsewhere is forged. A relay may speak from an
+    /// address that is in no pool; then it is the one by which the address was asked for.
     fn is_beside(&self, asker: &Asker, holding: &Holding) -> bool {
         match self.heard(asker) {
             Some(shelf) => self.shelves[shelf].pool.subnet.contains(&holding.address),
