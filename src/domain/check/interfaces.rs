@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(seen(&scene, vec![port("Gi1/0/49", false, half.clone())]), "not planned");
         assert_eq!(seen(&scene, vec![port("Gi1/0/7", true, half)]), "not planned");
         let mut mute = Interface::new("Gi1/0/49", true);
-        mute.details = Reading::unreadable("% Invalid input");
+        mute.details = Reading::unreadable("`show interfaces`: `% Invalid input`");
         assert_eq!(seen(&scene, vec![mute]), "not planned");
     }
 

@@ -220,7 +220,8 @@ fn listen<'a>(plan: &Plan<'a>, name: &str, views: &'a [View]) -> Result<Ears<'a>
     };
     let seen = view.seen.as_ref().map_err(|why| told(why))?;
     let device = plan.inventory.device(name).ok_or_else(|| told("it left the inventory"))?;
-    let plan = Plan { device, ..*plan };
+    // What was rendered is another device's.
+    let plan = Plan { device, rendered: "", ..*plan };
     match identity::hostname(&plan, seen) {
         Verdict::Pass => {}
         Verdict::Unknown { why } => return Err(told(&why)),
