@@ -21,7 +21,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::far_end::{FarEnd, Known};
-use super::heard::{Ears, Heard};
+use super::heard::{Ears, Heard, why_cdp_alone};
 use super::{Plan, Remarks, Verdict, identity, neighbours};
 use crate::domain::inventory::meant::{Device, PlannedNeighbour};
 use crate::platform::observation::{Neighbour, Observation};
@@ -96,7 +96,7 @@ pub fn told_by_upstreams(plan: &Plan<'_>, own: Option<&Observation>, views: &[Vi
         let verdict = neighbours::joined(&plan, (&nothing, away), &turned, &mut remarks);
         return Told { verdict: Some(verdict), remarks: remarks.into_lines() };
     };
-    let deaf = Ears::new(plan, seen).err();
+    let deaf = Ears::new(plan, seen).err().or_else(|| why_cdp_alone(seen).map(str::to_owned));
     let hears = deaf.is_none();
     let verdict = neighbours::joined(plan, (seen, deaf), &turned, &mut remarks);
     if hears && verdict != Verdict::Pass {
