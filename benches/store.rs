@@ -62,7 +62,8 @@ fn no_store() -> Memory {
             let _ = commit.receipt.send(Ok(Committed::by_the_store(1)));
         }
     });
-    Memory { commits, queries }
+    let (_, lost) = tokio::sync::watch::channel(None);
+    Memory { commits, queries, lost }
 }
 
 /// Commits chains of commits, `tasks` at a time, and prints what they cost, twice: when the last

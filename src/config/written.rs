@@ -144,7 +144,8 @@ pub struct WrittenHttp {
     /// Where to listen, as for `dhcp`. Default `0.0.0.0:80`; with `dhcp6` `[::]:80`, both families.
     #[schemars(with = "Option<Vec<ListenSpelling>>")]
     pub listen: Vec<WrittenListen>,
-    /// Connections at the same time; more wait. Default 1024.
+    /// Connections at the same time; for one more the oldest on which nothing happens is closed.
+    /// Default 1024.
     #[schemars(with = "Option<u32>")]
     pub connections_max: Option<At<usize>>,
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc::WeakSender;
+use tokio::sync::watch;
 
 use crate::probes::ssh::HostKeys;
 use crate::service::memory::{Change, Commit, Memory, Query};
@@ -16,19 +17,23 @@ const OUTLET: &str = "ssh jump host";
 struct Visiting {
     commits: WeakSender<Commit>,
     queries: WeakSender<Query>,
+    lost: watch::Receiver<Option<String>>,
 }
 
 impl Visiting {
     fn memory(&self) -> Result<Memory, String> {
         let senders = self.commits.upgrade().zip(self.queries.upgrade());
         let (commits, queries) = senders.ok_or("the store has stopped")?;
-        Ok(Memory { commits, queries })
+        Ok(Memory { commits, queries, lost: self.lost.clone() })
     }
 }
 
 pub fn kept(memory: &Memory) -> HostKeys {
-    let asked =
-        Visiting { commits: memory.commits.downgrade(), queries: memory.queries.downgrade() };
+    let asked = Visiting {
+        commits: memory.commits.downgrade(),
+        queries: memory.queries.downgrade(),
+        lost: memory.lost.clone(),
+    };
     let told = asked.clone();
     HostKeys {
         known: Arc::new(move |subject| {

@@ -36,6 +36,7 @@ use crate::service::upstream::Upstreams;
 use crate::store;
 
 pub mod commands;
+mod descriptors;
 mod heap;
 mod host_keys;
 mod outward;
@@ -391,6 +392,7 @@ pub async fn serve(config: &Path) -> Result<(), Error> {
     for remark in &loaded.remarks {
         tracing::warn!(%remark, "serving goes on without");
     }
+    descriptors::allow_all();
     let running = start(&loaded, Clock::System, Entropy::System).await?;
     heap::trim();
     tracing::info!(dhcp = ?running.dhcp, dhcp6 = ?running.dhcp6, tftp = ?running.tftp,
@@ -399,10 +401,12 @@ pub async fn serve(config: &Path) -> Result<(), Error> {
     let mut hangup = on(SignalKind::hangup())?;
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
-    loop {
+    let lost = loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break None,
+            _ = interrupt.recv() => break None,
+            // Whoever starts us anew reads what the disk has; another server may serve meanwhile.
+            why = running.memory.lost() => break Some(why),
             _ = hangup.recv() => match files::load(config) {
                 Ok(loaded) => {
                     running.reload(&loaded);
@@ -416,8 +420,8 @@ pub async fn serve(config: &Path) -> Result<(), Error> {
                 }
             },
         }
-    }
+    };
     tracing::info!("ending");
     running.stop().await;
-    Ok(())
+    lost.map_or(Ok(()), |why| Err(Error::new(Code::Store, why).hint("look at the disk first")))
 }

@@ -41,6 +41,7 @@ async fn digests(images: Images, name: &str) -> Result<crate::platform::software
         }
         Err(Missing::NotThere) => Err(format!("{name} is not in the images directory")),
         Err(Missing::Busy) => Err(format!("{name} has too many readers")),
+        Err(Missing::Unreadable) => Err(format!("{name} cannot be opened")),
     }
 }
 

@@ -238,7 +238,9 @@ impl Files {
                 Ok(Some(Served { device, content, sha256: String::new(), image: true }))
             }
             Err(Missing::NotThere) => Ok(beside(images, &device, &ask.name).await),
-            Err(Missing::Busy) => Err(Refusal::Unavailable { why: "busy, ask again".to_owned() }),
+            Err(Missing::Busy | Missing::Unreadable) => {
+                Err(Refusal::Unavailable { why: "busy, ask again".to_owned() })
+            }
         }
     }
 

@@ -82,6 +82,23 @@ pub enum Missing {
     NotThere,
     /// Too many readers, or too many of this device.
     Busy,
+    /// It may be there, but cannot be opened at present: too many open files, a broken disk.
+    Unreadable,
+}
+
+/// What an error means for the reader. A device that is told "no such file" may go on without it.
+fn missing(error: &io::Error) -> Missing {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound, PermissionDenied};
+    match error.kind() {
+        NotFound | NotADirectory | InvalidFilename | InvalidInput | PermissionDenied => {
+            Missing::NotThere
+        }
+        _ if error.raw_os_error() == Some(nix::libc::ELOOP) => Missing::NotThere,
+        _ => {
+            tracing::error!(%error, "an image cannot be opened");
+            Missing::Unreadable
+        }
+    }
 }
 
 /// Images whose digests are computed at the same time: one disk is not faster with more.
@@ -101,28 +118,29 @@ impl Images {
 
     /// Opens the file of this name for a device. Waits for the disk.
     pub fn find(&self, name: &str, device: &str) -> Result<Arc<Reading>, Missing> {
-        let image = self.image(name).ok_or(Missing::NotThere)?;
+        let image = self.image(name)?;
         let place = PLACES.take(device).ok_or(Missing::Busy)?;
         Ok(Arc::new(Reading { image, _place: place }))
     }
 
-    fn image(&self, name: &str) -> Option<Arc<Image>> {
-        let relative = relative(name)?;
-        let root = fs::canonicalize(&self.root).ok()?;
+    fn image(&self, name: &str) -> Result<Arc<Image>, Missing> {
+        let relative = relative(name).ok_or(Missing::NotThere)?;
+        let root = fs::canonicalize(&self.root).map_err(|error| missing(&error))?;
         // Links may point to where they like, as long as it is below the root.
-        let path = fs::canonicalize(root.join(relative)).ok()?;
+        let path = fs::canonicalize(root.join(relative)).map_err(|error| missing(&error))?;
         // Opening anything but a file could wait for ever.
-        if !path.starts_with(&root) || !fs::symlink_metadata(&path).ok()?.is_file() {
-            return None;
+        let is_file = |path| fs::symlink_metadata(path).map(|found| found.is_file());
+        if !path.starts_with(&root) || !is_file(&path).map_err(|error| missing(&error))? {
+            return Err(Missing::NotThere);
         }
-        let file = File::open(&path).ok()?;
+        let file = File::open(&path).map_err(|error| missing(&error))?;
         if !lies_below(&file, &root) {
-            return None;
+            return Err(Missing::NotThere);
         }
-        let key = Key::of(path, &file).ok()?;
+        let key = Key::of(path, &file).map_err(|error| missing(&error))?;
         let mut open = locked(&self.shared.open);
         if let Some(image) = open.get(&key).and_then(Weak::upgrade) {
-            return Some(image);
+            return Ok(image);
         }
         open.retain(|_, image| image.strong_count() > 0);
         let image = Arc::new(Image {
@@ -134,7 +152,7 @@ impl Images {
             shared: Arc::clone(&self.shared),
         });
         open.insert(key, Arc::downgrade(&image));
-        Some(image)
+        Ok(image)
     }
 }
 
@@ -316,6 +334,15 @@ mod tests {
         ] {
             assert_eq!(images.find(name, "sw1").err(), Some(Missing::NotThere), "{name:?}");
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_now_is_not_told_as_missing() {
+        let told = |number| missing(&io::Error::from_raw_os_error(number));
+        assert_eq!(told(nix::libc::ENOENT), Missing::NotThere);
+        assert_eq!(told(nix::libc::ELOOP), Missing::NotThere);
+        assert_eq!(told(nix::libc::EMFILE), Missing::Unreadable);
+        assert_eq!(told(nix::libc::EIO), Missing::Unreadable);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::address::Mac;
 use crate::clock::Timestamp;
@@ -272,6 +272,8 @@ pub struct Commit {
 pub struct Memory {
     pub commits: mpsc::Sender<Commit>,
     pub queries: mpsc::Sender<Query>,
+    /// Why the store takes nothing more until a new start, once that is so.
+    pub lost: watch::Receiver<Option<String>>,
 }
 
 fn gone() -> Refused {
@@ -292,5 +294,15 @@ impl Memory {
         let (reply, answer) = oneshot::channel();
         self.queries.send(question(reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+
+    /// Waits until the store takes nothing more, and says why.
+    pub async fn lost(&self) -> String {
+        let mut lost = self.lost.clone();
+        match lost.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            // It has ended, as it was told.
+            Err(_) => std::future::pending().await,
+        }
     }
 }

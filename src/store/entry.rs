@@ -304,9 +304,9 @@ mod tests {
             ],
             remarks: vec!["a remark".into()],
             open: vec!["a check of theirs".into()],
-            contradicted: true,
+            contradictions: ["Gi1/0/1: core-9 1".into()].into(),
             counted: Counted::default(),
-            gives_way: Some(problem.clone()),
+            gives_way: Some(Box::new(problem.clone())),
             asks_upstreams: false,
         });
         run.gave_way = Some(at);

@@ -9,7 +9,7 @@
 use std::path::Path;
 use std::thread;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::error::Error;
 use crate::service::memory::{Memory, Refused};
@@ -49,17 +49,18 @@ fn start(path: &Path) -> Result<Memory, Error> {
     let reader = file::connect(path)?;
     let (commits, waiting_commits) = mpsc::channel(QUEUE);
     let (queries, waiting_queries) = mpsc::channel(QUEUE);
+    let (loss, lost) = watch::channel(None);
     let (desk, tickets) = desk::desk(&commits);
     let no_thread = |error| file::trouble("starting the threads of", path, error);
     thread::Builder::new()
         .name("store-writer".into())
-        .spawn(move || writer::run(keeper, waiting_commits, &tickets))
+        .spawn(move || writer::run(keeper, waiting_commits, (&tickets, &loss)))
         .map_err(no_thread)?;
     thread::Builder::new()
         .name("store-reader".into())
         .spawn(move || read::run(&reader, &desk, waiting_queries))
         .map_err(no_thread)?;
-    Ok(Memory { commits, queries })
+    Ok(Memory { commits, queries, lost })
 }
 
 fn unavailable(error: &rusqlite::Error) -> Refused {

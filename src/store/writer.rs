@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::service::memory::Commit;
 use crate::store::desk::Ticket;
@@ -70,7 +70,11 @@ impl Inbox {
 
 /// Runs until the last [`Memory`](crate::service::memory::Memory) is dropped, and leaves the tables
 /// up to date.
-pub fn run(mut keeper: Keeper, commits: mpsc::Receiver<Commit>, tickets: &Receiver<Ticket>) {
+pub fn run(
+    mut keeper: Keeper,
+    commits: mpsc::Receiver<Commit>,
+    (tickets, loss): (&Receiver<Ticket>, &watch::Sender<Option<String>>),
+) {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut inbox = Inbox { commits, waker };
     let mut group = VecDeque::with_capacity(GROUP);
@@ -99,6 +103,9 @@ pub fn run(mut keeper: Keeper, commits: mpsc::Receiver<Commit>, tickets: &Receiv
             keeper.ask(ticket);
         }
         make_room(&mut keeper);
+        if keeper.broken.is_some() && loss.borrow().is_none() {
+            loss.send_replace(keeper.broken.clone());
+        }
     }
     keeper.apply_all();
 }

@@ -6,6 +6,7 @@ use greenlight::domain::check::Problem;
 use greenlight::domain::fault::Fault;
 use greenlight::sim::hands::read_round;
 
+use crate::play::{Happening, Play};
 use crate::world::{Cable, Seconds, Socket, World};
 
 /// One grip.
@@ -129,5 +130,33 @@ impl Grip {
                 world.plugs += 1;
             }
         }
+    }
+}
+
+impl Play<'_> {
+    /// There is one pair of hands: it does one thing after the other.
+    pub(crate) fn begins(&mut self, problem: Problem) {
+        if self.now < self.busy_until {
+            self.at(self.busy_until, Happening::Begin(problem));
+            return;
+        }
+        let mut at = self.now;
+        for grip in grips(&self.scene.world, "acc-1", &problem) {
+            at += self.dice.seconds(2, 15);
+            self.at(at, Happening::Grip(grip));
+        }
+        self.busy_until = at;
+        for (asked_for, done) in &mut self.asked_for {
+            if asked_for.same_act(&problem) {
+                *done = at;
+            }
+        }
+    }
+
+    /// What is asked for again before it is done is done once.
+    pub(crate) fn is_asked_for(&self, problem: &Problem) -> bool {
+        let open =
+            |(known, done): &(Problem, Seconds)| self.now <= *done && known.same_act(problem);
+        self.asked_for.iter().any(open)
     }
 }

@@ -16,7 +16,7 @@ use greenlight::platform::Platforms;
 use greenlight::sim::hands::read_round;
 
 use crate::faults::{Dice, Kind, Room, inflict};
-use crate::hands::{Grip, grips, near};
+use crate::hands::{Grip, near};
 use crate::world::{Seconds, World};
 
 /// What became of one seed.
@@ -32,7 +32,7 @@ pub struct Outcome {
     pub green: bool,
     pub false_greens: Vec<String>,
     pub false_alarms: Vec<String>,
-    pub diary: Vec<String>,
+    pub panicked: bool,
 }
 
 /// Everything that is given with the seed.
@@ -52,9 +52,11 @@ struct Looked {
     wrong: BTreeSet<Kind>,
     /// It was off, or booting.
     away: bool,
+    /// It has come up since the look before, and this one was lost: nobody can tell.
+    came_up: bool,
 }
 
-enum Happening {
+pub(crate) enum Happening {
     Event(Box<Event>),
     Timer(Timer),
     Look { attempt: u64, answered: Seconds },
@@ -68,7 +70,7 @@ enum Happening {
 pub struct Play<'a> {
     pub(crate) scene: Scene,
     pub(crate) platforms: &'a Platforms,
-    dice: Dice,
+    pub(crate) dice: Dice,
     run: Run,
     pub(crate) now: Seconds,
     order: u64,
@@ -83,7 +85,11 @@ pub struct Play<'a> {
     looked: Looked,
     /// What was inflicted since, and when: plugs that nobody can know of.
     unseen: Vec<(Seconds, usize)>,
-    busy_until: Seconds,
+    pub(crate) busy_until: Seconds,
+    /// What the installer was told to do with plugs, and when that is done.
+    pub(crate) asked_for: Vec<(Problem, Seconds)>,
+    /// Its diary is printed, line by line.
+    told_aloud: bool,
     outcome: Outcome,
 }
 
@@ -111,7 +117,7 @@ fn timing() -> Timing {
 }
 
 impl<'a> Play<'a> {
-    pub fn new(scene: Scene, platforms: &'a Platforms, dice: Dice) -> Self {
+    pub fn new(scene: Scene, platforms: &'a Platforms, dice: Dice, told_aloud: bool) -> Self {
         let device = &scene.inventory.devices[0];
         let run = open("01SWEEP".to_owned(), device, timing(), Timestamp::from_seconds(0));
         let mut play = Self {
@@ -129,6 +135,8 @@ impl<'a> Play<'a> {
             looked: Looked::default(),
             unseen: Vec::new(),
             busy_until: 0,
+            asked_for: Vec::new(),
+            told_aloud,
             outcome: Outcome { kinds: scene.kinds.clone(), ..Outcome::default() },
             scene,
         };
@@ -155,7 +163,7 @@ impl<'a> Play<'a> {
         self.boots();
     }
 
-    fn at(&mut self, at: Seconds, happening: Happening) {
+    pub(crate) fn at(&mut self, at: Seconds, happening: Happening) {
         self.order += 1;
         self.queue.push(Reverse((at.max(self.now), self.order)));
         self.happenings.insert(self.order, happening);
@@ -181,7 +189,9 @@ impl<'a> Play<'a> {
     }
 
     fn note(&mut self, line: String) {
-        self.outcome.diary.push(format!("{:>6} s {line}", self.now));
+        if self.told_aloud {
+            println!("{:>6} s {line}", self.now);
+        }
     }
 
     /// The device starts and goes as far as it can.
@@ -275,15 +285,7 @@ impl<'a> Play<'a> {
                 self.at(answered, Happening::Event(Box::new(visited)));
             }
             Happening::Inflict(kind) => self.inflict(kind),
-            Happening::Begin(problem) => {
-                let world = &self.scene.world;
-                let mut at = self.now;
-                for grip in grips(world, "acc-1", &problem) {
-                    at += self.dice.seconds(2, 15);
-                    self.at(at, Happening::Grip(grip));
-                }
-                self.busy_until = at;
-            }
+            Happening::Begin(problem) => self.begins(problem),
             Happening::Grip(grip) => {
                 self.note(format!("the installer: {grip:?}"));
                 grip.perform(&mut self.scene.world, self.now);
@@ -349,7 +351,11 @@ impl<'a> Play<'a> {
         match problem.fault {
             Fault::NeighbourMute => self.at(at + 60, Happening::Mend(Kind::MuteNeighbour)),
             Fault::Unreadable => self.at(at + 60, Happening::Mend(Kind::NamelessNeighbour)),
-            fault if fault.is_of_cables() => self.at(at, Happening::Begin(problem)),
+            fault if fault.is_of_cables() && !self.is_asked_for(&problem) => {
+                self.asked_for.retain(|(_, done)| self.now <= *done);
+                self.asked_for.push((problem.clone(), NEVER));
+                self.at(at, Happening::Begin(problem));
+            }
             _ => {}
         }
     }
@@ -384,7 +390,7 @@ impl<'a> Play<'a> {
                 let nameless = world.far.iter().any(|far| far.nameless);
                 unless(nameless || self.wrong.contains(&Kind::UnreadableAnswer))
             }
-            Fault::NotBack => unless(self.looked.away),
+            Fault::NotBack => unless(self.looked.away || self.looked.came_up),
             fault => unless(
                 self.looked
                     .wrong
@@ -428,8 +434,10 @@ impl<'a> Play<'a> {
     /// One visit, as it goes out.
     fn look(&mut self) -> Visit {
         let lost = || Visit::Unreachable { why: "no answer".to_owned() };
+        self.looked.came_up = self.looked.away && self.now >= self.up;
         self.looked.away = self.now < self.up;
         if self.looked.away || self.dice.percent(6) {
+            self.note(format!("nobody is found{}", if self.looked.away { "" } else { ": lost" }));
             return lost();
         }
         let wrong = |kind| self.wrong.contains(&kind);
@@ -462,7 +470,7 @@ impl<'a> Play<'a> {
             && !of_boxes.iter().any(|kind| self.wrong.contains(kind))
             && !self.wrong.contains(&Kind::UnreadableAnswer);
         let right = (0..world.plan.len()).map(|port| world.is_right(port)).collect();
-        self.looked = Looked { well, right, wrong: self.wrong.clone(), away: false };
+        self.looked = Looked { well, right, wrong: self.wrong.clone(), ..Looked::default() };
         let hidden = remembered.into_iter().min().unwrap_or(NEVER);
         self.unseen.retain(|(at, _)| *at >= hidden);
         self.outcome.inflicted |= !well;

@@ -30,7 +30,16 @@ pub const HOMES: &[(&str, &[&str], &str)] = &[
     ("moka", &["service/"], "the common case of de-duplication"),
     (
         "nix",
-        &["servers/socket/", "outlets/hook/", "probes/", "faces/", "daemon/", "files/command.rs"],
+        &[
+            "servers/socket/",
+            "servers/images.rs",
+            "servers/tftp/area.rs",
+            "outlets/hook/",
+            "probes/",
+            "faces/",
+            "daemon/",
+            "files/command.rs",
+        ],
         "what std does not say",
     ),
     ("ratatui", &["faces/", "demo/", "demo.rs"], "the live view"),

@@ -275,6 +275,11 @@ impl<'a> Known<'a> {
 }
 
 impl End {
+    /// For a person.
+    pub(super) fn shown(&self) -> String {
+        format!("{} {}", self.device.trim_start_matches('?'), self.port)
+    }
+
     pub(super) fn socket(&self) -> Socket {
         let device = super::cut(self.device.trim_start_matches('?'));
         Socket { device, port: super::cut(&self.port) }

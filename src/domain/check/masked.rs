@@ -27,6 +27,11 @@ pub(super) fn masked(mut findings: Findings, secrets: &[Secret]) -> Findings {
     };
     findings.remarks.iter_mut().for_each(mask);
     findings.open.iter_mut().for_each(mask);
+    let masked = |mut text: String| {
+        mask(&mut text);
+        text
+    };
+    findings.contradictions = findings.contradictions.into_iter().map(masked).collect();
     for (_, verdict) in &mut findings.verdicts {
         match verdict {
             Verdict::Fail(problem) => {

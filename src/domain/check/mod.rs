@@ -53,7 +53,7 @@ mod sockets;
 mod told;
 pub mod upstream;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -134,11 +134,12 @@ pub struct Findings {
     /// A cable problem that is not told, and whose check is Unknown therefore: its sockets are
     /// being worked on for another device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gives_way: Option<Problem>,
-    /// A planned neighbour is proven by LLDP while CDP names somebody else on its port: it may be
-    /// remembered, until that lasts longer than any table remembers.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub contradicted: bool,
+    pub gives_way: Option<Box<Problem>>,
+    /// Ports where a planned neighbour is proven by LLDP while CDP names somebody else, each with
+    /// whom: the planned one may be remembered, until the very same contradictions last longer than
+    /// any table remembers.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub contradictions: BTreeSet<String>,
     /// What the ports have counted, for the next visit to compare with.
     #[serde(default, skip_serializing_if = "Counted::is_empty")]
     pub counted: Counted,
@@ -193,7 +194,7 @@ pub fn judge_visit(
     let mut remarks = Remarks::default();
     let mut open = Vec::new();
     let counted = interfaces::counted(plan, seen, circumstances);
-    let contradicted;
+    let contradictions;
     let verdicts = vec![
         (Check::Hostname, identity::hostname(plan, seen)),
         (Check::Serial, identity::serial(plan, seen)),
@@ -204,7 +205,7 @@ pub fn judge_visit(
         (Check::Saved, configuration::saved(plan, seen, circumstances.saved_before, &mut remarks)),
         (Check::Neighbours, {
             let heard = neighbours::neighbours(plan, seen, &mut remarks);
-            contradicted = heard.contradicted;
+            contradictions = heard.contradictions;
             heard.verdict
         }),
         (Check::Interfaces, interfaces::interfaces(plan, seen, &counted, &mut remarks)),
@@ -222,7 +223,7 @@ pub fn judge_visit(
     let remarks = remarks.into_lines();
     let gives_way = None;
     let findings =
-        Findings { verdicts, remarks, open, gives_way, contradicted, counted, asks_upstreams };
+        Findings { verdicts, remarks, open, gives_way, contradictions, counted, asks_upstreams };
     masked::masked(findings, circumstances.secrets)
 }
 

@@ -42,14 +42,14 @@ use crate::platform::observation::Observation;
 /// What is known of all cables.
 pub(super) struct Neighbours {
     pub(super) verdict: Verdict,
-    /// On a planned port that is proven by LLDP, CDP names somebody else: the proof may be of a
-    /// plug that is gone.
-    pub(super) contradicted: bool,
+    /// Planned ports that are proven by LLDP, each with whom else CDP names there: the proof may be
+    /// of a plug that is gone.
+    pub(super) contradictions: BTreeSet<String>,
 }
 
 impl Neighbours {
     fn settled(verdict: Verdict) -> Self {
-        Self { verdict, contradicted: false }
+        Self { verdict, contradictions: BTreeSet::new() }
     }
 }
 
@@ -120,8 +120,11 @@ fn decided(
         return Neighbours::settled(Verdict::unknown(why));
     }
     let verdict = set.verdict(deaf.is_some(), remarks);
-    let contradicted = unplanned != Unplanned::Ignore && set.contradicted_proof(remarks);
-    Neighbours { verdict, contradicted }
+    let contradictions = match unplanned {
+        Unplanned::Ignore => BTreeSet::new(),
+        Unplanned::Remark | Unplanned::Fail => set.contradicted_proofs(remarks),
+    };
+    Neighbours { verdict, contradictions }
 }
 
 /// One cable of the plan.
@@ -211,35 +214,37 @@ impl<'a> Set<'a> {
         first.map_or(Verdict::Pass, Verdict::Fail)
     }
 
-    /// True if CDP contradicts LLDP on a planned port that LLDP proves.
-    fn contradicted_proof(&self, remarks: &mut Remarks) -> bool {
+    /// The planned ports that LLDP proves and CDP contradicts, each with whom CDP names.
+    fn contradicted_proofs(&self, remarks: &mut Remarks) -> BTreeSet<String> {
         let proven = |cable: &&Cable<'a>| match self.ears.on(&cable.port) {
             Heard::One(far) => far.end == cable.end,
             Heard::Nobody | Heard::Unclear(_) => false,
         };
-        let mut contradicted = false;
+        let mut contradicted = BTreeSet::new();
         for cable in self.cables.iter().filter(proven) {
-            if self.ears.contradiction(&cable.port).is_some() {
-                contradicted = true;
-                let PlannedNeighbour { local_port, device, .. } = cable.planned;
-                remarks.add(&format!(
-                    "port {local_port} hears {device} by LLDP and somebody else by CDP"
-                ));
-            }
+            let Some(ends) = self.ears.contradiction(&cable.port) else { continue };
+            let PlannedNeighbour { local_port, device, .. } = cable.planned;
+            remarks
+                .add(&format!("port {local_port} hears {device} by LLDP and somebody else by CDP"));
+            let mut others: Vec<String> = ends.iter().map(End::shown).collect();
+            others.sort_unstable();
+            contradicted.insert(super::cut(&format!("{local_port}: {}", others.join(", "))));
         }
         contradicted
     }
 
     /// True if LLDP and CDP tell different stories of a cable that is not proven: then one of them
-    /// may be of a plug that is gone.
+    /// may be of a plug that is gone. That concerns the port where a neighbour is missing, every
+    /// port where CDP hears one that is planned, and whoever LLDP hears on a port of no plan.
     pub(super) fn contradicted(&self) -> bool {
         let planned = |end: &End| self.cables.iter().any(|cable| cable.end == *end);
         let open: BTreeSet<&str> = self.open().map(|cable| cable.port.as_str()).collect();
         self.ears.ports.iter().any(|(name, port)| match (&port.contradiction, &port.heard) {
             (Some(ends), Heard::One(far)) => {
+                let astray = || !self.cables.iter().any(|cable| cable.port == *name);
                 open.contains(name.as_str())
-                    || !self.cables.iter().any(|cable| cable.port == *name)
-                        && (planned(&far.end) || ends.iter().any(planned))
+                    || ends.iter().any(planned)
+                    || astray() && planned(&far.end)
             }
             (Some(_), Heard::Nobody | Heard::Unclear(_)) | (None, _) => false,
         })
@@ -670,6 +675,10 @@ mod tests {
         let mut beside = lldp();
         beside.push(row("Gi1/0/7", "phone", "1"));
         assert!(!marked(&both(&scene, beside, vec![row("Gi1/0/7", "core-9", "1")])));
+        // LLDP remembers the right one of the second port, where CDP hears that of the first.
+        let due = Scene { due: true, ..Scene::two_uplinks() };
+        let missing = both(&due, vec![second()], vec![row(P50, "dist-1", "47")]);
+        assert!(marked(&missing), "CDP hears what is missing");
         // A port of no plan, where CDP hears what is missed elsewhere.
         let astray = vec![row("Gi1/0/7", "visitor", "7"), second()];
         assert!(marked(&both(&scene, astray, vec![row("Gi1/0/7", "dist-1", "47")])));
@@ -682,8 +691,8 @@ mod tests {
         let marked = |scene: &Scene, cdp| {
             let findings = both(scene, good(), cdp);
             assert_eq!(*of(&findings), Verdict::Pass, "LLDP is nearer");
-            assert_eq!(findings.remarks.len(), usize::from(findings.contradicted));
-            findings.contradicted
+            assert_eq!(findings.remarks.len(), findings.contradictions.len());
+            !findings.contradictions.is_empty()
         };
         assert!(!marked(&scene, vec![]));
         assert!(!marked(&scene, good()));

@@ -48,7 +48,7 @@ impl Findings {
                 *verdict = Verdict::unknown(why.clone());
             }
         }
-        findings.gives_way = Some(problem);
+        findings.gives_way = Some(Box::new(problem));
         findings
     }
 }

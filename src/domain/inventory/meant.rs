@@ -32,7 +32,8 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// These devices, found by everything that tells them. What two of them claim is the last one's.
+    /// These devices, found by everything that tells them. What two of them claim is the last
+    /// one's.
     pub fn of<D: Into<Arc<Device>>>(devices: impl IntoIterator<Item = D>) -> Self {
         let mut inventory = Self::default();
         for (index, device) in devices.into_iter().map(Into::into).enumerate() {

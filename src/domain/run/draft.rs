@@ -28,9 +28,9 @@ const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// So many visits in a row find nobody because the device booted; fewer may be chance.
 pub(super) const MISSED_BY_BOOTING: u32 = 2;
 
-/// So many visits in a row find nobody before it is said that the device is not back: one or two
-/// may have been lost on their way.
-const MISSED_BY_BEING_AWAY: u32 = 3;
+/// So many visits in a row find nobody before it is said that the device is not back, two of them
+/// after its time: one may have been lost on its way while it came up.
+const MISSED_BY_BEING_AWAY: u32 = MISSED_BY_BOOTING + 2;
 
 pub(super) struct Draft {
     pub run: Run,
@@ -243,7 +243,10 @@ impl Draft {
     /// Nobody was found where somebody should be by now. Only visits tell: one that is under way
     /// when the time is over may be let in.
     pub fn not_found(&mut self, back_by: Timestamp) {
-        if self.now >= back_by && self.run.missed >= MISSED_BY_BEING_AWAY {
+        if self.now < back_by {
+            // It may boot until then: more of them prove nothing.
+            self.run.missed = self.run.missed.min(MISSED_BY_BOOTING);
+        } else if self.run.missed >= MISSED_BY_BEING_AWAY {
             self.not_back();
         }
     }

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::domain::check::{Findings, Problem, Verdict};
+use crate::domain::check::{Check, Findings, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
+use crate::domain::run::draft::problem;
 use crate::domain::run::transitions::{example, findings};
 use crate::domain::run::{Effect, Event, Phase, Run, Timer, Visit, step};
 
@@ -121,16 +122,21 @@ fn a_visit_that_is_under_way_when_the_time_is_over_decides() {
         away.visit(10, nobody());
     }
     away.after(10, due()).visit(3, nobody());
+    assert_eq!(away.told, [], "it may have come up since, and this one was lost");
+    away.visit(7, nobody());
     assert_eq!(away.told, [Fault::NotBack]);
 }
 
 #[test]
-fn one_or_two_visits_that_are_lost_after_the_time_are_chance() {
+fn some_visits_that_are_lost_after_the_time_are_chance() {
     let mut story = Story::connecting();
-    story.visit(70, nobody()).visit(10, nobody());
+    story.visit(70, nobody()).visit(10, nobody()).visit(10, nobody());
     assert_eq!(story.told, []);
     // Somebody is there: nobody is counted anew.
-    story.visit(10, broken()).visit(10, nobody()).visit(10, nobody());
+    story.visit(10, broken());
+    for _ in 0..3 {
+        story.visit(10, nobody());
+    }
     assert_eq!(story.told, []);
     story.visit(10, nobody());
     assert_eq!(story.told, [Fault::NotBack]);
@@ -252,21 +258,39 @@ fn complete() -> Event {
 
 #[test]
 fn a_proof_that_cdp_contradicts_is_green_when_it_lasts_longer_than_a_table_remembers() {
-    let doubted = || {
-        let findings = findings(Verdict::Pass, Verdict::Pass);
-        Visit::Judged { host_key: None, findings: Findings { contradicted: true, ..findings } }
-    };
     let mut story = Story::connecting();
     for _ in 0..13 {
-        story.visit(10, doubted());
+        story.visit(10, doubted(&["1: core-9 1"]));
         assert_eq!(story.run.phase.name(), "verifying");
     }
-    story.visit(10, doubted());
+    story.visit(10, doubted(&["1: core-9 1"]));
     assert_eq!(story.run.phase.name(), "handing_off");
     // The one who was remembered is forgotten.
     let mut story = Story::connecting();
-    story.visit(10, doubted()).visit(10, good());
+    story.visit(10, doubted(&["1: core-9 1"])).visit(10, good());
     assert_eq!((story.told, story.run.phase.name()), (vec![], "handing_off"));
+}
+
+#[test]
+fn another_contradiction_of_a_proof_has_its_own_patience() {
+    let mut story = Story::connecting();
+    for _ in 0..12 {
+        story.visit(10, doubted(&["1: core-9 1"]));
+    }
+    // A plug was exchanged elsewhere, and the first contradiction was forgotten meanwhile.
+    for _ in 0..13 {
+        story.visit(10, doubted(&["2: core-8 1"]));
+        assert_eq!(story.run.phase.name(), "verifying");
+    }
+    story.visit(10, doubted(&["2: core-8 1"]));
+    assert_eq!(story.run.phase.name(), "handing_off");
+}
+
+/// Everything is proven, and CDP contradicts it there.
+fn doubted(contradictions: &[&str]) -> Visit {
+    let contradictions = contradictions.iter().map(|text| (*text).to_owned()).collect();
+    let findings = findings(Verdict::Pass, Verdict::Pass);
+    Visit::Judged { host_key: None, findings: Findings { contradictions, ..findings } }
 }
 
 #[test]
@@ -291,4 +315,67 @@ fn an_accusation_that_cdp_contradicts_is_told_when_it_lasts_longer_than_a_table_
     let mut story = Story::connecting();
     story.visit(10, wrong(true)).visit(10, wrong(false));
     assert_eq!(story.told, [Fault::WrongDevice]);
+}
+
+/// What cannot be read is told at the first visit after 185 s; visits are 10 s apart.
+const UNCLEAR_SECONDS: u64 = 190;
+
+/// It cannot be told who is there.
+fn unclear(why: &str) -> Visit {
+    let neighbours = (Check::Neighbours, Verdict::Unknown { why: why.to_owned() });
+    let mut findings = findings(Verdict::Pass, Verdict::Pass);
+    findings.verdicts.push(neighbours);
+    Visit::Judged { host_key: None, findings }
+}
+
+#[test]
+fn each_plug_that_is_moved_is_remembered_for_its_own_time() {
+    let mut story = Story::connecting();
+    for port in ["1", "2", "3"] {
+        for _ in 0..UNCLEAR_SECONDS / 10 {
+            story.visit(10, unclear(port));
+        }
+    }
+    assert_eq!(story.told, [], "none of them lasted");
+    story.visit(10, unclear("3"));
+    assert_eq!(story.told, [Fault::Unreadable]);
+}
+
+#[test]
+fn a_hub_on_which_somebody_comes_and_goes_is_told_in_the_end() {
+    let mut story = Story::connecting();
+    let mut seconds = 0;
+    while story.told.is_empty() && seconds < 3600 {
+        story.visit(10, unclear(&seconds.to_string()));
+        seconds += 10;
+    }
+    assert_eq!((story.told, seconds), (vec![Fault::Unreadable], 900 + UNCLEAR_SECONDS));
+}
+
+#[test]
+fn while_plugs_are_moved_two_memories_follow_each_other() {
+    let cables = |fault, fill: &[(&str, &str)]| {
+        let problem = problem(fault, fill);
+        let mut findings = findings(Verdict::Pass, Verdict::Pass);
+        findings.verdicts.push((Check::Neighbours, Verdict::Fail(problem)));
+        Visit::Judged { host_key: None, findings }
+    };
+    for (fault, fill, patience) in [
+        (Fault::SwappedPair, &[][..], UNCLEAR_SECONDS + 180),
+        (
+            Fault::RotatedPlugs,
+            &[("round", "1 → 2, 2 → 3, 3 → 1"), ("count", "3")],
+            UNCLEAR_SECONDS + 180 + 3 * 40,
+        ),
+    ] {
+        let mut story = Story::connecting();
+        story.visit(10, cables(fault, fill)).visit(10, cables(fault, fill));
+        assert_eq!(story.told, [fault]);
+        for _ in 0..patience / 10 {
+            story.visit(10, unclear("1"));
+        }
+        assert_eq!(story.told, [fault]);
+        story.visit(10, unclear("1"));
+        assert_eq!(story.told, [fault, Fault::Unreadable]);
+    }
 }

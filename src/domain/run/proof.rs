@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::domain::check::{self, Findings, Problem, Verdict};
+use crate::domain::check::{self, Check, Findings, Problem, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::notice::Kind;
 use crate::domain::run::draft::{Draft, fill_text, problem, shown};
@@ -19,6 +19,14 @@ const LINK_SETTLES: Duration = Duration::from_secs(10);
 /// What is told longer than this is remembered by no table: the TTL of LLDP (IEEE 802.1AB, 9.2.5.6,
 /// four messages and a second).
 const REMEMBERED: Duration = Duration::from_secs(121);
+
+/// And CDP's hold time (`cdp holdtime`), for which it lists a neighbour whose plug has gone.
+const REMEMBERED_BY_CDP: Duration = Duration::from_secs(180);
+
+/// For so long after a phase began, neighbours that cannot be told apart may be plugs that are
+/// being moved: the largest set that one message moves takes ten minutes. A hub on which somebody
+/// comes and goes all the time is told after it as well.
+const PLUGS_MOVE: Duration = Duration::from_secs(900);
 
 impl Draft {
     /// A visit got in and its answers were compared with the plan.
@@ -63,10 +71,12 @@ impl Draft {
     /// Everything is proven; but where CDP contradicts LLDP, the proof may be of a plug that is
     /// gone. What lasts longer than any table remembers is there.
     fn is_no_memory(&mut self, findings: &Findings) -> bool {
-        if !findings.contradicted {
+        if findings.contradictions.is_empty() {
             return true;
         }
-        let doubt = problem(Fault::Unreadable, &[("contradicted_proof", "by CDP")]);
+        // Each contradiction has a memory of its own: another one begins anew.
+        let ports = findings.contradictions.iter().map(String::as_str).collect::<Vec<_>>();
+        let doubt = problem(Fault::Unreadable, &[("contradicted_proof", &ports.join("; "))]);
         let since = self.suspected_since(&doubt).unwrap_or(self.now);
         let lasts = self.now.since(since) >= REMEMBERED;
         if !lasts {
@@ -141,7 +151,7 @@ impl Draft {
             self.visit_later();
             return;
         }
-        let since = self.suspected_since(&found);
+        let since = self.suspected_since(&found).filter(|_| !self.is_another_story(&found));
         let since = since.map(|since| self.run.gave_way.map_or(since, |last| since.max(last)));
         let lasts = since.is_some_and(|since| self.now.since(since) >= self.patience(&found));
         if lasts || self.patience(&found).is_zero() {
@@ -151,6 +161,20 @@ impl Draft {
             self.run.suspected = Some((found, since.unwrap_or(self.now)));
             self.visit_later();
         }
+    }
+
+    /// True if it is other neighbours now that cannot be told apart: somebody moves plugs, and each
+    /// plug is remembered for its own time.
+    fn is_another_story(&self, found: &Problem) -> bool {
+        let (Phase::Verifying { since } | Phase::ActionNeeded { since, .. }) = &self.run.phase
+        else {
+            return false;
+        };
+        let text = |problem: &Problem| problem.fill.get("found").cloned();
+        let suspected = self.run.suspected.as_ref().map(|(suspected, _)| text(suspected));
+        is_of_neighbours(found)
+            && suspected != Some(text(found))
+            && self.now.since(*since) < PLUGS_MOVE
     }
 
     /// Somebody works on these sockets for another device, who may mend both: nothing is said, and
@@ -216,6 +240,11 @@ impl Draft {
             }
             // Protocols need their time after a boot, as neighbours do.
             Fault::CannotReach | Fault::CheckUnmet => timing.neighbour_patience,
+            // Of a plug that is moved twice, two are remembered, one after the other.
+            Fault::Unreadable if is_of_neighbours(problem) && self.cables_are_mended() => {
+                let moved = REMEMBERED_BY_CDP + self.plugs_in_hand() * PER_PLUG;
+                timing.neighbour_patience + timing.back_deadline + moved
+            }
             Fault::Unreadable => timing.neighbour_patience + timing.back_deadline,
             Fault::Silent
             | Fault::DhcpSide
@@ -232,6 +261,12 @@ impl Draft {
             | Fault::Duplicate
             | Fault::OurSide => Duration::ZERO,
         }
+    }
+
+    /// True while somebody was told to move plugs.
+    fn cables_are_mended(&self) -> bool {
+        matches!(&self.run.phase, Phase::ActionNeeded { problem, .. }
+            if problem.fault.is_of_cables())
     }
 
     /// How many plugs the open fault takes out at once.
@@ -280,4 +315,11 @@ impl Draft {
             self.wake(Timer::StillWaiting, self.now.plus(self.run.timing.still_waiting));
         }
     }
+}
+
+/// True if what cannot be read is who is heard on which port.
+fn is_of_neighbours(problem: &Problem) -> bool {
+    let check = format!("{:?}: ", Check::Neighbours);
+    problem.fault == Fault::Unreadable
+        && problem.fill.get("found").is_some_and(|found| found.starts_with(&check))
 }

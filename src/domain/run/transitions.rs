@@ -62,7 +62,7 @@ pub fn example(phase: Phase) -> Run {
         saving: false,
         strange_file: None,
         oddities: Vec::new(),
-        missed: if overdue { 2 } else { 0 },
+        missed: if overdue { 3 } else { 0 },
         gave_way: None,
         upgrade,
         upstream: Default::default(),

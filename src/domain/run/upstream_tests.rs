@@ -200,7 +200,7 @@ fn while_it_may_still_boot_nobody_is_asked() {
 #[test]
 fn a_plug_in_the_wrong_port_is_told_instead_of_a_device_that_is_not_back() {
     let mut story = Story::connecting();
-    for _ in 0..9 {
+    for _ in 0..10 {
         let seen = (!story.asks.is_empty()).then(|| fails(Fault::WrongPort));
         story.away(seen);
     }
@@ -217,7 +217,7 @@ fn a_plug_in_the_wrong_port_is_told_instead_of_a_device_that_is_not_back() {
 #[test]
 fn a_plug_seen_later_takes_the_place_of_not_back_and_gives_it_back() {
     let mut story = Story::connecting();
-    for _ in 0..9 {
+    for _ in 0..10 {
         story.away(Some(unknown()));
     }
     assert_eq!(story.rung(), [Fault::NotBack], "they cannot tell: its own words stay");
@@ -252,7 +252,7 @@ fn what_hands_cannot_mend_is_not_told_of_a_device_that_is_away() {
 #[test]
 fn a_device_that_comes_back_and_refuses_the_login_is_not_accused_of_its_cables() {
     let mut story = Story::connecting();
-    for _ in 0..9 {
+    for _ in 0..10 {
         story.away(Some(fails(Fault::WrongPort)));
     }
     assert_eq!(story.fault(), Some(Fault::WrongPort));

@@ -114,6 +114,8 @@ pub enum End {
     TooLong,
     /// Our side has the file no more, or waits too long for its disk.
     Unreadable,
+    /// The reader has never answered, and others need its place.
+    Crowded,
     /// The same reader asked anew.
     AskedAnew,
     /// The server was told to end.
@@ -133,6 +135,7 @@ impl fmt::Display for End {
             End::Silent { waits } => write!(f, "the reader was silent through {waits} waits"),
             End::TooLong => write!(f, "the transfer took too long"),
             End::Unreadable => write!(f, "the file cannot be read"),
+            End::Crowded => write!(f, "the reader has not answered, and its place was needed"),
             End::AskedAnew => write!(f, "the reader asked anew"),
             End::Stopped => write!(f, "the server was stopped"),
         }

@@ -28,6 +28,18 @@ pub struct Watch {
     /// Bytes that came and went.
     moved: AtomicU64,
     written: AtomicU64,
+    /// Requests that are being answered.
+    asking: AtomicU64,
+}
+
+/// A request that is being answered, for as long as this lives.
+#[derive(Debug)]
+pub struct Asking(Arc<Watch>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.asking.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +60,19 @@ struct Flight {
 }
 
 impl Watch {
+    /// A request came, or its end is being reported.
+    pub fn asking(self: &Arc<Self>) -> Asking {
+        self.asking.fetch_add(1, Ordering::Relaxed);
+        Asking(Arc::clone(self))
+    }
+
+    /// Nothing is asked, no file is on its way, and all that ended has been taken.
+    pub fn is_idle(&self) -> bool {
+        let state = self.state();
+        let quiet = state.flight.is_none() && state.reports.is_empty();
+        quiet && self.asking.load(Ordering::Relaxed) == 0
+    }
+
     /// A response of `length` bytes begins. `report` says complete and has no reason yet, unless
     /// only a part of the file was asked for.
     pub fn begin(&self, report: Report, length: u64) {

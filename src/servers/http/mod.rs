@@ -2,6 +2,7 @@
 //! which file it means, if any, is decided where TFTP's names are.
 
 mod answer;
+mod crowd;
 mod flight;
 
 pub use answer::name as file_name;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::answer::Part;
+use self::crowd::{Crowd, Seat};
 use self::flight::{Content, Watch, Watched};
 use crate::config::meant;
 use crate::error::{Code, Error};
@@ -124,23 +126,31 @@ async fn serve_within(
     for at in listeners.listening() {
         tracing::info!(%at, "listening for HTTP");
     }
+    let crowd = Crowd::new(config.connections_max);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             () = told_to_end(&mut shutdown) => break,
             accepted = listeners.accept() => match accepted {
-                Ok((stream, peer)) if connections.len() < config.connections_max => {
+                Ok((stream, peer)) => {
+                    let watch = Arc::new(Watch::default());
+                    let Some(seat) = crowd.admit(files::canonical(peer).ip(), &watch) else {
+                        tell_busy(stream);
+                        continue;
+                    };
+                    let number = seat.number();
                     let (files, shutdown) = (files.clone(), shutdown.clone());
-                    connections.spawn(converse(patience, (stream, peer), files, shutdown));
+                    let guest = Guest { stream, peer, watch, _seat: seat };
+                    let task = connections.spawn(converse(patience, guest, files, shutdown));
+                    crowd.serves(number, task);
                 }
-                Ok((stream, _)) => tell_busy(stream),
                 Err(error) => {
                     tracing::debug!(%error, "http accept");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
             Some(ended) = connections.join_next(), if !connections.is_empty() => {
-                if let Err(error) = ended {
+                if let Err(error) = ended && !error.is_cancelled() {
                     tracing::error!(%error, "a connection of the HTTP server broke");
                 }
             }
@@ -153,19 +163,30 @@ async fn serve_within(
     }
 }
 
+/// Somebody who is connected.
+struct Guest {
+    stream: TcpStream,
+    peer: SocketAddr,
+    watch: Arc<Watch>,
+    _seat: Seat,
+}
+
 /// One connection to its end. Each transfer is reported before the next request is looked at.
 async fn converse(
     patience: Patience,
-    (stream, peer): (TcpStream, SocketAddr),
+    guest: Guest,
     files: Files,
     mut shutdown: watch::Receiver<bool>,
 ) {
+    let Guest { stream, peer, watch, _seat } = guest;
     let Ok(local) = stream.local_addr() else { return };
-    let watch = Arc::new(Watch::default());
     let io = Watched { inner: TokioIo::new(stream), watch: watch.clone() };
     let service = service_fn(|request| {
         let (files, watch) = (files.clone(), watch.clone());
-        async move { Ok::<_, Infallible>(respond(request, (peer, local), &files, watch).await) }
+        async move {
+            let _asking = watch.asking();
+            Ok::<_, Infallible>(respond(request, (peer, local), &files, watch).await)
+        }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(patience.head);
@@ -210,7 +231,8 @@ async fn told_to_end(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|end| *end).await;
 }
 
-async fn report(watch: &Watch, files: &Files) {
+async fn report(watch: &Arc<Watch>, files: &Files) {
+    let _asking = watch.asking();
     let reports = watch.take_reports();
     if !reports.is_empty() {
         files.transferred(reports).await;
@@ -565,11 +587,26 @@ mod tests {
         let mut held = Vec::new();
         for _ in 0..2 {
             let mut stream = TcpStream::connect(room.server).await.unwrap();
-            stream.write_all(b"HEAD /small HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            stream.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
             stream.read_exact(&mut [0; 15]).await.unwrap();
             held.push(stream);
         }
         assert!(room.told(b"").await.starts_with("HTTP/1.1 503 "));
+    }
+
+    #[tokio::test]
+    async fn idle_connections_leave_for_whoever_asks() {
+        let room = room(2);
+        let mut idle = TcpStream::connect(room.server).await.unwrap();
+        idle.write_all(b"HEAD /small HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        idle.read_exact(&mut [0; 15]).await.unwrap();
+        let _mute = TcpStream::connect(room.server).await.unwrap();
+        let ask = b"HEAD /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        for _ in 0..20 {
+            assert!(room.told(ask).await.starts_with("HTTP/1.1 200 "));
+        }
+        let ended = tokio::time::timeout(IN_TIME, idle.read_to_end(&mut Vec::new())).await;
+        assert!(ended.is_ok(), "the oldest had to leave");
     }
 
     #[tokio::test]

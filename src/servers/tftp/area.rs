@@ -23,6 +23,9 @@ const UPLOADS_MAX: usize = 128;
 /// was lost.
 const UPLOADS_OF_ONE_MAX: usize = 8;
 
+/// What uploads leave free of their file system: the store of the leases may lie on it, too.
+const FREE_BYTES_MIN: u64 = 64 << 20;
+
 /// A name is cut here: NAME_MAX of Linux is 255, and the numbers of versions come behind it.
 const NAME_BYTES_MAX: usize = 100;
 
@@ -131,6 +134,7 @@ impl Area {
         let mut private = fs::DirBuilder::new();
         let made = private.recursive(true).mode(0o700).create(&directory);
         made.map_err(|error| cannot(&directory, &error))?;
+        has_room(&directory)?;
         self.room_for(&directory, &name)?;
         let open = self.part(&directory).map_err(|error| cannot(&directory, &error))?;
         Ok(Box::new(Part {
@@ -217,6 +221,7 @@ impl Part {
         let Some(Open { file, .. }) = &mut self.open else {
             return Err(Refused { code: ErrorCode::Undefined, why: "it has ended".to_owned() });
         };
+        has_room(&self.directory)?;
         file.write_all(piece).map_err(|error| cannot(&self.directory, &error))?;
         self.hasher.update(piece);
         self.bytes += piece.len() as u64;
@@ -281,6 +286,17 @@ fn harmless(name: &str) -> Option<String> {
         clean.replace_range(..1, "_");
     }
     clean.contains(|c: char| c.is_ascii_alphanumeric()).then_some(clean)
+}
+
+/// Refuses what would fill the file system. One that does not tell its size has room.
+fn has_room(directory: &Path) -> Result<(), Refused> {
+    let Ok(told) = nix::sys::statvfs::statvfs(directory) else { return Ok(()) };
+    let free = told.blocks_available().saturating_mul(told.fragment_size());
+    if free >= FREE_BYTES_MIN {
+        return Ok(());
+    }
+    tracing::error!(directory = %directory.display(), free, "no upload is taken: too little is free");
+    Err(Refused { code: ErrorCode::DiskFull, why: "the disk is full".to_owned() })
 }
 
 fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {

@@ -45,7 +45,8 @@ impl Paper {
                 read.lock().unwrap().answer(query);
             }
         });
-        Self { memory: Memory { commits, queries }, sheet }
+        let (_, lost) = tokio::sync::watch::channel(None);
+        Self { memory: Memory { commits, queries, lost }, sheet }
     }
 
     fn sheet(&self) -> MutexGuard<'_, Sheet> {

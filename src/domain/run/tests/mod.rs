@@ -204,7 +204,7 @@ fn a_device_that_stays_away_is_said_at_the_deadline_and_comes_back() {
     assert_eq!(story.phase(), "connecting");
     story.after(10, due(Timer::Deadline));
     assert_eq!(story.phase(), "connecting", "the visit under way decides");
-    story.after(1, away());
+    story.after(1, away()).after(15, due(Timer::Visit)).after(1, away());
     assert_eq!(story.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::NotBack))));
     story.after(15, due(Timer::Visit)).after(1, seen(Verdict::Pass, Verdict::Pass));
     assert!(story.told.contains(&(Kind::Cleared, Some(Fault::NotBack))));
@@ -281,7 +281,7 @@ fn a_closed_way_is_our_fault_and_the_device_is_not_blamed() {
     away.after(30, gone());
     assert_eq!(away.phase(), "connecting");
     away.after(back_deadline, due(Timer::Deadline));
-    for _ in 0..3 {
+    for _ in 0..4 {
         away.after(15, due(Timer::Visit)).after(1, gone());
     }
     assert_eq!(away.told.last(), Some(&(Kind::ActionNeeded, Some(Fault::NotBack))));

@@ -120,15 +120,18 @@ impl Table {
         let Beginning { way, request, hash, arrival, port, rival } = beginning;
         let Arrival { from, asked, .. } = arrival;
         let held = self.by_host.get(&from.ip()).copied().unwrap_or(0);
-        let Bounds { transfers_max, held: places, workers, .. } = &self.bounds;
+        let Bounds { transfers_max, workers, .. } = self.bounds;
         let host_max = (transfers_max / HOST_SHARE / workers).max(HOST_TRANSFERS_MIN);
-        let full = places.load(Ordering::Relaxed) >= *transfers_max || held as usize >= host_max;
         let no_port = port == arrival.port && !self.bounds.single_port;
         let transfer = self.transfer_key(port, from);
-        if full || no_port || self.by_transfer.contains_key(&transfer) {
+        if held as usize >= host_max || no_port || self.by_transfer.contains_key(&transfer) {
             return Err("busy, ask again");
         }
-        places.fetch_add(1, Ordering::Relaxed);
+        let full = self.bounds.held.load(Ordering::Relaxed) >= transfers_max;
+        if full && !self.make_room(now, todo) {
+            return Err("busy, ask again");
+        }
+        self.bounds.held.fetch_add(1, Ordering::Relaxed);
         self.by_host.insert(from.ip(), held + 1);
         self.next_id += 1;
         let id = self.next_id;
@@ -149,6 +152,7 @@ impl Table {
         self.by_request.insert(self.request_key(from, asked), id);
         self.by_transfer.insert(transfer, id);
         self.wakes.insert((wake, id));
+        self.waits(id, now);
         if let Some(slot) = rival.and_then(|rival| self.slots.get_mut(&rival)) {
             slot.rival = Some(id);
         }

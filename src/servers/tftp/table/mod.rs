@@ -20,11 +20,13 @@ use crate::servers::tftp::area::Part;
 use crate::service::serving::{Ask, Refusal, Uploaded};
 use keys::ByNumber;
 use uploads::Taking;
+use waiting::Waiting;
 
 mod begin;
 mod images;
 mod keys;
 mod uploads;
+mod waiting;
 
 /// For the answer of the service. Devices ask again after a few seconds, for a minute or two.
 pub const ARTIFACT_PATIENCE: Duration = Duration::from_secs(30);
@@ -110,6 +112,7 @@ pub struct Table {
     /// By a hash of its port and its peer.
     by_transfer: ByNumber<u64>,
     by_host: HashMap<IpAddr, u32>,
+    waiting: Waiting,
     /// One entry for each slot, never later than its deadline: it moves when it is due, not with
     /// every ACK.
     wakes: BTreeSet<(Instant, u64)>,
@@ -187,6 +190,7 @@ impl Table {
             by_request: ByNumber::default(),
             by_transfer: ByNumber::default(),
             by_host: HashMap::new(),
+            waiting: Waiting::default(),
             wakes: BTreeSet::new(),
             next_id: 0,
             left: vec![None; LEFT],
@@ -394,10 +398,14 @@ impl Table {
 
     /// The peer wants something else now: the old transfer is over.
     fn ask_anew(&mut self, id: u64, todo: &mut Todo) {
+        self.end_silently(id, End::AskedAnew, todo);
+    }
+
+    fn end_silently(&mut self, id: u64, end: End, todo: &mut Todo) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         match &mut slot.state {
             State::Pending { .. } => return self.remove(id),
-            State::Running(running) => running.transfer.forget(End::AskedAnew),
+            State::Running(running) => running.transfer.forget(end),
             State::Taking(taking) => taking.upload.forget(),
         }
         self.settle(id, todo);
@@ -611,6 +619,36 @@ mod tests {
         let report = &room.reports[0];
         assert_eq!((report.complete, report.bytes, report.repeats), (true, 1000, 2));
         assert!(room.is_empty());
+    }
+
+    #[test]
+    fn whoever_never_answers_makes_room_for_those_who_are_there() {
+        let mut room = Room::new(201);
+        let wish = Wish::plain("network-confg");
+        let from = |host: u16, port| {
+            let [high, low] = host.to_be_bytes();
+            SocketAddr::new([10, 78, high, low].into(), port)
+        };
+        let (there, _) = room.asked(&wish, peer(1));
+        room.answered();
+        assert_eq!(room.acked(1, peer(1), there), ["1 DATA 2"]);
+        for silent in 0..200 {
+            assert_eq!(room.asked(&wish, from(silent, 1)).1, [""; 0], "{silent}");
+        }
+        room.answered();
+        let busy = ["7 ERROR 0"];
+        assert_eq!(room.asked(&wish, from(300, 7)).1, busy, "they had no time to answer yet");
+        for _ in 0..2 {
+            room.after(waiting::PATIENCE);
+            room.asked(&wish, peer(2));
+        }
+        for late in 300..400 {
+            assert_eq!(room.asked(&wish, from(late, 7)).1, [""; 0], "{late}");
+        }
+        assert_eq!(room.reports.len(), 101, "the oldest had to go");
+        assert!(room.reports.iter().all(|report| report.why.ends_with("its place was needed")));
+        assert_eq!(room.acked(2, peer(1), there), [""; 0]);
+        assert!(room.reports.last().unwrap().complete, "who is there is served to the end");
     }
 
     #[test]
