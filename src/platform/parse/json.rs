@@ -22,8 +22,9 @@ pub struct Path(Vec<Step>);
 enum Step {
     /// A key of an object or an index of an array.
     Key(String),
-    /// `key?a,b`: a key of an object whose absence means "none", where nothing but these keys stands
-    /// in its stead: a renamed list, or a warning, is no empty list. `key?*`: whatever stands there.
+    /// `key?a,b`: a key of an object whose absence means "none", where nothing but these keys
+    /// stands in its stead: a renamed list, or a warning, is no empty list. `key?*`: whatever
+    /// stands there.
     Optional { name: String, beside: Beside },
     /// `*`: every element of an array, every value of an object.
     Each,
