@@ -19,9 +19,9 @@ pub(super) const NAMES: [&str; 9] =
 pub(super) fn shaped<'t>(one: &'t str, other: &'t str, rules: &Comparison) -> [Cow<'t, str>; 2] {
     let by_braces = rules.style == Style::Braces;
     if by_braces && (is_set(one) || is_set(other)) {
-        return [(one, other), (other, one)].map(|(text, beside)| match is_set(text) {
-            true => with_marks(text),
-            false => Cow::Owned(flat(text, beside, rules)),
+        return [one, other].map(|text| match is_set(text) {
+            true => Cow::Borrowed(text),
+            false => Cow::Owned(flat(text, rules)),
         });
     }
     [one, other].map(|text| shape(text, rules))
@@ -98,53 +98,9 @@ fn is_set(text: &str) -> bool {
     })
 }
 
-/// At the end of `set` lines that are deactivated: they are there, and nothing comes of them.
-const INACTIVE: &str = " (inactive)";
-
-/// `set` lines in which what a `deactivate` line names is marked.
-fn with_marks(text: &str) -> Cow<'_, str> {
-    let mut off: Vec<&str> = Vec::new();
-    for raw in text.lines().map(str::trim) {
-        match raw.split_once(' ') {
-            Some(("deactivate", path)) => off.push(path),
-            Some(("activate", path)) => off.retain(|other| *other != path),
-            Some(_) | None => {}
-        }
-    }
-    if off.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    let within = |line: &str, path: &str| {
-        line.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-    };
+/// A text in braces as `set` lines.
+fn flat(text: &str, rules: &Comparison) -> String {
     let mut lines = String::new();
-    for raw in text.lines().map(str::trim) {
-        match raw.split_once(' ') {
-            Some(("set", said)) if off.iter().any(|path| within(said, path)) => {
-                line(&mut lines, 0, format_args!("{raw}{INACTIVE}"));
-            }
-            Some(("deactivate", path)) if !off.contains(&path) => {}
-            Some(_) | None => line(&mut lines, 0, raw),
-        }
-    }
-    Cow::Owned(lines)
-}
-
-/// The `deactivate` line of something inactive. A leaf is named with its value or without it; as
-/// the other text does.
-fn deactivate(lines: &mut String, (path, leaf): (&str, &str), beside: &str) {
-    let (key, _) = leaf.split_once(' ').unwrap_or((leaf, ""));
-    let short = format!("deactivate {path}{key}");
-    let whole = format!("deactivate {path}{leaf}");
-    let is_short = beside.lines().any(|line| line.trim() == short);
-    line(lines, 0, if is_short { short } else { whole });
-}
-
-/// A text in braces as `set` lines, to be compared with the text `beside` it.
-fn flat(text: &str, beside: &str, rules: &Comparison) -> String {
-    let mut lines = String::new();
-    // How many headers stand around what is inactive, its own among them.
-    let mut off: Option<usize> = None;
     let mut headers: Vec<String> = Vec::new();
     // Whether something stood inside each open block.
     let mut filled: Vec<bool> = Vec::new();
@@ -154,52 +110,33 @@ fn flat(text: &str, beside: &str, rules: &Comparison) -> String {
         }
         if raw.starts_with('}') {
             if filled.pop() == Some(false) {
-                let mark = off.map_or("", |_| INACTIVE);
-                line(&mut lines, 0, format_args!("set {}{mark}", headers.join(" ")));
+                line(&mut lines, 0, format_args!("set {}", headers.join(" ")));
             }
             headers.pop();
-            off = off.filter(|depth| headers.len() >= *depth);
             continue;
         }
         filled.last_mut().into_iter().for_each(|filled| *filled = true);
-        let mut said = without_dropped(raw, rules);
-        let inactive = said.starts_with("inactive: ");
-        if inactive {
-            said = without_dropped(&said["inactive: ".len()..], rules);
+        let mut said = raw.to_owned();
+        while let Some(drop) = rules.dropped.group(&said, "drop").filter(|drop| !drop.is_empty()) {
+            said.replace_range(drop, "");
         }
-        let path: String = headers.iter().flat_map(|header| [header.as_str(), " "]).collect();
-        if let Some(header) = said.strip_suffix('{').map(str::trim) {
-            headers.push(header.to_owned());
+        if let Some(header) = said.strip_suffix('{') {
+            headers.push(header.trim().to_owned());
             filled.push(false);
-            if inactive {
-                line(&mut lines, 0, format_args!("deactivate {path}{header}"));
-                off = off.or(Some(headers.len()));
-            }
             continue;
         }
         let leaf = said.trim_end_matches(';').trim();
-        if inactive {
-            deactivate(&mut lines, (&path, leaf), beside);
-        }
-        let mark = if inactive || off.is_some() { INACTIVE } else { "" };
+        let path: String = headers.iter().flat_map(|header| [header.as_str(), " "]).collect();
         match leaf.strip_suffix(']').and_then(|open| open.split_once(" [")) {
             Some((name, values)) => {
                 for value in values.split_whitespace() {
-                    line(&mut lines, 0, format_args!("set {path}{name} {value}{mark}"));
+                    line(&mut lines, 0, format_args!("set {path}{name} {value}"));
                 }
             }
-            None => line(&mut lines, 0, format_args!("set {path}{leaf}{mark}")),
+            None => line(&mut lines, 0, format_args!("set {path}{leaf}")),
         }
     }
     lines
-}
-
-fn without_dropped(text: &str, rules: &Comparison) -> String {
-    let mut said = text.to_owned();
-    while let Some(drop) = rules.dropped.group(&said, "drop").filter(|drop| !drop.is_empty()) {
-        said.replace_range(drop, "");
-    }
-    said
 }
 
 fn document(text: &str) -> Result<Value, String> {
@@ -270,36 +207,6 @@ mod tests {
 
     fn missing(difference: &Difference) -> Vec<String> {
         difference.missing.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn what_is_deactivated_must_be_so_and_nothing_else_may_be() {
-        let running = "system {\n    host-name a;\n    services {\n        telnet;\n    }\n}\n\
-            protocols {\n    rsvp {\n        interface ge-0/0/0.0;\n    }\n}\n";
-        let off = |what: &str| running.replace(what, &format!("inactive: {what}"));
-        let set = "set system host-name a\nset system services telnet\n\
-            set protocols rsvp interface ge-0/0/0.0\n";
-        for (what, path, line) in [
-            ("rsvp {", "protocols rsvp", "set protocols rsvp interface ge-0/0/0.0"),
-            ("telnet;", "system services telnet", "set system services telnet"),
-            ("host-name a;", "system host-name", "set system host-name a"),
-            ("host-name a;", "system host-name a", "set system host-name a"),
-        ] {
-            let deactivated = format!("{set}deactivate {path}\n");
-            let done = check("juniper_junos", &deactivated, &off(what));
-            assert!(done.is_satisfied() && done.extra.is_empty(), "{path}: {done:?}");
-            let alone = check("juniper_junos", &format!("deactivate {path}\n"), &off(what));
-            assert!(alone.is_satisfied(), "{path}: {alone:?}");
-            let undone = check("juniper_junos", &deactivated, running);
-            assert!(missing(&undone).contains(&format!("deactivate {path}")), "{undone:?}");
-            let unplanned = check("juniper_junos", set, &off(what));
-            assert_eq!(missing(&unplanned), [line]);
-            let again = format!("{deactivated}activate {path}\n");
-            assert!(check("juniper_junos", &again, running).is_satisfied(), "{path}");
-        }
-        let protected = running.replace("rsvp {", "protect: inactive: rsvp {");
-        let planned = format!("{set}deactivate protocols rsvp\n");
-        assert!(check("juniper_junos", &planned, &protected).is_satisfied());
     }
 
     const SONIC: &str = r#"{
