@@ -361,10 +361,10 @@ mod tests {
     #[test]
     fn what_is_noted_on_the_way_belongs_to_every_row_below() {
         let text = r#"[{"name": "e1", "far": [{"id": "a"}, {"id": "b"}]}, {"name": "e2"}]"#;
-        let found = rows("/*/{local_port=name}/far?/*", None, text).unwrap();
+        let found = rows("/*/{local_port=name}/far?name/*", None, text).unwrap();
         let local = (Field::LocalPort, "e1".to_owned());
         assert_eq!(found.len(), 2);
         assert!(found.iter().all(|row| row.contains(&local)), "{found:?}");
-        assert!(rows("/*/{local_port=nom}/far?/*", None, text).unwrap_err().contains("nom"));
+        assert!(rows("/*/{local_port=nom}/far?name/*", None, text).unwrap_err().contains("nom"));
     }
 }
