@@ -38,10 +38,23 @@ pub struct Comparison {
     pub dropped: Patterns,
     /// Headers that name a port in the group `port`, which is brought to one spelling.
     pub port_headers: Patterns,
+    /// Lines that give the device its name, in the group `host`; with their indentation.
+    pub host_names: Patterns,
     /// Texts that run over several lines up to a mark, such as banners.
     pub delimited: Vec<Delimited>,
     /// The platform's spelling of ports.
     pub ports: Ports,
+}
+
+impl Comparison {
+    /// The host name that a configuration gives; of several the last, as a device takes them.
+    pub fn host_name<'a>(&self, configuration: &'a str) -> Option<&'a str> {
+        let name = |line: &'a str| {
+            let line = line.trim_end();
+            Some(&line[self.host_names.group(line, "host")?])
+        };
+        configuration.lines().rev().find_map(name)
+    }
 }
 
 /// How a configuration says what belongs to what.

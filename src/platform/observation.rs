@@ -145,15 +145,22 @@ pub enum PartKind {
     Power,
     Fan,
     Temperature,
+    /// None of these, or nobody can say.
+    Other,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PartState {
     Good,
     /// There is a place for it, and nothing in it.
     Absent,
     Bad,
+    /// What the device says of it cannot be read.
+    Unclear {
+        /// What was found. Device text in it is raw.
+        why: String,
+    },
 }
 
 /// How a link runs. `None` where the device does not tell, as for a port without link.

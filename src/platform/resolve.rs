@@ -219,6 +219,7 @@ impl Desk<'_> {
             (&written.ordered_lines, "list"),
             (&written.dropped, "drop"),
             (&written.port_headers, "port"),
+            (&written.host_names, "host"),
         ] {
             for text in texts {
                 if !text.value.contains(&format!("(?P<{group}>")) {
@@ -245,6 +246,7 @@ impl Desk<'_> {
             unwanted: self.patterns(&written.unwanted),
             dropped: self.patterns(&written.dropped),
             port_headers: self.patterns(&written.port_headers),
+            host_names: self.patterns(&written.host_names),
             delimited: written
                 .delimited
                 .into_iter()

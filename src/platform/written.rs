@@ -339,6 +339,7 @@ pub struct Comparison {
     pub unwanted: Vec<Text>,
     pub dropped: Vec<Text>,
     pub port_headers: Vec<Text>,
+    pub host_names: Vec<Text>,
     pub delimited: Vec<Delimited>,
 }
 

@@ -103,7 +103,7 @@ fn by_its_word(plan: &Plan<'_>, seen: &Observation, saved_before: bool) -> Verdi
     }
 }
 
-fn rules<'a>(plan: &Plan<'a>) -> Result<&'a Comparison, Verdict> {
+pub(super) fn rules<'a>(plan: &Plan<'a>) -> Result<&'a Comparison, Verdict> {
     let id = &plan.device.platform;
     match plan.platforms.get(id) {
         Some(platform) => Ok(&platform.comparison),

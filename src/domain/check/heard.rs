@@ -182,6 +182,15 @@ fn tables(seen: &Observation) -> Result<Tables<'_>, String> {
     }
 }
 
+/// Why LLDP tells nothing, where CDP speaks alone: whom CDP does not name may be heard by LLDP.
+pub(super) fn why_cdp_alone(seen: &Observation) -> Option<&str> {
+    match (&seen.lldp, &seen.cdp) {
+        (Reading::Unreadable { why }, Reading::Seen(_)) => Some(why),
+        (Reading::Unreadable { .. }, Reading::Unreadable { .. } | Reading::NotAsked)
+        | (Reading::Seen(_) | Reading::NotAsked, _) => None,
+    }
+}
+
 fn rows<'a>((lldp, cdp): Tables<'a>) -> (Vec<&'a Neighbour>, Vec<&'a Neighbour>) {
     (lldp.iter().collect(), cdp.iter().collect())
 }

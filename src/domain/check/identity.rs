@@ -1,25 +1,31 @@
 //! Is it the right box, with the right software?
 
-use super::{Plan, Problem, Remarks, Verdict};
+use super::{Plan, Problem, Remarks, Verdict, configuration};
 use crate::domain::fault::Fault;
 use crate::domain::inventory::expected::Member;
 use crate::platform::observation::{Facts, Observation, Reading};
 
-/// The host name it gives must be the device's name; case and a domain behind it do not matter.
+/// The host name it gives must be the one that was rendered, or the device's name where none was;
+/// case and a domain behind it do not matter.
 pub(super) fn hostname(plan: &Plan<'_>, seen: &Observation) -> Verdict {
     let facts = match &seen.facts {
         Reading::Seen(facts) => facts,
         Reading::Unreadable { why } => return Verdict::unknown(why),
         Reading::NotAsked => return Verdict::NotPlanned,
     };
+    let rules = configuration::rules(plan).ok();
+    let rendered = rules.and_then(|rules| rules.host_name(plan.rendered));
+    let name = rendered.unwrap_or(&plan.device.name);
     let Some(found) = &facts.hostname else {
-        let name = &plan.device.name;
         return Verdict::unknown(format!("expected host name {name}, found none in its facts"));
     };
-    if same_name(&plan.device.name, found) {
+    if same_name(name, found) {
         return Verdict::Pass;
     }
-    other_box(plan, &plan.device.name, found)
+    match has_planned_serial(plan, facts) {
+        true => other_setting(plan, &format!("host name {found}, planned {name}")),
+        false => other_box(plan, name, found),
+    }
 }
 
 /// The planned serial must be among those it gives.
@@ -32,11 +38,17 @@ pub(super) fn serial(plan: &Plan<'_>, seen: &Observation) -> Verdict {
     if facts.serials.is_empty() {
         return Verdict::unknown(format!("expected serial {planned}, found none in its facts"));
     }
-    let fits = |serial: &String| serial.trim().eq_ignore_ascii_case(planned.trim());
-    if facts.serials.iter().any(fits) {
+    if has_planned_serial(plan, facts) {
         return Verdict::Pass;
     }
     other_box(plan, planned, &facts.serials.join(", "))
+}
+
+/// True if its serial proves that it is the planned box, whatever else it says of itself.
+fn has_planned_serial(plan: &Plan<'_>, facts: &Facts) -> bool {
+    let Some(planned) = &plan.device.serial else { return false };
+    let fits = |serial: &String| serial.trim().eq_ignore_ascii_case(planned.trim());
+    facts.serials.iter().any(fits)
 }
 
 /// The model must be the planned one; case does not matter.
@@ -49,6 +61,9 @@ pub(super) fn model(plan: &Plan<'_>, seen: &Observation) -> Verdict {
     match &facts.model {
         None => Verdict::unknown(format!("expected model {planned}, found none in its facts")),
         Some(found) if found.trim().eq_ignore_ascii_case(planned.trim()) => Verdict::Pass,
+        Some(found) if has_planned_serial(plan, facts) => {
+            other_setting(plan, &format!("model {found}, planned {planned}"))
+        }
         Some(found) => other_box(plan, planned, found),
     }
 }
@@ -128,6 +143,12 @@ fn facts(seen: &Observation) -> Result<&Facts, Verdict> {
         Reading::Unreadable { why } => Err(Verdict::unknown(why)),
         Reading::NotAsked => Err(Verdict::unknown("its platform has no question for facts")),
     }
+}
+
+/// The planned box, as it should not be.
+fn other_setting(plan: &Plan<'_>, found: &str) -> Verdict {
+    let fill = [("found", found), ("location", plan.device.location.as_str())];
+    Verdict::Fail(Problem::new(Fault::ConfigurationDiffers, &fill))
 }
 
 fn other_box(plan: &Plan<'_>, planned: &str, found: &str) -> Verdict {

@@ -12,6 +12,7 @@ use super::{Circumstances, Plan, Problem, Remarks, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::inventory::expected::PlannedInterface;
 use crate::platform::observation::{Duplex, Interface, LinkDetails, Observation, Reading};
+use crate::platform::parse::tells_unknown_command;
 
 /// What one port turned out to be.
 enum Found {
@@ -73,10 +74,14 @@ pub(super) fn interfaces(
     let asked_for = !plan.device.expects.interfaces.is_empty();
     let interfaces = match &seen.interfaces {
         Reading::Seen(interfaces) => interfaces,
-        Reading::Unreadable { why } if asked_for => return Verdict::unknown(why),
         Reading::NotAsked if asked_for => {
             return Verdict::unknown("its platform has no question for interfaces");
         }
+        Reading::Unreadable { why } if !asked_for && tells_unknown_command(why) => {
+            remarks.add(&format!("its links are not known: {why}"));
+            return Verdict::NotPlanned;
+        }
+        Reading::Unreadable { why } if !watched.is_empty() => return Verdict::unknown(why),
         Reading::Unreadable { .. } | Reading::NotAsked => return Verdict::NotPlanned,
     };
     let by_port = by_port(plan, interfaces);
@@ -95,6 +100,9 @@ pub(super) fn interfaces(
             Found::Unknown(why) => unknown = unknown.or(Some(why)),
             Found::Bad(problem) => problems.push(problem),
         }
+    }
+    if let Some(why) = details_unoffered(&watched, &by_port, plan) {
+        remarks.add(&format!("how its links run is not known: {why}"));
     }
     problems.sort_by_key(|problem| problem.fault.layer());
     for later in problems.iter().skip(1) {
@@ -131,6 +139,19 @@ fn by_port<'a>(plan: &Plan<'_>, interfaces: &'a [Interface]) -> ByPort<'a> {
     interfaces.iter().map(|interface| (canonical(plan, &interface.name), interface)).collect()
 }
 
+/// Why it is not known how the links run, if the device does not know the command.
+fn details_unoffered<'a>(
+    watched: &[Watched<'_>],
+    by_port: &ByPort<'a>,
+    plan: &Plan<'_>,
+) -> Option<&'a str> {
+    let interfaces = watched.iter().filter_map(|port| by_port.get(&canonical(plan, port.port)));
+    interfaces.into_iter().find_map(|interface| match &interface.details {
+        Reading::Unreadable { why } if tells_unknown_command(why) => Some(why.as_str()),
+        Reading::Seen(_) | Reading::Unreadable { .. } | Reading::NotAsked => None,
+    })
+}
+
 fn port(plan: &Plan<'_>, watched: &Watched<'_>, interface: &Interface, counted: &Counted) -> Found {
     if let Some(changes) = counted.flapping(watched.port) {
         let fill = [("port", watched.port), ("changes", &changes.to_string())];
@@ -150,6 +171,7 @@ fn port(plan: &Plan<'_>, watched: &Watched<'_>, interface: &Interface, counted: 
     };
     let ran = match &interface.details {
         Reading::Seen(details) => as_it_runs(plan, watched, details, counted),
+        Reading::Unreadable { why } if !tells_unknown_command(why) => Found::Unknown(why.clone()),
         Reading::Unreadable { .. } | Reading::NotAsked => Found::Nothing,
     };
     worse(asked, ran)
@@ -341,7 +363,7 @@ mod tests {
         assert_eq!(seen(&scene, vec![port("Gi1/0/49", false, half.clone())]), "not planned");
         assert_eq!(seen(&scene, vec![port("Gi1/0/7", true, half)]), "not planned");
         let mut mute = Interface::new("Gi1/0/49", true);
-        mute.details = Reading::unreadable("% Invalid input");
+        mute.details = Reading::unreadable("`show interfaces`: `% Invalid input`");
         assert_eq!(seen(&scene, vec![mute]), "not planned");
     }
 
@@ -394,6 +416,37 @@ mod tests {
         assert!(matches!(verdict(&scene.judge(&seen)), Verdict::Unknown { .. }));
         seen.interfaces = Reading::unreadable(why);
         assert_eq!(*verdict(&scene.judge(&seen)), Verdict::unknown(why));
+    }
+
+    #[test]
+    fn links_of_planned_cables_that_cannot_be_read_are_unknown_unless_nothing_tells_them() {
+        let scene = Scene::two_uplinks();
+        let mut seen = scene.as_planned();
+        let strange = "`show interfaces`: line 3 has no place: `What?`";
+        let unknown = "`show interfaces`: `% Invalid input detected`";
+        let mut with = |interfaces| {
+            seen.interfaces = interfaces;
+            scene.judge(&seen)
+        };
+        let found = with(Reading::unreadable(strange));
+        assert_eq!(*verdict(&found), Verdict::unknown(strange));
+        let found = with(Reading::unreadable(unknown));
+        assert_eq!(*verdict(&found), Verdict::NotPlanned);
+        assert!(found.remarks[0].contains("Invalid input"), "{found:?}");
+        let mut detailed = |why: &str| {
+            let details = Reading::unreadable(why);
+            let first = Interface { details, ..Interface::new("Gi1/0/49", true) };
+            with(Reading::Seen(vec![first, port("Gi1/0/50", true, FULL)]))
+        };
+        let found = detailed(strange);
+        assert_eq!(*verdict(&found), Verdict::unknown(strange));
+        assert!(!all_proven(&found));
+        let found = detailed(unknown);
+        assert!(!matches!(verdict(&found), Verdict::Fail(_)), "{found:?}");
+        assert!(found.remarks[0].contains("Invalid input"), "{found:?}");
+        for why in ["`show interfaces`: `% Authorization failed`", "`x`: no row: `invalid input`"] {
+            assert_eq!(*verdict(&detailed(why)), Verdict::unknown(why));
+        }
     }
 
     #[test]

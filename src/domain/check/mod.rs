@@ -6,7 +6,7 @@
 //! | fault | keys |
 //! |---|---|
 //! | `OtherBox` | `found`, `planned`: serials, or host names where no serial disagrees; `location` of this device |
-//! | `ConfigurationDiffers` | `missing_count` of `planned_count` lines; `found`: `running` or `saved`; `location` of this device |
+//! | `ConfigurationDiffers` | `missing_count` of `planned_count` lines; `found`: `running`, `saved`, or without a count the host name or model of the planned box; `location` of this device |
 //! | `MemberMissing` | `serial` of the missing chassis; `member`: its number, if planned; `location` of this device |
 //! | `OtherSoftware` | `found`, `planned`: versions |
 //! | `PoorCable` | `port` here; `found`, `planned`: what it runs at, or `errors`: damaged frames a minute; `location` of this device |
@@ -415,12 +415,13 @@ mod tests {
     }
 
     #[test]
-    fn another_box_is_told_by_serial_or_name() {
-        let scene = Scene::two_uplinks();
-        for (hostname, serial, found, planned) in [
-            ("acc-sw-17.example.com", "FDO9999", "FDO9999", "FDO1234"),
-            ("acc-sw-18", "fdo1234", "acc-sw-18", "acc-sw-17"),
+    fn another_box_is_told_by_serial_or_else_by_name() {
+        for (hostname, serial, planned_serial, found, planned) in [
+            ("acc-sw-17.example.com", "FDO9999", Some("FDO1234"), "FDO9999", "FDO1234"),
+            ("acc-sw-18", "fdo1234", None, "acc-sw-18", "acc-sw-17"),
         ] {
+            let mut scene = Scene::two_uplinks();
+            scene.alter("acc-sw-17", |device| device.serial = planned_serial.map(str::to_owned));
             let mut seen = scene.as_planned();
             let Reading::Seen(facts) = &mut seen.facts else { panic!("facts are there") };
             facts.hostname = Some(hostname.to_owned());
@@ -433,6 +434,25 @@ mod tests {
     }
 
     #[test]
+    fn a_box_with_the_planned_serial_and_another_name_is_the_planned_box_configured_otherwise() {
+        let mut scene = Scene::two_uplinks();
+        let named = |scene: &Scene, hostname: &str| {
+            let mut seen = scene.as_planned();
+            let Reading::Seen(facts) = &mut seen.facts else { panic!("facts are there") };
+            facts.hostname = Some(hostname.to_owned());
+            verdict(&scene.judge(&seen), Check::Hostname).clone()
+        };
+        let Verdict::Fail(problem) = named(&scene, "Switch") else { panic!("another name") };
+        assert_eq!(problem.fault, Fault::ConfigurationDiffers);
+        assert_eq!(problem.fill["found"], "host name Switch, planned acc-sw-17");
+        scene.rendered = scene.rendered.replace("acc-sw-17", "acc17-harbour");
+        assert_eq!(named(&scene, "ACC17-harbour.example.com"), Verdict::Pass);
+        assert!(matches!(named(&scene, "acc-sw-17"), Verdict::Fail(_)));
+        scene.rendered = "interface Gi1/0/49\n hostname x\n".to_owned();
+        assert_eq!(named(&scene, "acc-sw-17"), Verdict::Pass);
+    }
+
+    #[test]
     fn any_member_of_a_stack_may_bear_the_serial() {
         let scene = Scene::two_uplinks();
         let mut seen = scene.as_planned();
@@ -442,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn another_model_is_another_box_and_none_at_all_is_unknown() {
+    fn another_model_is_no_pass_and_none_at_all_is_unknown() {
         let mut scene = Scene::two_uplinks();
         scene.alter("acc-sw-17", |device| {
             Arc::make_mut(&mut device.expects).model = Some("C9300-48P".to_owned());
@@ -457,7 +477,14 @@ mod tests {
         assert!(all_proven(&with(Some("C9300-48P"))));
         let other = with(Some("C9300-24P"));
         let problem = most_urgent(&other).expect("another model");
-        assert_eq!((problem.fault, &*problem.fill["found"]), (Fault::OtherBox, "C9300-24P"));
+        let found = "model C9300-24P, planned C9300-48P";
+        assert_eq!((problem.fault, &*problem.fill["found"]), (Fault::ConfigurationDiffers, found));
+        let mut unproven = scene.as_planned();
+        let Reading::Seen(facts) = &mut unproven.facts else { panic!("facts are there") };
+        facts.model = Some("C9300-24P".to_owned());
+        facts.serials.clear();
+        let found = scene.judge(&unproven);
+        assert_eq!(most_urgent(&found).map(|problem| problem.fault), Some(Fault::OtherBox));
         let untold = with(None);
         assert!(matches!(verdict(&untold, Check::Model), Verdict::Unknown { .. }));
         assert!(!all_proven(&untold));

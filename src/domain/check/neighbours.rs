@@ -30,7 +30,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::far_end::{End, FarEnd, differently_told};
-use super::heard::{Ears, Heard};
+use super::heard::{Ears, Heard, why_cdp_alone};
 use super::repair::{self, Act, Far, Near, Repair};
 use super::told::{self, Extra};
 use super::upstream::Turned;
@@ -58,8 +58,22 @@ pub(super) fn neighbours(plan: &Plan<'_>, seen: &Observation, remarks: &mut Rema
         return Neighbours::settled(Verdict::NotPlanned);
     }
     match Ears::new(plan, seen) {
-        Ok(ears) => decided(plan, &ears, None, remarks),
+        Ok(ears) => match why_cdp_alone(seen) {
+            Some(why) => by_cdp_alone(plan, &ears, why, remarks),
+            None => decided(plan, &ears, None, remarks),
+        },
         Err(why) => Neighbours::settled(Verdict::unknown(why)),
+    }
+}
+
+/// CDP proves what it names, and a port without light is dark; of any other port LLDP might have
+/// told more.
+fn by_cdp_alone(plan: &Plan<'_>, ears: &Ears<'_>, why: &str, remarks: &mut Remarks) -> Neighbours {
+    let found = decided(plan, ears, Some(why), remarks);
+    let dark = matches!(&found.verdict, Verdict::Fail(it) if it.fault == Fault::NeighbourDown);
+    match found.verdict == Verdict::Pass || dark {
+        true => found,
+        false => Neighbours::settled(Verdict::unknown(why)),
     }
 }
 
@@ -765,6 +779,28 @@ mod tests {
         assert_eq!(unknown(&judged(&scene, &neither)), "% LLDP is not enabled");
         let never = Observation { lldp: Reading::NotAsked, ..good };
         assert!(unknown(&judged(&scene, &never)).contains("no question"));
+    }
+
+    #[test]
+    fn what_cdp_does_not_prove_is_unknown_where_lldp_cannot_be_read() {
+        let scene = Scene::two_uplinks();
+        let why = "`show lldp neighbors detail`: line 3 has no place: `?`";
+        let seen = |cdp: Vec<Neighbour>| Observation {
+            lldp: Reading::unreadable(why),
+            cdp: Reading::Seen(cdp),
+            ..scene.as_planned()
+        };
+        let proven = || row("Gi1/0/49", "dist-1", "47");
+        let both = vec![proven(), row("Gi1/0/50", "dist-2", "48")];
+        assert_eq!(judged(&scene, &seen(both)), Verdict::Pass);
+        let strange = vec![proven(), row("Gi1/0/50", "dist-9", "48")];
+        for cdp in [vec![proven()], strange, Vec::new()] {
+            assert_eq!(judged(&scene, &seen(cdp)), Verdict::unknown(why));
+        }
+        let mut dark = seen(vec![proven()]);
+        dark.interfaces = Reading::Seen(vec![link("Gi1/0/49", true), link("Gi1/0/50", false)]);
+        let Verdict::Fail(problem) = judged(&scene, &dark) else { panic!("no light is a fact") };
+        assert_eq!(problem.fault, Fault::NeighbourDown);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::far_end::{FarEnd, Known};
-use super::heard::{Ears, Heard};
+use super::heard::{Ears, Heard, why_cdp_alone};
 use super::{Plan, Remarks, Verdict, identity, neighbours};
 use crate::domain::inventory::meant::{Device, PlannedNeighbour};
 use crate::platform::observation::{Neighbour, Observation};
@@ -96,7 +96,7 @@ pub fn told_by_upstreams(plan: &Plan<'_>, own: Option<&Observation>, views: &[Vi
         let verdict = neighbours::joined(&plan, (&nothing, away), &turned, &mut remarks);
         return Told { verdict: Some(verdict), remarks: remarks.into_lines() };
     };
-    let deaf = Ears::new(plan, seen).err();
+    let deaf = Ears::new(plan, seen).err().or_else(|| why_cdp_alone(seen).map(str::to_owned));
     let hears = deaf.is_none();
     let verdict = neighbours::joined(plan, (seen, deaf), &turned, &mut remarks);
     if hears && verdict != Verdict::Pass {
@@ -220,7 +220,8 @@ fn listen<'a>(plan: &Plan<'a>, name: &str, views: &'a [View]) -> Result<Ears<'a>
     };
     let seen = view.seen.as_ref().map_err(|why| told(why))?;
     let device = plan.inventory.device(name).ok_or_else(|| told("it left the inventory"))?;
-    let plan = Plan { device, ..*plan };
+    // What was rendered is another device's.
+    let plan = Plan { device, rendered: "", ..*plan };
     match identity::hostname(&plan, seen) {
         Verdict::Pass => {}
         Verdict::Unknown { why } => return Err(told(&why)),

@@ -525,6 +525,27 @@ line vty
         assert!(!check("frr", FRR_RENDERED, &turned).is_satisfied());
     }
 
+    #[test]
+    fn a_stranger_in_a_standard_list_counts_and_its_order_does_not() {
+        let planned = "ip access-list standard VTY\n deny   10.0.0.9\n permit 10.0.0.0 0.0.0.255\n\
+            access-list 10 permit 10.0.0.1\naccess-list 1300 permit 10.0.0.0 0.0.0.255\n";
+        for id in ["cisco_ios", "cisco_iosxe"] {
+            let intruders = |running: &str| check(id, planned, running).remarks(9);
+            let numbered =
+                planned.replace(" deny ", " 20 deny ").replace("\n permit", "\n 10 permit");
+            assert!(check(id, planned, &numbered).is_satisfied(), "{id}");
+            let open = planned.replace(" deny   10.0.0.9", " 10 deny 10.0.0.9\n 5 permit any");
+            let stranger = "not planned: ip access-list standard VTY > permit any";
+            assert_eq!(intruders(&open), [stranger], "{id}");
+            for line in ["access-list 10 permit any", "access-list 1300 permit any log"] {
+                let open = format!("{planned}{line}\n");
+                assert_eq!(intruders(&open), [format!("not planned: {line}")], "{id}");
+            }
+            let other = format!("{planned}access-list 11 permit any\n");
+            assert!(check(id, planned, &other).is_satisfied(), "{id}: a list of no plan");
+        }
+    }
+
     fn lines_sorted<'t>(text: &'t str, prefix: &str) -> Vec<&'t str> {
         text.lines().filter(|line| line.starts_with(prefix)).collect()
     }

@@ -8,7 +8,8 @@ use textfsm_core::Template;
 use crate::platform::parse::table;
 use crate::platform::{Platform, Question};
 
-/// A row: the text of each field by its name, in lower case.
+/// A row: the text of each field by its name, in lower case. A field of which the row says nothing
+/// is not there.
 pub type Named = BTreeMap<String, String>;
 
 /// Most rows that one answer may give: the bound of structured answers, too.
@@ -40,7 +41,10 @@ impl Sheet {
         if records.len() > ROWS_MAX {
             return Err(format!("more than {ROWS_MAX} rows"));
         }
-        let named = |record: Vec<String>| self.names.iter().cloned().zip(record).collect();
+        let named = |record: Vec<String>| {
+            let texts = self.names.iter().cloned().zip(record);
+            texts.filter(|(_, text)| !text.trim().is_empty()).collect()
+        };
         Ok(records.into_iter().map(named).collect())
     }
 }
@@ -75,6 +79,14 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert_eq!((&*rows[1]["peer"], &*rows[1]["state"]), ("10.0.0.2", "down"));
         assert!(sheet.rows("what?\n").unwrap_err().contains("what?"));
+    }
+
+    #[test]
+    fn a_value_that_a_row_does_not_tell_is_not_there() {
+        let template =
+            TEMPLATE.replace("  ^. -> Error\n", "  ^${PEER} idle$$ -> Record\n  ^. -> Error\n");
+        let rows = Sheet::new(&template).unwrap().rows("10.0.0.1 idle\n").unwrap();
+        assert_eq!(rows, [Named::from([("peer".to_owned(), "10.0.0.1".to_owned())])]);
     }
 
     #[test]

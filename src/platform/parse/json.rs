@@ -20,9 +20,12 @@ pub struct Path(Vec<Step>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
-    /// A key of an object or an index of an array. `optional` (a final `?`): its absence means
-    /// "none".
-    Key { name: String, optional: bool },
+    /// A key of an object or an index of an array.
+    Key(String),
+    /// `key?a,b`: a key of an object whose absence means "none", where nothing but these keys
+    /// stands in its stead: a renamed list, or a warning, is no empty list. `key?*`: whatever
+    /// stands there.
+    Optional { name: String, beside: Beside },
     /// `*`: every element of an array, every value of an object.
     Each,
     /// `+`: every element of an array; anything else stands for itself. Some systems write a list
@@ -32,6 +35,12 @@ enum Step {
     Keyed(Field),
     /// `{field=key}`: stays where it is; what stands there under `key` is that field.
     Noted(Field, String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Beside {
+    Anything,
+    Only(Vec<String>),
 }
 
 /// One row for each place that `at` leads to.
@@ -64,8 +73,15 @@ impl Path {
                 let noted = !key.is_empty();
                 return Ok(if noted { Step::Noted(field, key.into()) } else { Step::Keyed(field) });
             }
-            let optional = step.ends_with('?');
-            Ok(Step::Key { name: step.trim_end_matches('?').to_owned(), optional })
+            let Some((name, beside)) = step.split_once('?') else {
+                return Ok(Step::Key(step.to_owned()));
+            };
+            let keys = beside.split(',').filter(|key| !key.is_empty());
+            let beside = match beside {
+                "*" => Beside::Anything,
+                _ => Beside::Only(keys.map(str::to_owned).collect()),
+            };
+            Ok(Step::Optional { name: name.to_owned(), beside })
         };
         steps.split('/').map(step).collect::<Result<_, _>>().map(Path)
     }
@@ -74,19 +90,19 @@ impl Path {
     pub fn keyed(&self) -> impl Iterator<Item = Field> {
         self.0.iter().filter_map(|step| match step {
             Step::Keyed(field) | Step::Noted(field, _) => Some(*field),
-            Step::Key { .. } | Step::Each | Step::OneOrMany => None,
+            Step::Key(_) | Step::Optional { .. } | Step::Each | Step::OneOrMany => None,
         })
     }
 
     /// True if it leads to one place at most.
     pub fn is_plain(&self) -> bool {
-        self.0.iter().all(|step| matches!(step, Step::Key { .. }))
+        self.0.iter().all(|step| matches!(step, Step::Key(_) | Step::Optional { .. }))
     }
 
     /// The single place of a plain path.
     fn single<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         self.0.iter().try_fold(value, |value, step| match step {
-            Step::Key { name, .. } => child(value, name),
+            Step::Key(name) | Step::Optional { name, .. } => child(value, name),
             Step::Each | Step::OneOrMany | Step::Keyed(_) | Step::Noted(..) => None,
         })
     }
@@ -96,8 +112,11 @@ impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in &self.0 {
             match step {
-                Step::Key { name, optional: false } => write!(f, "/{name}")?,
-                Step::Key { name, optional: true } => write!(f, "/{name}?")?,
+                Step::Key(name) => write!(f, "/{name}")?,
+                Step::Optional { name, beside: Beside::Anything } => write!(f, "/{name}?*")?,
+                Step::Optional { name, beside: Beside::Only(keys) } => {
+                    write!(f, "/{name}?{}", keys.join(","))?;
+                }
                 Step::Each => f.write_str("/*")?,
                 Step::OneOrMany => f.write_str("/+")?,
                 Step::Keyed(field) => write!(f, "/{{{}}}", field.name())?,
@@ -165,10 +184,14 @@ fn enter<'v>(
         return Err(format!("more than {ROWS_MAX} rows"));
     }
     match (step, value) {
-        (Step::Key { name, optional }, _) => match child(value, name) {
+        (Step::Key(name), _) => match child(value, name) {
             Some(value) => next.push((row, value)),
-            None if *optional && value.is_object() => {}
             None => return Err(format!("expected `{name}` in {}", quote(&value.to_string()))),
+        },
+        (Step::Optional { name, beside }, _) => match (child(value, name), value) {
+            (Some(value), _) => next.push((row, value)),
+            (None, Value::Object(map)) if beside.allows(map) => {}
+            (None, _) => return Err(format!("expected `{name}` in {}", quote(&value.to_string()))),
         },
         (Step::Each, Value::Array(list)) => {
             next.extend(list.iter().map(|value| (row.clone(), value)));
@@ -202,10 +225,19 @@ fn enter<'v>(
     Ok(())
 }
 
+impl Beside {
+    fn allows(&self, map: &serde_json::Map<String, Value>) -> bool {
+        match self {
+            Beside::Anything => true,
+            Beside::Only(keys) => map.keys().all(|key| keys.contains(key)),
+        }
+    }
+}
+
 /// How many places a step leads to at most.
 fn places(step: &Step, value: &Value) -> usize {
     match (step, value) {
-        (Step::Key { .. } | Step::Noted(..), _) => 1,
+        (Step::Key(_) | Step::Optional { .. } | Step::Noted(..), _) => 1,
         (Step::Each | Step::OneOrMany, Value::Array(list)) => list.len(),
         (Step::Each | Step::Keyed(_), Value::Object(map)) => map.len(),
         (Step::Each | Step::OneOrMany | Step::Keyed(_), _) => 1,
@@ -278,14 +310,34 @@ mod tests {
 
     #[test]
     fn a_path_is_printed_as_it_was_written() {
-        for text in ["/lldp/*/interface?/+", "/a/{local_port}/b", "/a/{local_port=name}/0"] {
+        for text in [
+            "/lldp/*/interface?/+",
+            "/a?b,c/*",
+            "/a?*/*",
+            "/a/{local_port}/b",
+            "/a/{local_port=name}/0",
+        ] {
             assert_eq!(Path::read(text).unwrap().to_string(), text);
         }
     }
 
     #[test]
+    fn an_absent_list_is_empty_where_nothing_stands_in_its_stead() {
+        for (at, text, empty) in [
+            ("/rows?/*", "{}", true),
+            ("/rows?/*", r#"{"Rows": [{"id": "a"}]}"#, false),
+            ("/rows?about/*", r#"{"about": 1}"#, true),
+            ("/rows?about/*", r#"{"about": 1, "warning": "off"}"#, false),
+            ("/rows?*/*", r#"{"warning": "off"}"#, true),
+            ("/rows?*/*", "[]", false),
+        ] {
+            assert_eq!(rows(at, None, text).ok(), empty.then(Vec::new), "{at} {text}");
+        }
+    }
+
+    #[test]
     fn a_count_must_be_there_and_agree() {
-        let counted = |text: &str| rows("/rows?/+", Some("/count"), text);
+        let counted = |text: &str| rows("/rows?count/+", Some("/count"), text);
         assert_eq!(counted(r#"{"count": "0"}"#).unwrap(), Vec::<Row>::new());
         assert_eq!(counted(r#"{"count": 1, "rows": {"id": "a"}}"#).unwrap(), [port("a")]);
         assert!(counted(r#"{"count": "2", "rows": {"id": "a"}}"#).unwrap_err().contains("2 rows"));
@@ -309,10 +361,10 @@ mod tests {
     #[test]
     fn what_is_noted_on_the_way_belongs_to_every_row_below() {
         let text = r#"[{"name": "e1", "far": [{"id": "a"}, {"id": "b"}]}, {"name": "e2"}]"#;
-        let found = rows("/*/{local_port=name}/far?/*", None, text).unwrap();
+        let found = rows("/*/{local_port=name}/far?name/*", None, text).unwrap();
         let local = (Field::LocalPort, "e1".to_owned());
         assert_eq!(found.len(), 2);
         assert!(found.iter().all(|row| row.contains(&local)), "{found:?}");
-        assert!(rows("/*/{local_port=nom}/far?/*", None, text).unwrap_err().contains("nom"));
+        assert!(rows("/*/{local_port=nom}/far?name/*", None, text).unwrap_err().contains("nom"));
     }
 }

@@ -13,6 +13,7 @@ pub mod details;
 pub mod field;
 pub mod json;
 pub mod ntc;
+mod parts;
 pub mod rows;
 pub mod table;
 pub mod text;
@@ -94,7 +95,13 @@ pub fn read(
         lldp: and_then(rows(Question::Lldp), |gathered| rows::neighbours(&gathered)),
         cdp: and_then(rows(Question::Cdp), |gathered| rows::neighbours(&gathered)),
         interfaces: and_then(rows(Question::Interfaces), |gathered| rows::interfaces(&gathered)),
-        environment: and_then(rows(Question::Environment), |gathered| rows::parts(&gathered)),
+        environment: match questions.get(&Question::Environment) {
+            None => Reading::NotAsked,
+            Some(asked) => match outputs.get(&Question::Environment) {
+                None => Reading::unreadable("it was not asked during this visit"),
+                Some(outputs) => parts::read(asked, outputs),
+            },
+        },
         running: and_then(rows(Question::Running), |gathered| Ok(rows::text(&gathered))),
         saved: and_then(rows(Question::Saved), |gathered| Ok(rows::text(&gathered))),
         save: match (questions.get(&Question::Save), outputs.get(&Question::Save)) {
@@ -139,6 +146,37 @@ fn answer(reader: &Reader, output: Option<&Output>) -> Result<Vec<Row>, String> 
     }
 }
 
+/// True for the words with which a device says that it has no such command, as for a part that its
+/// model does not have. That we may not use it is another thing.
+pub fn is_unknown_command(refusal: &str) -> bool {
+    let said = refusal.to_lowercase();
+    let forbidden = ["authoriz", "permission", "denied", "privilege"];
+    let unknown = [
+        "invalid input",
+        "invalid command",
+        "incomplete command",
+        "unrecognized",
+        "unknown command",
+        "unknown token",
+        "unavailable command",
+        "not supported",
+        "not valid",
+        "syntax error",
+        "parse error",
+        "bad command",
+        "no such command",
+    ];
+    !forbidden.iter().any(|words| said.contains(words))
+        && unknown.iter().any(|words| said.contains(words))
+}
+
+/// True if this is why a reading is unreadable: the device does not know the command.
+pub fn tells_unknown_command(why: &str) -> bool {
+    // As `answer` and those who name the command before it write it: nothing else quotes there.
+    let refusal = why.strip_prefix('`').and_then(|rest| rest.split_once('`'));
+    refusal.and_then(|(_, rest)| rest.strip_prefix(": `")).is_some_and(is_unknown_command)
+}
+
 fn and_then<A, B>(reading: Reading<A>, next: impl FnOnce(A) -> Result<B, String>) -> Reading<B> {
     match reading {
         Reading::Seen(value) => next(value).map_or_else(Reading::unreadable, Reading::Seen),
@@ -149,6 +187,36 @@ fn and_then<A, B>(reading: Reading<A>, next: impl FnOnce(A) -> Result<B, String>
 
 impl Reader {
     pub(super) fn rows(&self, text: &str) -> Result<Vec<Row>, String> {
+        let rows = self.unchecked_rows(text)?;
+        for row in &rows {
+            for must in &self.must {
+                if !row.iter().any(|(field, value)| field == must && !value.is_empty()) {
+                    return Err(format!("no {} in {}", must.name(), describe(row, text)));
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The rows up to the line that has no place, and why there are no more of them. What a row
+    /// must tell is not looked at.
+    fn rows_so_far(&self, text: &str) -> (Vec<Row>, Option<String>) {
+        match (self.unchecked_rows(text), &self.method) {
+            (Ok(rows), _) => (rows, None),
+            (Err(why), Method::Table(table)) => (table.rows_so_far(text), Some(why)),
+            (
+                Err(why),
+                Method::Borrowed(_)
+                | Method::JsonRows(_)
+                | Method::JsonFields(_)
+                | Method::Patterns(_)
+                | Method::Text(_)
+                | Method::Accepted(_),
+            ) => (Vec::new(), Some(why)),
+        }
+    }
+
+    fn unchecked_rows(&self, text: &str) -> Result<Vec<Row>, String> {
         for (pattern, meaning) in &self.no_answer {
             if text.lines().take(NO_ANSWER_LINES).any(|line| pattern.is_match(line)) {
                 return Err(meaning.clone());
@@ -168,13 +236,6 @@ impl Reader {
                 Vec::new()
             }
         };
-        for row in &rows {
-            for must in &self.must {
-                if !row.iter().any(|(field, value)| field == must && !value.is_empty()) {
-                    return Err(format!("no {} in {}", must.name(), describe(row, text)));
-                }
-            }
-        }
         Ok(rows)
     }
 }

@@ -1,6 +1,6 @@
 //! Rows become facts, neighbours and interfaces.
 
-use crate::platform::observation::{Facts, Interface, Neighbour, Part, PartKind, PartState};
+use crate::platform::observation::{Facts, Interface, Neighbour};
 use crate::platform::parse::{Gathered, Row, field::Field, quote};
 
 pub(super) fn get(row: &Row, field: Field) -> Option<&str> {
@@ -122,34 +122,6 @@ pub fn interfaces(gathered: &[Gathered]) -> Result<Vec<Interface>, String> {
         return Err("a device without interfaces".to_owned());
     }
     Ok(interfaces)
-}
-
-/// One part per row; rows of another kind are left out. A state in unknown words is unreadable.
-pub fn parts(gathered: &[Gathered]) -> Result<Vec<Part>, String> {
-    let mut parts = Vec::new();
-    for (reader, row) in gathered.iter().flat_map(|g| g.rows.iter().map(|row| (g.reader, row))) {
-        let name = owned(row, Field::Part).ok_or("a part without a name")?;
-        let Some(kind) = reader.kind.or_else(|| kind(get(row, Field::Kind)?)) else { continue };
-        let said = get(row, Field::State).unwrap_or_default().trim();
-        let is = |pattern: &regex::Regex| pattern.is_match(said);
-        let state = match &reader.states {
-            Some(states) if is(&states.good) => PartState::Good,
-            Some(states) if states.absent.as_ref().is_some_and(is) => PartState::Absent,
-            Some(states) if is(&states.bad) => PartState::Bad,
-            Some(_) | None => {
-                return Err(format!("{}: neither good nor bad: {}", quote(&name), quote(said)));
-            }
-        };
-        parts.push(Part { name, kind, state });
-    }
-    Ok(parts)
-}
-
-fn kind(said: &str) -> Option<PartKind> {
-    let said = said.trim().to_lowercase();
-    let kinds =
-        [("power", PartKind::Power), ("fan", PartKind::Fan), ("temp", PartKind::Temperature)];
-    kinds.into_iter().find(|(word, _)| said.starts_with(word)).map(|(_, kind)| kind)
 }
 
 /// The texts, one after the other.

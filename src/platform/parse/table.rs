@@ -50,13 +50,22 @@ impl Table {
     }
 
     pub fn rows(&self, text: &str) -> Result<Vec<Row>, String> {
+        let rows = self.named(records(&self.template, text)?);
+        self.whole(text, &rows)?;
+        Ok(rows)
+    }
+
+    /// The rows above the first line without a place, be they all or not.
+    pub(super) fn rows_so_far(&self, text: &str) -> Vec<Row> {
+        self.named(records_so_far(&self.template, text).0)
+    }
+
+    fn named(&self, records: Vec<Vec<String>>) -> Vec<Row> {
         let named = |record: Vec<String>| -> Row {
             let texts = self.fields.iter().copied().zip(record);
             texts.filter(|(_, text)| !text.is_empty()).collect()
         };
-        let rows: Vec<Row> = records(&self.template, text)?.into_iter().map(named).collect();
-        self.whole(text, &rows)?;
-        Ok(rows)
+        records.into_iter().map(named).collect()
     }
 
     fn whole(&self, text: &str, rows: &[Row]) -> Result<(), String> {
@@ -100,25 +109,40 @@ pub(super) fn sealed(template: &Template) -> Result<(), String> {
 
 /// The records of a text, each with the texts of the template's values in their order.
 pub fn records(template: &Template, text: &str) -> Result<Vec<Vec<String>>, String> {
+    match records_so_far(template, text) {
+        (records, None) => Ok(records),
+        (_, Some(why)) => Err(why),
+    }
+}
+
+/// The records up to the line that has no place, and why there are no more of them.
+fn records_so_far(template: &Template, text: &str) -> (Vec<Vec<String>>, Option<String>) {
     let mut parser = template.parser();
     let mut records = Vec::new();
+    let mut why = None;
     for (number, line) in text.lines().enumerate() {
         let line = line.trim_end();
         if line.len() > LINE_BYTES_MAX {
-            return Err(format!("line {} is longer than {LINE_BYTES_MAX} bytes", number + 1));
+            why = Some(format!("line {} is longer than {LINE_BYTES_MAX} bytes", number + 1));
+            break;
         }
         // One line at a time, so that an error can name the line it met.
-        match parser.parse_text_with_eof(line, false) {
-            Ok(found) => records.extend(found),
-            Err(_) => return Err(format!("line {} has no place: {}", number + 1, quote(line))),
+        let Ok(found) = parser.parse_text_with_eof(line, false) else {
+            why = Some(format!("line {} has no place: {}", number + 1, quote(line)));
+            break;
+        };
+        records.extend(found);
+    }
+    if why.is_none() {
+        match parser.parse_text_with_eof("", true) {
+            Ok(last) => records.extend(last),
+            Err(error) => why = Some(error.to_string()),
         }
     }
-    let last = parser.parse_text_with_eof("", true).map_err(|error| error.to_string())?;
-    records.extend(last);
     let texts = |record: Vec<textfsm_core::Value>| {
         record.into_iter().map(|value| value.as_string()).collect()
     };
-    Ok(records.into_iter().map(texts).collect())
+    (records.into_iter().map(texts).collect(), why)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 mod rows;
 
+use std::borrow::Cow;
+
 use super::{Plan, Problem, Remarks, Verdict};
 use crate::domain::fault::Fault;
 use crate::domain::inventory::expected::{Comparison, Condition, CustomCheck, Operator};
@@ -130,28 +132,48 @@ fn json(pointer: &str, comparison: &Comparison, text: &str) -> Met {
         return Met::unknown(format!("nothing stands at {pointer}"));
     };
     match compares(&value, comparison) {
-        Some(truth) => Met::or(truth, || format!("{pointer} is {}", quote(&value))),
-        None => Met::unknown(format!("{pointer} is {}, which is no number", quote(&value))),
+        Some(truth) => Met::or(truth, || format!("{pointer} is {}", quote(value.text()))),
+        None => Met::unknown(format!("{pointer} is {}, which is no number", quote(value.text()))),
     }
 }
 
-/// A value as text. Nothing but one value can be compared.
-fn scalar(value: &serde_json::Value) -> Option<String> {
+/// One value of an answer.
+#[derive(Debug)]
+enum Scalar<'a> {
+    Text(Cow<'a, str>),
+    /// A number of JSON, as it is written.
+    Number(String),
+}
+
+impl Scalar<'_> {
+    fn text(&self) -> &str {
+        match self {
+            Scalar::Text(text) => text,
+            Scalar::Number(number) => number,
+        }
+    }
+}
+
+/// Nothing but one value can be compared.
+fn scalar(value: &serde_json::Value) -> Option<Scalar<'_>> {
     match value {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Number(number) => Some(number.to_string()),
-        serde_json::Value::Bool(truth) => Some(truth.to_string()),
-        serde_json::Value::Null => Some("null".to_owned()),
+        serde_json::Value::String(text) => Some(Scalar::Text(text.as_str().into())),
+        serde_json::Value::Number(number) => Some(Scalar::Number(number.to_string())),
+        serde_json::Value::Bool(truth) => Some(Scalar::Text(truth.to_string().into())),
+        serde_json::Value::Null => Some(Scalar::Text("null".into())),
         serde_json::Value::Array(_) | serde_json::Value::Object(_) => None,
     }
 }
 
-/// `None` if an order is asked of what is no number.
-fn compares(found: &str, comparison: &Comparison) -> Option<bool> {
-    let found = found.trim();
-    let equal = || match (number(found), number(&comparison.value)) {
-        (Some(a), Some(b)) => a == b,
-        (Some(_) | None, Some(_) | None) => found == comparison.value,
+/// `None` if an order is asked of what is no number. Equal are numbers of one value and texts of
+/// one spelling: version 4.10 is not 4.1.
+fn compares(value: &Scalar<'_>, comparison: &Comparison) -> Option<bool> {
+    let found = value.text().trim();
+    let equal = || match (value, number(found), number(&comparison.value)) {
+        (Scalar::Number(_), Some(a), Some(b)) => a == b,
+        (Scalar::Number(_) | Scalar::Text(_), Some(_) | None, Some(_) | None) => {
+            found == comparison.value
+        }
     };
     let ordered =
         |wanted: fn(f64, f64) -> bool| Some(wanted(number(found)?, number(&comparison.value)?));

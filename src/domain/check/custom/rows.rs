@@ -1,10 +1,8 @@
 //! The rows of an answer, and what they must say.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
-use super::{Met, compares, quote, scalar};
+use super::{Met, Scalar, compares, quote, scalar};
 use crate::domain::inventory::expected::{Demand, RowSource, RowTest};
 use crate::platform::Platform;
 use crate::platform::parse::answer::{Named, ROWS_MAX};
@@ -126,10 +124,10 @@ fn passes(row: &Row, tests: &[RowTest]) -> Met {
         match compares(&value, &test.comparison) {
             Some(true) => {}
             Some(false) => {
-                return Met::No { found: format!("{} is {}", test.field, quote(&value)) };
+                return Met::No { found: format!("{} is {}", test.field, quote(value.text())) };
             }
             None => {
-                let found = quote(&value);
+                let found = quote(value.text());
                 return Met::unknown(format!("{} is {found}, which is no number", test.field));
             }
         }
@@ -138,13 +136,13 @@ fn passes(row: &Row, tests: &[RowTest]) -> Met {
 }
 
 impl Row {
-    fn value(&self, field: &str) -> Option<Cow<'_, str>> {
+    fn value(&self, field: &str) -> Option<Scalar<'_>> {
         match self {
-            Row::Named(row) => row.get(&field.to_lowercase()).map(|text| text.as_str().into()),
-            Row::Json(value) => {
-                let value = value.pointer(&format!("/{field}"))?;
-                scalar(value).map(Cow::Owned)
+            Row::Named(row) => {
+                let text = row.get(&field.to_lowercase())?;
+                Some(Scalar::Text(text.as_str().into()))
             }
+            Row::Json(value) => scalar(value.pointer(&format!("/{field}"))?),
         }
     }
 }

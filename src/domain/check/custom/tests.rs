@@ -98,6 +98,16 @@ fn json_is_compared_at_a_pointer() {
     ] {
         assert_eq!(said(conditions, answer), expected, "{conditions}");
     }
+    let versions = r#"{"version": "4.10", "count": 4.10}"#;
+    for (conditions, expected) in [
+        ("json: /version = 4.1", "fail: /version is `4.10`"),
+        ("json: /version != 4.1", "pass"),
+        ("json: /version = 4.10", "pass"),
+        ("json: /version > 4.0", "pass"),
+        ("json: /count = 4.1", "pass"),
+    ] {
+        assert_eq!(said(conditions, versions), expected, "{conditions}");
+    }
     assert!(said("json: /a = 1", "Syntax error").starts_with("unknown: expected JSON"));
 }
 
@@ -141,6 +151,14 @@ fn rows_come_from_a_template_or_from_the_platforms_reader() {
     assert!(matches!(of("a is up\nb is down\n"), Verdict::Fail(_)));
     let Verdict::Unknown { why } = of("a is up\n?\n") else { panic!("a line has no place") };
     assert!(why.contains("line 2 has no place"), "{why}");
+    let idle = template
+        .replace("^${PEER} is ${STATE}$$ -> Record", "^${PEER}(?: is ${STATE})?$$ -> Record");
+    for demand in ["all: state != down", "any: state != down", "all: state !~ down"] {
+        let checks = idle.replace("all: state = up", demand);
+        let found = findings(&checks, Reading::Seen("a\n".to_owned()));
+        let Verdict::Unknown { why } = verdict(&found) else { panic!("{demand}: {found:?}") };
+        assert!(why.contains("a row without state"), "{why}");
+    }
     let links = r#"[{"ifname": "eth1", "flags": ["UP"]}, {"ifname": "lo", "flags": ["LOOPBACK"]}]"#;
     let reader = "rows: { reader: interfaces, any: [name = eth1, link ~ UP] }";
     assert_eq!(said(reader, links), "pass");
