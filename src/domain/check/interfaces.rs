@@ -444,6 +444,8 @@ mod tests {
         let found = detailed(unknown);
         assert!(!matches!(verdict(&found), Verdict::Fail(_)), "{found:?}");
         assert!(found.remarks[0].contains("Invalid input"), "{found:?}");
+        let shell = "`ip -j link`: `exit status 127: bash: line 1: ip: command not found`";
+        assert!(!matches!(verdict(&detailed(shell)), Verdict::Unknown { .. }));
         for why in ["`show interfaces`: `% Authorization failed`", "`x`: no row: `invalid input`"] {
             assert_eq!(*verdict(&detailed(why)), Verdict::unknown(why));
         }

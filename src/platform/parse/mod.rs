@@ -165,6 +165,10 @@ pub fn is_unknown_command(refusal: &str) -> bool {
         "parse error",
         "bad command",
         "no such command",
+        "command not found",
+        "unknown action",
+        "wrong parameter",
+        "expected end of command",
     ];
     !forbidden.iter().any(|words| said.contains(words))
         && unknown.iter().any(|words| said.contains(words))
